@@ -1,1 +1,20 @@
-//! ddpm-core.
+//! Diffusion mathematics in f64: no tensors, no files.
+//!
+//! The noising process is x_t = alpha_t x_0 + sigma_t eps with eps ~ N(0, I). Everything here is a function of one currency, the
+//! log signal-to-noise ratio log(alpha_t^2 / sigma_t^2): a [`Schedule`] makes [`Level`]s, a [`grid`] chooses which of them a sampler
+//! visits, and the [`posterior`], the [`parameterization`] and the sampler coefficients take levels, never bare betas.
+#![deny(missing_docs)]
+
+mod error;
+pub mod grid;
+mod level;
+pub mod noise;
+pub mod parameterization;
+pub mod posterior;
+pub mod schedule;
+
+pub use error::CoreError;
+pub use level::{Level, Time, TimeIndex};
+pub use parameterization::PredictionKind;
+pub use posterior::{Posterior, Variance};
+pub use schedule::Schedule;

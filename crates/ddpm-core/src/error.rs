@@ -1,0 +1,46 @@
+//! What can be wrong with a mathematical input.
+
+/// An input outside the domain of a formula; the text names the quantity, what was expected and what was given.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum CoreError {
+    /// A number lies outside the range that its formula allows.
+    #[error("{name} must be {expected}, got {got}")]
+    OutOfRange {
+        /// The quantity, as the user names it.
+        name: &'static str,
+        /// The allowed range in words.
+        expected: &'static str,
+        /// The offending value.
+        got: f64,
+    },
+    /// More steps were asked for than there are training levels.
+    #[error("steps must be between 1 and the {train_steps} training levels, got {got}")]
+    Steps {
+        /// Number of training levels T.
+        train_steps: usize,
+        /// Number of steps asked for.
+        got: usize,
+    },
+    /// A list that defines a schedule is malformed at one entry.
+    #[error("{name}[{index}] must be {expected}, got {got}")]
+    Entry {
+        /// The list.
+        name: &'static str,
+        /// Position of the offending entry, 0-based.
+        index: usize,
+        /// The allowed range in words.
+        expected: &'static str,
+        /// The offending value.
+        got: f64,
+    },
+    /// A word that is not one of the known choices.
+    #[error("unknown {what} {got:?}; expected one of {expected}")]
+    UnknownName {
+        /// What kind of thing the word should name.
+        what: &'static str,
+        /// The word.
+        got: String,
+        /// The known words.
+        expected: String,
+    },
+}
