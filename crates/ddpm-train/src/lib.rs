@@ -1,1 +1,3 @@
 //! ddpm-train.
+
+pub mod tensorboard;
