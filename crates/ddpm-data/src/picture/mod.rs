@@ -1,0 +1,140 @@
+//! Pictures from image tensors: one image or a grid, as PNG or, for several frames, GIF.
+
+mod gif;
+mod grid;
+mod png;
+
+pub use gif::{encode_gif, write_gif};
+pub use grid::GridLayout;
+pub use png::write_png_folder;
+
+use crate::error::{DataError, Result};
+use crate::image_set::ImageShape;
+
+/// How the bytes of a picture are to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colour {
+    /// One byte a pixel.
+    Grey,
+    /// Red, green, blue.
+    Rgb,
+}
+
+impl Colour {
+    fn of(shape: ImageShape) -> Result<Self> {
+        match shape.channels {
+            1 => Ok(Self::Grey),
+            3 => Ok(Self::Rgb),
+            other => Err(DataError::mismatch("channels of a picture", "1 (grey) or 3 (RGB)", other)),
+        }
+    }
+
+    /// Bytes a pixel.
+    pub fn channels(self) -> usize {
+        match self {
+            Self::Grey => 1,
+            Self::Rgb => 3,
+        }
+    }
+}
+
+/// A picture as files hold it: rows of pixels, the channels of a pixel side by side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    width: usize,
+    height: usize,
+    colour: Colour,
+    pixels: Vec<u8>,
+}
+
+impl Picture {
+    /// A picture of one image given as channel planes, `[channels, height, width]`.
+    pub fn from_planes(planes: &[u8], shape: ImageShape) -> Result<Self> {
+        let mut picture = Self::filled(shape.width, shape.height, Colour::of(shape)?, 0);
+        check_length(planes, shape, 1)?;
+        picture.draw(planes, shape, 0, 0, 1);
+        Ok(picture)
+    }
+
+    /// A grid of the images in `planes`, `[n, channels, height, width]`, row by row.
+    pub fn grid(planes: &[u8], shape: ImageShape, layout: &GridLayout) -> Result<Self> {
+        grid::draw(planes, shape, layout)
+    }
+
+    /// The same picture with every pixel drawn as a square of `factor` times `factor`.
+    pub fn upscaled(&self, factor: usize) -> Self {
+        let factor = factor.max(1);
+        let channels = self.colour.channels();
+        let mut pixels = Vec::with_capacity(self.pixels.len() * factor * factor);
+        for row in self.pixels.chunks_exact(self.width * channels) {
+            let wide: Vec<u8> = row.chunks_exact(channels).flat_map(|pixel| pixel.repeat(factor)).collect();
+            (0..factor).for_each(|_| pixels.extend_from_slice(&wide));
+        }
+        Self { width: self.width * factor, height: self.height * factor, colour: self.colour, pixels }
+    }
+
+    /// Columns of pixels.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Rows of pixels.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// Grey or RGB.
+    pub fn colour(&self) -> Colour {
+        self.colour
+    }
+
+    /// The bytes, `[height, width, channels]`.
+    pub fn pixels(&self) -> &[u8] {
+        &self.pixels
+    }
+
+    /// The bytes as channel planes, `[channels, height, width]`.
+    pub fn planes(&self) -> Vec<u8> {
+        let channels = self.colour.channels();
+        (0..channels)
+            .flat_map(|channel| self.pixels.iter().skip(channel).step_by(channels).copied())
+            .collect()
+    }
+
+    fn filled(width: usize, height: usize, colour: Colour, value: u8) -> Self {
+        Self { width, height, colour, pixels: vec![value; width * height * colour.channels()] }
+    }
+
+    /// Draws channel planes with their corner at column `left`, row `top`, each pixel `scale` pixels wide and high.
+    fn draw(&mut self, planes: &[u8], shape: ImageShape, left: usize, top: usize, scale: usize) {
+        let channels = self.colour.channels();
+        for (channel, plane) in planes.chunks_exact(shape.height * shape.width).enumerate() {
+            for row in 0..shape.height * scale {
+                let source = &plane[row / scale * shape.width..][..shape.width];
+                let start = ((top + row) * self.width + left) * channels + channel;
+                let target = self.pixels[start..].iter_mut().step_by(channels);
+                for (column, pixel) in target.take(shape.width * scale).enumerate() {
+                    *pixel = source[column / scale];
+                }
+            }
+        }
+    }
+}
+
+/// Checks that `planes` holds `count` images of a shape.
+fn check_length(planes: &[u8], shape: ImageShape, count: usize) -> Result<()> {
+    if planes.len() == count * shape.dimension() {
+        return Ok(());
+    }
+    let expected = format!("{} ({count} of {shape})", count * shape.dimension());
+    Err(DataError::mismatch("bytes of a picture", expected, planes.len()))
+}
+
+/// The number of images of a shape that `planes` holds, if it is a whole and positive one.
+fn count_images(planes: &[u8], shape: ImageShape) -> Result<usize> {
+    if planes.is_empty() || shape.dimension() == 0 || !planes.len().is_multiple_of(shape.dimension()) {
+        let expected = format!("a positive multiple of {} ({shape})", shape.dimension());
+        return Err(DataError::mismatch("bytes of pictures", expected, planes.len()));
+    }
+    Ok(planes.len() / shape.dimension())
+}
