@@ -43,4 +43,47 @@ pub enum CoreError {
         /// The known words.
         expected: String,
     },
+    /// A list has another length than the quantity it belongs to.
+    #[error("{what} must have {expected} entries, got {got}")]
+    Dimension {
+        /// The list.
+        what: String,
+        /// Required length.
+        expected: usize,
+        /// Given length.
+        got: usize,
+    },
+    /// A covariance that no Gaussian has.
+    #[error("{what} must be symmetric and positive definite: {detail}")]
+    NotPositiveDefinite {
+        /// The matrix.
+        what: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// A key that the chosen kind does not have, or one that it lacks.
+    #[error("schedule {kind:?} {problem} key {key:?}")]
+    ScheduleKey {
+        /// The schedule.
+        kind: &'static str,
+        /// `needs` or `does not take`.
+        problem: &'static str,
+        /// The key.
+        key: &'static str,
+    },
+    /// A combination that has no meaning.
+    #[error("{0}")]
+    Unsupported(String),
+}
+
+impl CoreError {
+    /// The usual check: `value` is in the range, or an error that names it.
+    pub(crate) fn check(
+        name: &'static str,
+        expected: &'static str,
+        value: f64,
+        ok: bool,
+    ) -> Result<f64, CoreError> {
+        if ok { Ok(value) } else { Err(CoreError::OutOfRange { name, expected, got: value }) }
+    }
 }

@@ -23,6 +23,8 @@ pub enum Time {
     Clean,
     /// A discrete training timestep.
     Index(TimeIndex),
+    /// A point between training timesteps, in units of the 0-based index: where a solver of a differential equation evaluates.
+    FractionalIndex(f64),
     /// Continuous time of an SDE.
     Continuous(f64),
     /// The noise standard deviation relative to the signal, sigma/alpha (VE and EDM networks).
@@ -31,8 +33,7 @@ pub enum Time {
 
 /// One noise level: signal scale `alpha`, noise standard deviation `sigma`, and the time coordinate a network knows it by.
 ///
-/// Only the log-SNR and the scale convention are stored at construction; `alpha` and `sigma` follow from them without cancellation,
-/// so that 1 - alpha_bar keeps its digits at the least noisy levels.
+/// A level is made from logarithms, so that 1 - alpha_bar keeps its digits at the least noisy levels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Level {
     alpha: f64,
@@ -58,6 +59,16 @@ impl Level {
     /// A variance-exploding level: alpha = 1, sigma = exp(-log_snr / 2).
     pub fn variance_exploding(log_snr: f64, time: Time) -> Self {
         Level { alpha: 1.0, sigma: (-0.5 * log_snr).exp(), log_snr, time }
+    }
+
+    /// A level with any signal scale and noise, such as sub-VP's: log(alpha) and log(sigma).
+    pub fn from_logs(log_alpha: f64, log_sigma: f64, time: Time) -> Self {
+        Level { alpha: log_alpha.exp(), sigma: log_sigma.exp(), log_snr: 2.0 * (log_alpha - log_sigma), time }
+    }
+
+    /// The same noise under another time coordinate.
+    pub fn with_time(self, time: Time) -> Self {
+        Level { time, ..self }
     }
 
     /// Signal scale alpha_t.
@@ -90,6 +101,13 @@ impl Level {
         (-0.5 * self.log_snr).exp()
     }
 
+    /// Standard deviation of the law that samplers start from: sqrt(alpha^2 + sigma^2), the noised law of data with unit variance.
+    ///
+    /// It is 1 on a variance-preserving process; on a variance-exploding one it is sqrt(1 + sigma^2), the same law in that scale.
+    pub fn prior_std(&self) -> f64 {
+        self.alpha.hypot(self.sigma)
+    }
+
     /// The coordinate a network knows this level by.
     pub fn time(&self) -> Time {
         self.time
@@ -104,6 +122,11 @@ impl Level {
 /// log(1 / (1 + exp(-x))), finite for every finite x.
 pub(crate) fn log_sigmoid(x: f64) -> f64 {
     if x >= 0.0 { -(-x).exp().ln_1p() } else { x - x.exp().ln_1p() }
+}
+
+/// The log-SNR of a variance-preserving level from log(alpha_bar) <= 0, exact where alpha_bar is close to 1.
+pub(crate) fn log_snr_of_log_alpha_bar(log_alpha_bar: f64) -> f64 {
+    log_alpha_bar - (-log_alpha_bar.exp_m1()).ln()
 }
 
 #[cfg(test)]

@@ -17,4 +17,4 @@ pub use error::CoreError;
 pub use level::{Level, Time, TimeIndex};
 pub use parameterization::PredictionKind;
 pub use posterior::{Posterior, Variance};
-pub use schedule::Schedule;
+pub use schedule::{Schedule, ScheduleConfig, ScheduleKind};
