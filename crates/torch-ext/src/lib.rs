@@ -1,1 +1,49 @@
-//! torch-ext.
+//! libtorch features that tch does not bind: run-time loading of CUDA, memory formats, autocast, fused optimizer kernels, and a
+//! boundary that turns libtorch's failures into errors.
+//!
+//! This is the only crate of the workspace with `unsafe`; each block says why it is sound.
+#![deny(missing_docs)]
+
+pub mod autocast;
+pub mod device;
+mod fence;
+pub mod foreach;
+pub mod memory_format;
+mod shim;
+
+pub use fence::fence;
+
+/// A failure inside libtorch, or a device that cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum TorchError {
+    /// libtorch refused an operation; the first line of its text.
+    #[error("libtorch: {0}")]
+    Operation(String),
+    /// The device was asked for but is not usable.
+    #[error("device {device} is not usable: {reason}; use --device cpu")]
+    Device {
+        /// The device as the user wrote it.
+        device: String,
+        /// Why it cannot be used.
+        reason: String,
+    },
+    /// Not a device name.
+    #[error("unknown device {0:?}; expected cpu, cuda, cuda:N or auto")]
+    DeviceName(String),
+    /// Lists that belong together differ in length.
+    #[error("{what}: expected {expected} tensors, got {got}")]
+    Count {
+        /// The list at fault.
+        what: &'static str,
+        /// Length of the parameter list.
+        expected: usize,
+        /// Length of the list at fault.
+        got: usize,
+    },
+}
+
+impl From<tch::TchError> for TorchError {
+    fn from(error: tch::TchError) -> Self {
+        TorchError::Operation(fence::first_line(&error.to_string()))
+    }
+}

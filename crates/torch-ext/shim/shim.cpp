@@ -1,0 +1,96 @@
+// Thin entry points to libtorch functions that tch does not bind. Each returns null on success, or a heap-allocated copy of the
+// exception's text that the caller frees with ddpm_free_text: no C++ exception may cross into Rust.
+
+#include <ATen/ATen.h>
+#include <ATen/autocast_mode.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+namespace {
+
+char *copy_text(const char *text) {
+  char *copy = static_cast<char *>(std::malloc(std::strlen(text) + 1));
+  if (copy != nullptr) std::strcpy(copy, text);
+  return copy;
+}
+
+template <typename Body>
+char *guarded(Body body) {
+  try {
+    body();
+    return nullptr;
+  } catch (const c10::Error &error) {
+    return copy_text(error.what_without_backtrace());
+  } catch (const std::exception &error) {
+    return copy_text(error.what());
+  } catch (...) {
+    return copy_text("unknown C++ exception");
+  }
+}
+
+std::vector<at::Tensor> list(at::Tensor **tensors, size_t count) {
+  std::vector<at::Tensor> values;
+  values.reserve(count);
+  for (size_t i = 0; i < count; ++i) values.push_back(*tensors[i]);
+  return values;
+}
+
+}  // namespace
+
+extern "C" {
+
+void ddpm_free_text(char *text) { std::free(text); }
+
+char *ddpm_channels_last(at::Tensor *input, at::Tensor *output) {
+  return guarded([&] { *output = input->contiguous(at::MemoryFormat::ChannelsLast); });
+}
+
+char *ddpm_set_autocast(int device_type, bool enabled) {
+  return guarded([&] {
+    const auto device = static_cast<at::DeviceType>(device_type);
+    at::autocast::set_autocast_dtype(device, at::kBFloat16);
+    at::autocast::set_autocast_enabled(device, enabled);
+    at::autocast::set_autocast_cache_enabled(true);
+    // The cache holds the cast weights of one step; keeping it would keep stale weights.
+    if (!enabled) at::autocast::clear_cache();
+  });
+}
+
+char *ddpm_fused_adam(at::Tensor **params, at::Tensor **grads, at::Tensor **exp_avgs, at::Tensor **exp_avg_sqs,
+                      at::Tensor **steps, size_t count, double lr, double beta1, double beta2, double eps,
+                      double weight_decay, bool decoupled) {
+  return guarded([&] {
+    at::NoGradGuard no_grad;
+    const auto p = list(params, count), g = list(grads, count), m = list(exp_avgs, count),
+               v = list(exp_avg_sqs, count), s = list(steps, count);
+    if (decoupled) {
+      at::_fused_adamw_(p, g, m, v, {}, s, lr, beta1, beta2, weight_decay, eps, false, false);
+    } else {
+      at::_fused_adam_(p, g, m, v, {}, s, lr, beta1, beta2, weight_decay, eps, false, false);
+    }
+  });
+}
+
+char *ddpm_foreach_lerp(at::Tensor **into, at::Tensor **towards, size_t count, double weight) {
+  return guarded([&] {
+    at::NoGradGuard no_grad;
+    at::_foreach_lerp_(list(into, count), list(towards, count), weight);
+  });
+}
+
+char *ddpm_foreach_scale(at::Tensor **tensors, size_t count, at::Tensor *factor) {
+  return guarded([&] {
+    at::NoGradGuard no_grad;
+    at::_foreach_mul_(list(tensors, count), *factor);
+  });
+}
+
+char *ddpm_foreach_norms(at::Tensor **tensors, size_t count, at::Tensor *output) {
+  return guarded([&] {
+    at::NoGradGuard no_grad;
+    *output = at::stack(at::_foreach_norm(list(tensors, count), 2.0));
+  });
+}
+}

@@ -1,0 +1,170 @@
+//! Devices: parsing a choice and loading CUDA when it is asked for.
+//!
+//! The linker drops libtorch_cuda from a binary that names none of its symbols, so CUDA is loaded at run time: one binary then serves
+//! machines with and without a GPU, and starts faster where none is asked for.
+
+use crate::TorchError;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::OnceLock;
+use tch::Device;
+
+/// What the user asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum DeviceChoice {
+    /// The first CUDA device if there is a usable one, else the CPU.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// CUDA device N.
+    Cuda(usize),
+}
+
+impl FromStr for DeviceChoice {
+    type Err = TorchError;
+
+    fn from_str(text: &str) -> Result<Self, TorchError> {
+        match text {
+            "auto" => Ok(DeviceChoice::Auto),
+            "cpu" => Ok(DeviceChoice::Cpu),
+            "cuda" => Ok(DeviceChoice::Cuda(0)),
+            _ => text
+                .strip_prefix("cuda:")
+                .and_then(|n| n.parse().ok())
+                .map(DeviceChoice::Cuda)
+                .ok_or_else(|| TorchError::DeviceName(text.to_string())),
+        }
+    }
+}
+
+impl std::fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            DeviceChoice::Auto => f.write_str("auto"),
+            DeviceChoice::Cpu => f.write_str("cpu"),
+            DeviceChoice::Cuda(n) => write!(f, "cuda:{n}"),
+        }
+    }
+}
+
+impl DeviceChoice {
+    /// The device itself, checked to be usable.
+    pub fn resolve(self) -> Result<Device, TorchError> {
+        match self {
+            DeviceChoice::Cpu => Ok(Device::Cpu),
+            DeviceChoice::Auto => Ok(if cuda_status().usable() { Device::Cuda(0) } else { Device::Cpu }),
+            DeviceChoice::Cuda(n) => {
+                let status = cuda_status();
+                let unusable = |reason: String| TorchError::Device { device: self.to_string(), reason };
+                if !status.usable() {
+                    return Err(unusable(status.message));
+                }
+                if n as i64 >= status.devices {
+                    return Err(unusable(format!("this machine has {} CUDA devices", status.devices)));
+                }
+                Ok(Device::Cuda(n))
+            }
+        }
+    }
+}
+
+/// What this process knows of CUDA.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CudaStatus {
+    /// Whether libtorch's CUDA library is there and was loaded.
+    pub linked: bool,
+    /// Number of devices that CUDA reports.
+    pub devices: i64,
+    /// One line for people: why CUDA cannot be used, or how many devices there are.
+    pub message: String,
+}
+
+impl CudaStatus {
+    /// Whether a CUDA device can be used.
+    pub fn usable(&self) -> bool {
+        self.linked && self.devices > 0
+    }
+}
+
+/// The folder of libtorch's libraries that this program was built against.
+pub fn libtorch_folder() -> &'static Path {
+    Path::new(env!("TORCH_EXT_LIBTORCH_LIB"))
+}
+
+/// Loads libtorch's CUDA library (once) and asks it for devices.
+pub fn cuda_status() -> CudaStatus {
+    static STATUS: OnceLock<CudaStatus> = OnceLock::new();
+    STATUS.get_or_init(probe).clone()
+}
+
+fn probe() -> CudaStatus {
+    let off = |linked, message| CudaStatus { linked, devices: 0, message };
+    if cfg!(target_os = "macos") {
+        return off(false, "macOS has no CUDA".to_string());
+    }
+    if let Err(reason) = load_cuda() {
+        return off(false, reason);
+    }
+    let devices = tch::Cuda::device_count();
+    if devices > 0 {
+        return CudaStatus { linked: true, devices, message: format!("{devices} CUDA device(s)") };
+    }
+    // Allocation states the reason (no driver, a driver too old), which the device count does not.
+    let reason = tch::Tensor::f_zeros([1], (tch::Kind::Float, Device::Cuda(0)))
+        .err()
+        .map_or_else(|| "CUDA reports no device".to_string(), |e| crate::fence::first_line(&e.to_string()));
+    off(true, reason)
+}
+
+fn load_cuda() -> Result<(), String> {
+    use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+    let built_against = libtorch_folder().join("libtorch_cuda.so");
+    // A moved installation is found through the binary's own search path.
+    let path = if built_against.exists() { built_against } else { "libtorch_cuda.so".into() };
+    // SAFETY: libtorch_cuda's initializers register its kernels with the libtorch that this process already runs; they are made to be
+    // loaded this way, as Python does.
+    let library = unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_GLOBAL) }
+        .map_err(|e| format!("this libtorch has no CUDA ({e}); run `cargo xtask setup --cuda`"))?;
+    // The registered kernels point into the library for as long as the process lives.
+    std::mem::forget(library);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_parse_and_print() {
+        for (text, choice) in [
+            ("auto", DeviceChoice::Auto),
+            ("cpu", DeviceChoice::Cpu),
+            ("cuda", DeviceChoice::Cuda(0)),
+            ("cuda:3", DeviceChoice::Cuda(3)),
+        ] {
+            assert_eq!(text.parse::<DeviceChoice>().unwrap(), choice);
+        }
+        for bad in ["gpu", "cuda:", "cuda:-1", "cuda:x", ""] {
+            assert!(bad.parse::<DeviceChoice>().unwrap_err().to_string().contains("cuda:N"));
+        }
+    }
+
+    /// The check of the trap described above that needs no GPU: a libtorch with CUDA must answer about the driver, not that it has no
+    /// CUDA kernels.
+    #[test]
+    fn cuda_is_reachable_when_libtorch_has_it() {
+        let status = cuda_status();
+        let has_cuda = libtorch_folder().join("libtorch_cuda.so").exists();
+        assert_eq!(status.linked, has_cuda, "{status:?}");
+        assert!(!status.message.contains("Could not run"), "{status:?}");
+        if has_cuda && !status.usable() {
+            let message = status.message.to_lowercase();
+            assert!(message.contains("driver") || message.contains("device"), "{status:?}");
+        }
+        if !status.usable() {
+            let error = DeviceChoice::Cuda(0).resolve().unwrap_err().to_string();
+            assert!(error.contains("cuda:0") && error.contains("--device cpu"), "{error}");
+        }
+    }
+}
