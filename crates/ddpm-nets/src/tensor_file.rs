@@ -1,0 +1,139 @@
+//! safetensors files: named tensors in, named tensors out, written atomically.
+
+use crate::NetsError;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
+use std::path::Path;
+use tch::{Kind, Tensor};
+
+/// The tensors of a file by name, on the CPU.
+pub type TensorMap = BTreeMap<String, Tensor>;
+
+/// Reads all tensors of a safetensors file.
+pub fn read(path: &Path) -> Result<TensorMap, NetsError> {
+    let bytes = std::fs::read(path).map_err(NetsError::io(path))?;
+    let file = SafeTensors::deserialize(&bytes)
+        .map_err(|e| NetsError::format(path, format!("not a complete safetensors file ({e})")))?;
+    let mut tensors = TensorMap::new();
+    for (name, view) in file.iter() {
+        let kind = kind_of(view.dtype()).ok_or_else(|| {
+            NetsError::format(path, format!("tensor {name} has unsupported type {:?}", view.dtype()))
+        })?;
+        let shape: Vec<i64> = view.shape().iter().map(|&d| d as i64).collect();
+        let tensor =
+            Tensor::f_from_data_size(view.data(), &shape, kind).map_err(torch_ext::TorchError::from)?;
+        tensors.insert(name.to_string(), tensor);
+    }
+    Ok(tensors)
+}
+
+/// Writes tensors in the order given, with the `{"format": "pt"}` that PyTorch's readers expect, under a temporary name first.
+pub fn write<'a>(
+    path: &Path,
+    tensors: impl IntoIterator<Item = (&'a str, &'a Tensor)>,
+) -> Result<(), NetsError> {
+    let mut payload = Vec::new();
+    for (name, tensor) in tensors {
+        let (dtype, bytes) = bytes_of(tensor).ok_or_else(|| {
+            NetsError::format(path, format!("tensor {name} of kind {:?} cannot be stored", tensor.kind()))
+        })?;
+        let shape: Vec<usize> = tensor.size().iter().map(|&d| d as usize).collect();
+        payload.push((name, dtype, shape, bytes));
+    }
+    let views = payload
+        .iter()
+        .map(|(name, dtype, shape, bytes)| {
+            TensorView::new(*dtype, shape.clone(), bytes).map(|view| (*name, view))
+        })
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|e| NetsError::format(path, e.to_string()))?;
+    let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
+    let bytes =
+        safetensors::serialize(views, Some(metadata)).map_err(|e| NetsError::format(path, e.to_string()))?;
+    write_atomically(path, &bytes)
+}
+
+/// Writes a whole file under a temporary name in the same folder, flushes it to disk and renames it.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), NetsError> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(NetsError::io(path))?;
+    file.write_all(bytes).map_err(NetsError::io(path))?;
+    file.as_file().sync_all().map_err(NetsError::io(path))?;
+    make_readable(file.as_file()).map_err(NetsError::io(path))?;
+    file.persist(path).map_err(|e| NetsError::Io { path: path.to_path_buf(), source: e.error })?;
+    Ok(())
+}
+
+/// Temporary files are private to their owner; results are ordinary files.
+fn make_readable(file: &std::fs::File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+}
+
+fn kind_of(dtype: Dtype) -> Option<Kind> {
+    Some(match dtype {
+        Dtype::BOOL => Kind::Bool,
+        Dtype::U8 => Kind::Uint8,
+        Dtype::I8 => Kind::Int8,
+        Dtype::I16 => Kind::Int16,
+        Dtype::I32 => Kind::Int,
+        Dtype::I64 => Kind::Int64,
+        Dtype::F16 => Kind::Half,
+        Dtype::BF16 => Kind::BFloat16,
+        Dtype::F32 => Kind::Float,
+        Dtype::F64 => Kind::Double,
+        _ => return None,
+    })
+}
+
+fn bytes_of(tensor: &Tensor) -> Option<(Dtype, Vec<u8>)> {
+    let flat = tensor.detach().to_device(tch::Device::Cpu).contiguous().reshape([-1]);
+    fn copied<T: Copy + Default + bytemuck::Pod + tch::kind::Element>(flat: &Tensor) -> Vec<u8> {
+        let mut values = vec![T::default(); flat.numel()];
+        flat.copy_data(&mut values, flat.numel());
+        bytemuck::cast_slice(&values).to_vec()
+    }
+    Some(match tensor.kind() {
+        Kind::Float => (Dtype::F32, copied::<f32>(&flat)),
+        Kind::Double => (Dtype::F64, copied::<f64>(&flat)),
+        Kind::Int64 => (Dtype::I64, copied::<i64>(&flat)),
+        Kind::Int => (Dtype::I32, copied::<i32>(&flat)),
+        Kind::Uint8 => (Dtype::U8, copied::<u8>(&flat)),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Device;
+
+    #[test]
+    fn tensors_survive_a_file_and_a_cut_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.safetensors");
+        let a = Tensor::arange(12, (Kind::Float, Device::Cpu)).reshape([3, 4]).transpose(0, 1);
+        let b = Tensor::from_slice(&[1i64, -2]);
+        let c = Tensor::from_slice(&[0.1f64]);
+        write(&path, [("a", &a), ("b", &b), ("c", &c)]).unwrap();
+        let back = read(&path).unwrap();
+        assert!(back["a"].equal(&a) && back["b"].equal(&b) && back["c"].equal(&c));
+
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() - 5]).unwrap();
+        let error = read(&path).unwrap_err().to_string();
+        assert!(
+            error.contains("x.safetensors") && error.contains("not a complete safetensors file"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn nothing_appears_where_nothing_can_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("missing").join("x.safetensors");
+        assert!(matches!(write(&path, []), Err(NetsError::Io { .. })));
+        assert!(!path.exists());
+    }
+}

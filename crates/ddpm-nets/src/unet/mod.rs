@@ -1,0 +1,249 @@
+//! The U-Net of Ho et al. 2020 in the generality of diffusers' `UNet2DModel`, whose state-dict keys it shares.
+
+mod blocks;
+mod config;
+
+pub use config::{DownBlockType, SampleSize, TimeScaleShift, UNetConfig, UpBlockType};
+
+use crate::embedding::{Sinusoids, TimeEmbedding};
+use crate::layers::{Builder, Conv2d, Embedding, GroupNorm};
+use crate::parameters::{DEFAULT_INIT, NEARLY_ZERO};
+use crate::{NetsError, Parameters};
+use blocks::{Attention, Downsample, ResidualBlock, Upsample};
+use tch::{Device, Tensor};
+
+/// A noise-conditional U-Net.
+#[derive(Debug)]
+pub struct UNet {
+    config: UNetConfig,
+    parameters: Parameters,
+    sinusoids: Sinusoids,
+    time_embedding: TimeEmbedding,
+    class_embedding: Option<Embedding>,
+    conv_in: Conv2d,
+    down: Vec<DownLevel>,
+    middle: Middle,
+    up: Vec<UpLevel>,
+    norm_out: GroupNorm,
+    conv_out: Conv2d,
+}
+
+#[derive(Debug)]
+struct DownLevel {
+    blocks: Vec<(ResidualBlock, Option<Attention>)>,
+    downsample: Option<Downsample>,
+}
+
+#[derive(Debug)]
+struct Middle {
+    first: ResidualBlock,
+    attention: Option<Attention>,
+    second: ResidualBlock,
+}
+
+#[derive(Debug)]
+struct UpLevel {
+    blocks: Vec<(ResidualBlock, Option<Attention>)>,
+    upsample: Option<Upsample>,
+}
+
+impl UNet {
+    /// A network with fresh weights drawn from `seed`, Ho et al.'s initialization (variance scaling, fan average, uniform; layers that
+    /// close a residual branch start at 1e-10).
+    pub fn new(config: UNetConfig, device: Device, seed: u64) -> Result<Self, NetsError> {
+        config.validate()?;
+        let mut parameters = Parameters::new(device, seed);
+        let mut b = Builder::root(&mut parameters);
+        let widths = config.block_out_channels.clone();
+        let first = widths[0];
+
+        let conv_in = Conv2d::same(b.sub("conv_in"), config.in_channels, first, DEFAULT_INIT);
+        let sinusoids = Sinusoids {
+            width: first,
+            flip_sin_to_cos: config.flip_sin_to_cos,
+            freq_shift: config.freq_shift,
+        };
+        let time_embedding = TimeEmbedding::new(b.sub("time_embedding"), first, config.time_width());
+        let class_embedding = config
+            .num_class_embeds
+            .map(|classes| Embedding::new(b.sub("class_embedding"), classes, config.time_width()));
+
+        let mut skips = vec![first];
+        let down = build_down(&mut b, &config, &mut skips);
+        let middle = Middle::new(b.sub("mid_block"), &config);
+        let up = build_up(&mut b, &config, &mut skips);
+        assert!(skips.is_empty(), "every skip of the way down is used on the way up");
+
+        let norm_out = GroupNorm::new(b.sub("conv_norm_out"), first, config.norm_num_groups, config.norm_eps);
+        let conv_out = Conv2d::same(b.sub("conv_out"), first, config.out_channels, NEARLY_ZERO);
+        Ok(UNet {
+            config,
+            parameters,
+            sinusoids,
+            time_embedding,
+            class_embedding,
+            conv_in,
+            down,
+            middle,
+            up,
+            norm_out,
+            conv_out,
+        })
+    }
+
+    /// The configuration it was built from.
+    pub fn config(&self) -> &UNetConfig {
+        &self.config
+    }
+
+    /// Its weights.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// The raw output [n, out_channels, h, w] for x [n, in_channels, h, w], times [n] (any numeric kind) and, for a class-conditional
+    /// network, labels [n] i64. `train` switches dropout on.
+    ///
+    /// Shapes are the caller's duty ([`UNet::check_input`]); libtorch panics on others.
+    pub fn forward(&self, x: &Tensor, t: &Tensor, labels: Option<&Tensor>, train: bool) -> Tensor {
+        let mut time = self.time_embedding.forward(&self.sinusoids.forward(t));
+        if let (Some(table), Some(labels)) = (&self.class_embedding, labels) {
+            time += table.forward(labels);
+        }
+        // Every residual block begins its time path with the same SiLU: once is enough.
+        let time = time.silu();
+
+        let mut h = self.conv_in.forward(x);
+        let mut skips = vec![h.shallow_clone()];
+        for level in &self.down {
+            for (block, attention) in &level.blocks {
+                h = attended(block.forward(&h, &time, train), attention.as_ref());
+                skips.push(h.shallow_clone());
+            }
+            if let Some(downsample) = &level.downsample {
+                h = downsample.forward(&h);
+                skips.push(h.shallow_clone());
+            }
+        }
+        h = self.middle.forward(&h, &time, train);
+        for level in &self.up {
+            for (block, attention) in &level.blocks {
+                if let Some(skip) = skips.pop() {
+                    h = Tensor::cat(&[h, skip], 1);
+                }
+                h = attended(block.forward(&h, &time, train), attention.as_ref());
+            }
+            if let Some(upsample) = &level.upsample {
+                h = upsample.forward(&h);
+            }
+        }
+        self.conv_out.forward(&self.norm_out.forward(&h).silu())
+    }
+
+    /// Checks shapes and labels of an input before libtorch sees it.
+    pub fn check_input(&self, x: &Tensor, t: &Tensor, labels: Option<&Tensor>) -> Result<(), NetsError> {
+        let wrong = |what, expected: String, got: String| Err(NetsError::Input { what, expected, got });
+        let [height, width] = self.config.sample_size.height_width();
+        let size = x.size();
+        if size.len() != 4 || size[1..] != [self.config.in_channels, height, width] {
+            let expected = format!("[n, {}, {height}, {width}]", self.config.in_channels);
+            return wrong("x", expected, format!("{size:?}"));
+        }
+        if t.size() != [size[0]] {
+            return wrong("t", format!("[{}]", size[0]), format!("{:?}", t.size()));
+        }
+        match (self.config.num_class_embeds, labels) {
+            (None, None) => Ok(()),
+            (None, Some(_)) => wrong("y", "no labels (the model is unconditional)".into(), "labels".into()),
+            (Some(classes), None) => wrong("y", format!("labels 0..{}", classes - 1), "none".into()),
+            (Some(_), Some(y)) if y.size() != [size[0]] => {
+                wrong("y", format!("[{}]", size[0]), format!("{:?}", y.size()))
+            }
+            (Some(_), Some(_)) if size[0] == 0 => Ok(()),
+            (Some(classes), Some(y)) => {
+                let (least, most) = (y.min().int64_value(&[]), y.max().int64_value(&[]));
+                if least < 0 || most >= classes {
+                    return wrong("y", format!("labels 0..{}", classes - 1), format!("{least}..{most}"));
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn attended(h: Tensor, attention: Option<&Attention>) -> Tensor {
+    match attention {
+        Some(attention) => attention.forward(&h),
+        None => h,
+    }
+}
+
+fn build_down(b: &mut Builder<'_>, config: &UNetConfig, skips: &mut Vec<i64>) -> Vec<DownLevel> {
+    let mut b = b.sub("down_blocks");
+    let mut from = config.block_out_channels[0];
+    let mut levels = Vec::new();
+    for (i, (&to, kind)) in config.block_out_channels.iter().zip(&config.down_block_types).enumerate() {
+        let mut b = b.sub(i);
+        let mut blocks = Vec::new();
+        for k in 0..config.layers_per_block {
+            let block = ResidualBlock::new(b.sub(format_args!("resnets.{k}")), config, from, to, 1.0);
+            let attention = (*kind == DownBlockType::AttnDownBlock2D)
+                .then(|| attention_at(b.sub(format_args!("attentions.{k}")), config, to));
+            blocks.push((block, attention));
+            skips.push(to);
+            from = to;
+        }
+        let downsample = (i + 1 < config.block_out_channels.len()).then(|| {
+            skips.push(to);
+            Downsample::new(b.sub("downsamplers.0"), config, to)
+        });
+        levels.push(DownLevel { blocks, downsample });
+    }
+    levels
+}
+
+fn build_up(b: &mut Builder<'_>, config: &UNetConfig, skips: &mut Vec<i64>) -> Vec<UpLevel> {
+    let mut b = b.sub("up_blocks");
+    let widths: Vec<i64> = config.block_out_channels.iter().rev().copied().collect();
+    let mut from = widths[0];
+    let mut levels = Vec::new();
+    for (i, (&to, kind)) in widths.iter().zip(&config.up_block_types).enumerate() {
+        let mut b = b.sub(i);
+        let mut blocks = Vec::new();
+        for k in 0..=config.layers_per_block {
+            let skip = skips.pop().expect("one skip for each block on the way up");
+            let block = ResidualBlock::new(b.sub(format_args!("resnets.{k}")), config, from + skip, to, 1.0);
+            let attention = (*kind == UpBlockType::AttnUpBlock2D)
+                .then(|| attention_at(b.sub(format_args!("attentions.{k}")), config, to));
+            blocks.push((block, attention));
+            from = to;
+        }
+        let upsample = (i + 1 < widths.len()).then(|| Upsample::new(b.sub("upsamplers.0"), to));
+        levels.push(UpLevel { blocks, upsample });
+    }
+    levels
+}
+
+fn attention_at(b: Builder<'_>, config: &UNetConfig, channels: i64) -> Attention {
+    Attention::new(b, config, channels, Some(config.norm_num_groups), 1.0)
+}
+
+impl Middle {
+    fn new(mut b: Builder<'_>, config: &UNetConfig) -> Self {
+        let width = config.block_out_channels[config.block_out_channels.len() - 1];
+        let scale = config.mid_block_scale_factor;
+        Middle {
+            first: ResidualBlock::new(b.sub("resnets.0"), config, width, width, scale),
+            attention: config.add_attention.then(|| {
+                let groups = config.middle_attention_groups();
+                Attention::new(b.sub("attentions.0"), config, width, groups, scale)
+            }),
+            second: ResidualBlock::new(b.sub("resnets.1"), config, width, width, scale),
+        }
+    }
+
+    fn forward(&self, x: &Tensor, time: &Tensor, train: bool) -> Tensor {
+        let h = attended(self.first.forward(x, time, train), self.attention.as_ref());
+        self.second.forward(&h, time, train)
+    }
+}

@@ -1,0 +1,233 @@
+//! The U-Net and the schedules against diffusers: golden files made by `golden/generate.py`.
+
+use ddpm_core::TimeIndex;
+use ddpm_core::grid::Grid;
+use ddpm_nets::checkpoint::{self, Checkpoint};
+use ddpm_nets::{NetworkDenoiser, UNet, UNetConfig};
+use serde_json::Value;
+use std::path::Path;
+use tch::{Device, Kind, Tensor};
+
+fn golden(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn fnv1a(text: &str) -> u32 {
+    text.bytes().fold(0x811C_9DC5, |h, byte| (h ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+/// The generator's `uniform`.
+fn uniform(name: &str, count: usize) -> impl Iterator<Item = f64> {
+    let offset = fnv1a(name);
+    (0..count as u32).map(move |k| {
+        let mut h = k.wrapping_mul(0x9E37_79B1).wrapping_add(offset);
+        h ^= h >> 16;
+        h = h.wrapping_mul(0x85EB_CA6B);
+        h ^= h >> 13;
+        h = h.wrapping_mul(0xC2B2_AE35);
+        h ^= h >> 16;
+        f64::from(h) / 2f64.powi(31) - 1.0
+    })
+}
+
+/// The generator's `weight`.
+fn weight(name: &str, shape: &[i64]) -> Tensor {
+    let count: i64 = shape.iter().product();
+    let offset = if name.ends_with("weight") { 1.0 } else { 0.0 };
+    let fan_in: i64 = shape[1..].iter().product();
+    let values: Vec<f32> = uniform(name, count as usize)
+        .map(|u| if shape.len() == 1 { 0.1 * u + offset } else { u * (3.0 / fan_in as f64).sqrt() })
+        .map(|value| value as f32)
+        .collect();
+    Tensor::from_slice(&values).reshape(shape)
+}
+
+fn config_of(value: &Value) -> UNetConfig {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
+fn hashed_network(config: UNetConfig) -> UNet {
+    let network = UNet::new(config, Device::Cpu, 0).unwrap();
+    let parameters = network.parameters();
+    let weights = parameters
+        .names()
+        .iter()
+        .zip(parameters.tensors())
+        .map(|(name, tensor)| (name.clone(), weight(name, &tensor.size())))
+        .collect();
+    parameters.load(&weights, Path::new("golden")).unwrap();
+    network
+}
+
+fn keys(network: &UNet) -> Vec<String> {
+    let parameters = network.parameters();
+    let mut keys: Vec<String> = parameters
+        .names()
+        .iter()
+        .zip(parameters.tensors())
+        .map(|(name, tensor)| format!("{name} {:?}", tensor.size()))
+        .collect();
+    keys.sort();
+    keys
+}
+
+fn strings(value: &Value) -> Vec<String> {
+    value.as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_string()).collect()
+}
+
+fn integers(value: &Value) -> Vec<i64> {
+    value.as_array().unwrap().iter().map(|v| v.as_i64().unwrap()).collect()
+}
+
+#[test]
+fn every_shape_of_unet_answers_as_diffusers_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases = golden("unet.json")["cases"].as_array().unwrap().clone();
+    assert!(cases.len() >= 9);
+    for case in cases {
+        let name = case["name"].as_str().unwrap();
+        let config = config_of(&case["config"]);
+        let [height, width] = config.sample_size.height_width();
+        let channels = config.in_channels;
+        let network = hashed_network(config.clone());
+        assert_eq!(keys(&network), strings(&case["keys"]), "{name}");
+
+        let shape = [2, channels, height, width];
+        let count: i64 = shape.iter().product();
+        let x: Vec<f32> = uniform("x", count as usize).map(|u| (1.7 * u) as f32).collect();
+        let x = Tensor::from_slice(&x).reshape(shape);
+        let t = Tensor::from_slice(&integers(&case["t"]));
+        let y = case["y"].as_array().map(|_| Tensor::from_slice(&integers(&case["y"])));
+        let expected: Vec<f32> =
+            case["output"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect();
+        let expected = Tensor::from_slice(&expected).reshape(integers(&case["output_shape"]));
+
+        // Through a checkpoint, so that the files are part of what is compared.
+        let dir = folder.path().join(name);
+        std::fs::create_dir(&dir).unwrap();
+        let parameters = network.parameters();
+        let weights = parameters.names().iter().map(String::as_str).zip(parameters.tensors());
+        checkpoint::save(&dir, &config, weights, &checkpoint::SchedulerConfig::default()).unwrap();
+        let loaded = Checkpoint::load(&dir, Device::Cpu).unwrap();
+        assert_eq!(loaded.network.config(), &config);
+        let denoiser = NetworkDenoiser::new(&loaded.network, loaded.scheduler.prediction(), y);
+        let prediction = denoiser.predict_at(&x, &t).unwrap();
+        let output = match prediction.variance_fraction {
+            Some(fraction) => Tensor::cat(&[prediction.value, fraction], 1),
+            None => prediction.value,
+        };
+        let error = (&output - &expected).abs().max().double_value(&[]);
+        let scale = expected.abs().max().double_value(&[]);
+        assert!(scale > 0.1, "{name}: a vanishing output proves nothing");
+        assert!(error / scale < 1e-5, "{name}: relative error {:e}", error / scale);
+    }
+}
+
+#[test]
+fn ho_et_al_network_is_expressed_exactly() {
+    let ho = &golden("unet.json")["ho2020"];
+    let network = UNet::new(config_of(&ho["config"]), Device::Cpu, 0).unwrap();
+    assert_eq!(network.parameters().count(), 35_746_307);
+    assert_eq!(ho["parameters"], 35_746_307);
+    assert_eq!(keys(&network), strings(&ho["keys"]));
+    // Layers that close a branch start at scale 1e-10: the prediction is nearly 0 and the first loss nearly E eps^2 = 1.
+    let x = Tensor::randn([1, 3, 32, 32], (Kind::Float, Device::Cpu));
+    let t = Tensor::from_slice(&[500i64]);
+    let output = tch::no_grad(|| network.forward(&x, &t, None, false));
+    assert!(output.abs().max().double_value(&[]) < 1e-3);
+}
+
+#[test]
+fn schedules_and_grids_are_diffusers_own() {
+    for case in golden("scheduler.json").as_array().unwrap() {
+        let name = case["name"].as_str().unwrap();
+        let config: checkpoint::SchedulerConfig = serde_json::from_value(case["config"].clone()).unwrap();
+        let schedule = config.schedule().unwrap();
+        for (t, expected) in integers(&case["t"]).into_iter().zip(case["alpha_bar"].as_array().unwrap()) {
+            let expected = expected.as_f64().unwrap();
+            let got = schedule.level(TimeIndex(t as u32)).alpha_bar();
+            // diffusers multiplies a thousand f32 factors.
+            assert!(
+                (got - expected).abs() <= 2e-4 * expected + 1e-9,
+                "{name} t={t}: {got} against {expected}"
+            );
+        }
+        for (key, expected) in case["grids"].as_object().unwrap() {
+            let (spacing, steps) = key.split_once(' ').unwrap();
+            let grid: Grid = serde_json::from_value(spacing.into()).unwrap();
+            let got = grid.timesteps(schedule.steps(), steps.parse().unwrap()).unwrap();
+            let got: Vec<i64> = got.into_iter().map(|t| i64::from(t.0)).collect();
+            assert_eq!(got, integers(expected), "{name} {key}");
+        }
+    }
+}
+
+#[test]
+fn impossible_networks_are_refused_by_key() {
+    let base = config_of(&golden("unet.json")["cases"][0]["config"]);
+    type Change = fn(&mut UNetConfig);
+    let cases: [(&str, Change); 7] = [
+        ("norm_num_groups", |c| c.norm_num_groups = 7),
+        ("attention_head_dim", |c| c.attention_head_dim = Some(5)),
+        ("sample_size", |c| c.sample_size = ddpm_nets::unet::SampleSize::Square(15)),
+        ("down_block_types", |c| c.down_block_types.truncate(1)),
+        ("dropout", |c| c.dropout = 1.0),
+        ("block_out_channels", |c| c.block_out_channels = vec![]),
+        ("layers_per_block", |c| c.layers_per_block = 0),
+    ];
+    for (key, change) in cases {
+        let mut config = base.clone();
+        change(&mut config);
+        let error = UNet::new(config, Device::Cpu, 0).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(error.starts_with(&format!("model.{key}: ")), "{key}: {error}");
+    }
+}
+
+#[test]
+fn damaged_checkpoints_are_refused_by_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config_of(&golden("unet.json")["cases"][0]["config"]);
+    let network = hashed_network(config.clone());
+    let parameters = network.parameters();
+    let save = |skip: usize| {
+        let dir = folder.path().join("checkpoint");
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir(&dir).unwrap();
+        let weights = parameters.names().iter().map(String::as_str).zip(parameters.tensors()).skip(skip);
+        checkpoint::save(&dir, &config, weights, &checkpoint::SchedulerConfig::default()).unwrap();
+        dir
+    };
+    let refused = |dir: &Path, expected: &str| {
+        let error = Checkpoint::load(dir, Device::Cpu).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(error.contains(expected) && !error.contains('\n'), "{error}");
+    };
+
+    refused(&folder.path().join("nowhere"), "does not exist");
+    refused(folder.path(), "has no model_index.json");
+    refused(&save(1), "tensor conv_in.weight is missing");
+
+    let dir = save(0);
+    let weights = dir.join("unet/diffusion_pytorch_model.safetensors");
+    let bytes = std::fs::read(&weights).unwrap();
+    std::fs::write(&weights, &bytes[..bytes.len() / 2]).unwrap();
+    refused(&dir, "diffusion_pytorch_model.safetensors: not a complete safetensors file");
+    std::fs::rename(&weights, weights.with_file_name("diffusion_pytorch_model.bin")).unwrap();
+    refused(&dir, "pickle");
+
+    let edit = |file: &str, from: &str, to: &str| {
+        let dir = save(0);
+        let path = dir.join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{from} in {text}");
+        std::fs::write(&path, text.replace(from, to)).unwrap();
+        dir
+    };
+    let config = "unet/config.json";
+    refused(&edit(config, "\"silu\"", "\"gelu\""), "act_fn = \"gelu\" is not supported");
+    refused(&edit(config, "\"dropout\"", "\"droput\""), "unknown field `droput`");
+    refused(&edit(config, "\"DownBlock2D\"", "\"SkipDownBlock2D\""), "unknown variant `SkipDownBlock2D`");
+    refused(&edit(config, "UNet2DModel", "UNet1DModel"), "UNet1DModel is not supported");
+    refused(&edit("scheduler/scheduler_config.json", "fixed_small", "learned"), "unknown variant `learned`");
+    refused(&edit("model_index.json", "unet", "vae"), "names no unet");
+}
