@@ -12,9 +12,13 @@ pub mod noise;
 pub mod parameterization;
 pub mod posterior;
 pub mod schedule;
+pub mod sde;
+pub mod variance;
 
 pub use error::CoreError;
 pub use level::{Level, Time, TimeIndex};
 pub use parameterization::PredictionKind;
-pub use posterior::{Posterior, Variance};
-pub use schedule::{Schedule, ScheduleConfig, ScheduleKind};
+pub use posterior::Posterior;
+pub use schedule::{Scale, Schedule, ScheduleConfig, ScheduleKind};
+pub use sde::Process;
+pub use variance::{LogVarianceRange, Variance};

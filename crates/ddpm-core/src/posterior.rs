@@ -1,21 +1,25 @@
 //! The transition q(x_t | x_s) between two levels and the posterior q(x_s | x_t, x_0), s less noisy than t.
 //!
-//! With lambda = log-SNR (Kingma et al. 2021, appendix A; for neighbouring levels of a VP chain these are Ho et al. 2020, eq. 6-7):
+//! With snr = alpha^2/sigma^2 (Kingma et al. 2021, appendix A; for neighbouring levels of a VP chain these are Ho et al. 2020, eq. 6-7):
 //!
 //! ```text
 //! q(x_t | x_s)      = N( (alpha_t/alpha_s) x_s , beta I )        beta = sigma_t^2 (1 - snr_t/snr_s)
-//! q(x_s | x_t, x_0) = N( a x_t + c x_0 , post I )                post = sigma_s^2 (1 - snr_t/snr_s)
-//!     a = (alpha_t/alpha_s) sigma_s^2/sigma_t^2                  c = alpha_s (1 - snr_t/snr_s)
+//! q(x_s | x_t, x_0) = N( a x_t + b x_0 , post I )                post = sigma_s^2 (1 - snr_t/snr_s)
+//!     a = (alpha_t/alpha_s) sigma_s^2/sigma_t^2                  b = alpha_s (1 - snr_t/snr_s)
+//!   by epsilon, x_0 = (x_t - sigma_t eps)/alpha_t:
+//!     mean = c x_t + d eps     c = alpha_s/alpha_t               d = -c sigma_t (1 - snr_t/snr_s)
 //! ```
+//!
+//! `b` is the weight that the error decomposition calls c_t.
 
 use crate::Level;
 
 /// The Gaussian q(x_s | x_t, x_0) and the transition that it inverts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Posterior {
-    /// Weight of x_t in the mean.
+    /// Weight of x_t in the mean (`a`).
     pub of_x_t: f64,
-    /// Weight of x_0 in the mean: `c_t` of the error decomposition.
+    /// Weight of x_0 in the mean (`b`).
     pub of_x0: f64,
     /// Variance of x_s given x_t and x_0 ("fixed small"). Zero when s is data.
     pub variance: f64,
@@ -23,6 +27,19 @@ pub struct Posterior {
     pub transition_variance: f64,
     /// Scale alpha_t / alpha_s of the transition.
     pub transition_scale: f64,
+    /// Noise standard deviation sigma_t of the noisier level.
+    sigma_t: f64,
+    /// 1 - snr_t / snr_s.
+    lost: f64,
+}
+
+/// The posterior mean written with the noise: `of_x_t x_t + of_epsilon eps`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EpsilonForm {
+    /// Weight of x_t (`c`).
+    pub of_x_t: f64,
+    /// Weight of eps (`d`), negative.
+    pub of_epsilon: f64,
 }
 
 impl Posterior {
@@ -37,7 +54,20 @@ impl Posterior {
             variance: s.sigma() * s.sigma() * lost,
             transition_variance: t.sigma() * t.sigma() * lost,
             transition_scale,
+            sigma_t: t.sigma(),
+            lost,
         }
+    }
+
+    /// The mean by epsilon. Infinite where t has no signal left: x_0 does not follow from epsilon there.
+    pub fn epsilon_form(&self) -> EpsilonForm {
+        let of_x_t = 1.0 / self.transition_scale;
+        EpsilonForm { of_x_t, of_epsilon: -of_x_t * self.sigma_t * self.lost }
+    }
+
+    /// 1 - snr_t / snr_s: the share of the signal-to-noise ratio that the step from s to t loses.
+    pub fn snr_fraction_lost(&self) -> f64 {
+        self.lost
     }
 }
 
@@ -46,22 +76,44 @@ fn snr_fraction_lost(t: &Level, s: &Level) -> f64 {
     if s.is_clean() || t.log_snr() == f64::NEG_INFINITY { 1.0 } else { -(t.log_snr() - s.log_snr()).exp_m1() }
 }
 
-/// The variance of an ancestral sampler's step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Variance {
-    /// The posterior variance: optimal if the data were one point (Ho et al. 2020, sec. 3.2).
-    FixedSmall,
-    /// The transition variance beta: optimal if the data were N(0, I).
-    FixedLarge,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Time;
+    use proptest::prelude::*;
 
-impl Variance {
-    /// The step's variance in every component.
-    pub fn of(self, posterior: &Posterior) -> f64 {
-        match self {
-            Variance::FixedSmall => posterior.variance,
-            Variance::FixedLarge => posterior.transition_variance,
+    /// Bayes' rule in one dimension from the joint precision of (x_s | x_0) and (x_t | x_s), written without any of the formulas above.
+    fn bayes(t: &Level, s: &Level) -> (f64, f64, f64) {
+        let scale = t.alpha() / s.alpha();
+        let transition = t.sigma().powi(2) - (scale * s.sigma()).powi(2);
+        let precision = 1.0 / s.sigma().powi(2) + scale * scale / transition;
+        (scale / transition / precision, s.alpha() / s.sigma().powi(2) / precision, 1.0 / precision)
+    }
+
+    proptest! {
+        #[test]
+        fn the_posterior_is_bayes_rule(low in -8.0..7.0f64, gap in 0.05..6.0f64, x_t in -3.0..3.0f64, eps in -3.0..3.0f64) {
+            for level in [Level::variance_preserving, Level::variance_exploding] {
+                let (t, s) = (level(low, Time::Clean), level(low + gap, Time::Clean));
+                let p = Posterior::between(&t, &s);
+                let (of_x_t, of_x0, variance) = bayes(&t, &s);
+                prop_assert!((p.of_x_t / of_x_t - 1.0).abs() < 1e-10);
+                prop_assert!((p.of_x0 / of_x0 - 1.0).abs() < 1e-10);
+                prop_assert!((p.variance / variance - 1.0).abs() < 1e-10);
+                let x0 = (x_t - t.sigma() * eps) / t.alpha();
+                let by_epsilon = p.epsilon_form();
+                let (a, b) = (p.of_x_t * x_t + p.of_x0 * x0, by_epsilon.of_x_t * x_t + by_epsilon.of_epsilon * eps);
+                prop_assert!((a - b).abs() < 1e-11 * (1.0 + x0.abs()));
+            }
+        }
+
+        #[test]
+        fn noising_in_two_steps_is_noising_in_one(low in -8.0..8.0f64, gap in 0.0..6.0f64) {
+            let (t, s) = (Level::variance_preserving(low, Time::Clean), Level::variance_preserving(low + gap, Time::Clean));
+            let p = Posterior::between(&t, &s);
+            prop_assert!((p.transition_scale * s.alpha() / t.alpha() - 1.0).abs() < 1e-13);
+            let variance = (p.transition_scale * s.sigma()).powi(2) + p.transition_variance;
+            prop_assert!((variance / t.sigma().powi(2) - 1.0).abs() < 1e-12);
         }
     }
 }

@@ -21,6 +21,8 @@ use serde::{Deserialize, Serialize};
 pub enum Scale {
     /// alpha^2 + sigma^2 = 1.
     VariancePreserving,
+    /// sigma = 1 - alpha^2 (Song et al. 2021, sec. 3.4): less noise for the same signal.
+    SubVariancePreserving,
     /// alpha = 1; networks know a level by its sigma.
     VarianceExploding,
 }
@@ -30,6 +32,13 @@ impl Scale {
     pub fn level(self, log_snr: f64, time: Time) -> Level {
         match self {
             Scale::VariancePreserving => Level::variance_preserving(log_snr, time),
+            Scale::SubVariancePreserving => {
+                // With r = alpha/sigma = alpha/(1 - alpha^2): sigma = alpha/r = 2/(1 + sqrt(1 + 4 r^2)) and alpha^2 = 1 - sigma.
+                let r = (0.5 * log_snr).exp();
+                let sigma = 2.0 / (1.0 + (2.0 * r).hypot(1.0));
+                let log_alpha = if r > 1.0 { 0.5 * (-sigma).ln_1p() } else { 0.5 * log_snr + sigma.ln() };
+                Level::from_logs(log_alpha, sigma.ln(), time)
+            }
             Scale::VarianceExploding => Level::variance_exploding(log_snr, time),
         }
     }
@@ -51,7 +60,7 @@ impl Schedule {
         let last = log_snr.len() - 1;
         let mut previous = f64::INFINITY;
         for (index, &value) in log_snr.iter().enumerate() {
-            let no_signal = scale == Scale::VariancePreserving && index == last && value == f64::NEG_INFINITY;
+            let no_signal = scale != Scale::VarianceExploding && index == last && value == f64::NEG_INFINITY;
             let ok = (value.is_finite() || no_signal) && value < previous;
             if !ok {
                 return Err(CoreError::Entry {
@@ -80,7 +89,7 @@ impl Schedule {
     pub fn level(&self, t: TimeIndex) -> Level {
         let log_snr = self.log_snr[t.0 as usize];
         let time = match self.scale {
-            Scale::VariancePreserving => Time::Index(t),
+            Scale::VariancePreserving | Scale::SubVariancePreserving => Time::Index(t),
             Scale::VarianceExploding => Time::Sigma((-0.5 * log_snr).exp()),
         };
         self.scale.level(log_snr, time)

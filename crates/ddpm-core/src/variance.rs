@@ -1,0 +1,147 @@
+//! The variance of an ancestral sampler's step x_s ~ N(mean, v I).
+//!
+//! | name | v | optimal when |
+//! |---|---|---|
+//! | fixed-small | post | the data are one point (Ho et al. 2020, sec. 3.2) |
+//! | fixed-large | beta | the data are N(0, I) (ibid.) |
+//! | analytic | post + b^2 mse/d | the denoiser's error is mse at this level (Bao et al. 2022, theorem 1) |
+//! | learned-range | between both, per component, from the network | the network was trained for it (Nichol & Dhariwal 2021, eq. 15) |
+
+use crate::{CoreError, Posterior};
+use serde::{Deserialize, Serialize};
+use std::str::FromStr;
+
+/// Which variance a step uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Variance {
+    /// The posterior variance.
+    FixedSmall,
+    /// The transition variance beta.
+    FixedLarge,
+    /// The variance that minimizes the divergence from the true reverse step, given the denoiser's mean-square error.
+    Analytic,
+    /// The network's own output, interpolating in log variance.
+    LearnedRange,
+}
+
+impl Variance {
+    /// All kinds, in the order in which help texts list them.
+    pub const ALL: [Variance; 4] =
+        [Variance::FixedSmall, Variance::FixedLarge, Variance::Analytic, Variance::LearnedRange];
+
+    /// The name in files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Variance::FixedSmall => "fixed-small",
+            Variance::FixedLarge => "fixed-large",
+            Variance::Analytic => "analytic",
+            Variance::LearnedRange => "learned-range",
+        }
+    }
+
+    /// The step's variance in every component.
+    ///
+    /// `mse_per_component` is E|x_0 - D(x_t)|^2 / d of the noisier level, which only `analytic` uses. Fails without it there, and for
+    /// `learned-range`, whose variance differs from component to component: see [`LogVarianceRange`].
+    pub fn of(self, posterior: &Posterior, mse_per_component: Option<f64>) -> Result<f64, CoreError> {
+        match (self, mse_per_component) {
+            (Variance::FixedSmall, _) => Ok(posterior.variance),
+            (Variance::FixedLarge, _) => Ok(posterior.transition_variance),
+            (Variance::Analytic, Some(mse)) => {
+                CoreError::check("mse", "finite and not negative", mse, mse >= 0.0 && mse.is_finite())?;
+                Ok(posterior.variance + posterior.of_x0 * posterior.of_x0 * mse)
+            }
+            (Variance::Analytic, None) => Err(CoreError::Unsupported(
+                "variance analytic needs the denoiser's error at every level (denoising_error.json of a checkpoint, or a closed-form target)"
+                    .into(),
+            )),
+            (Variance::LearnedRange, _) => Err(CoreError::Unsupported(
+                "variance learned-range comes from a network with twice the output channels; this denoiser has none".into(),
+            )),
+        }
+    }
+}
+
+impl std::fmt::Display for Variance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Variance {
+    type Err = CoreError;
+
+    fn from_str(word: &str) -> Result<Self, CoreError> {
+        Self::ALL.into_iter().find(|kind| kind.name() == word).ok_or_else(|| CoreError::UnknownName {
+            what: "variance",
+            got: word.to_owned(),
+            expected: Self::ALL.map(Self::name).join(", "),
+        })
+    }
+}
+
+/// The ends between which a network's output v in [-1, 1] interpolates: log variance = f max + (1 - f) min with f = (v + 1)/2.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LogVarianceRange {
+    /// Log of the posterior variance, v = -1.
+    pub min: f64,
+    /// Log of the transition variance, v = 1.
+    pub max: f64,
+}
+
+impl LogVarianceRange {
+    /// The range of a step.
+    ///
+    /// `clipped` stands in for the posterior variance where that is 0, at the step to data: improved-diffusion takes the value of the
+    /// second-lowest level.
+    pub fn of(posterior: &Posterior, clipped: f64) -> Self {
+        let variance = if posterior.variance > 0.0 { posterior.variance } else { clipped };
+        LogVarianceRange { min: variance.ln(), max: posterior.transition_variance.ln() }
+    }
+
+    /// The log variance of an output `v`.
+    pub fn log_variance(&self, v: f64) -> f64 {
+        let fraction = 0.5 * (v + 1.0);
+        fraction * self.max + (1.0 - fraction) * self.min
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Level, Schedule};
+
+    #[test]
+    fn analytic_lies_between_the_fixed_ones_for_a_point_and_for_standard_normal_data() {
+        let schedule = Schedule::linear(100).unwrap();
+        let levels: Vec<Level> = schedule.levels().collect();
+        for pair in levels.windows(2) {
+            let p = Posterior::between(&pair[1], &pair[0]);
+            // A point has no error; N(0, 1) has mmse = sigma^2 on a VP level, and then the reverse step is exact with v = beta.
+            assert_eq!(
+                Variance::Analytic.of(&p, Some(0.0)).unwrap(),
+                Variance::FixedSmall.of(&p, None).unwrap()
+            );
+            let normal = Variance::Analytic.of(&p, Some(pair[1].sigma().powi(2))).unwrap();
+            assert!((normal / Variance::FixedLarge.of(&p, None).unwrap() - 1.0).abs() < 1e-12);
+            let range = LogVarianceRange::of(&p, f64::NAN);
+            assert!((range.log_variance(-1.0).exp() / p.variance - 1.0).abs() < 1e-12);
+            assert!((range.log_variance(1.0).exp() / p.transition_variance - 1.0).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn what_a_variance_lacks_is_named() {
+        let schedule = Schedule::linear(10_000).unwrap();
+        let p = schedule.posteriors().next().unwrap();
+        assert!(Variance::Analytic.of(&p, None).unwrap_err().to_string().contains("denoising_error.json"));
+        assert!(
+            Variance::Analytic.of(&p, Some(f64::NAN)).unwrap_err().to_string().starts_with("mse must be")
+        );
+        assert!(Variance::LearnedRange.of(&p, None).is_err());
+        assert!("fixed".parse::<Variance>().unwrap_err().to_string().contains("fixed-small, fixed-large"));
+        // The step to data keeps a finite range.
+        assert_eq!(LogVarianceRange::of(&p, 1e-6).min, 1e-6f64.ln());
+    }
+}
