@@ -3,6 +3,7 @@
 //! Alpaydin and Kaynak, *Optical Recognition of Handwritten Digits*, UCI Machine Learning Repository, 1998,
 //! <https://doi.org/10.24432/C50P49>, CC BY 4.0. `datasets/README.md` has the attribution in full.
 
+use std::fs;
 use std::io::Read;
 use std::path::Path;
 
@@ -16,6 +17,12 @@ static ARCHIVE: &[u8] = include_bytes!("../../../datasets/digits/digits.csv.gz")
 
 /// The name under which errors about the embedded file speak of it.
 const EMBEDDED: &str = "datasets/digits/digits.csv.gz";
+
+/// The file's name.
+pub(crate) const FILE: &str = "digits.csv.gz";
+
+/// The classes in the order of their labels.
+pub(crate) const CLASS_NAMES: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 
 /// The shape of a digit.
 pub const SHAPE: ImageShape = ImageShape::new(1, 8, 8);
@@ -34,13 +41,18 @@ pub fn load() -> Result<Dataset> {
     parse(Path::new(EMBEDDED), ARCHIVE)
 }
 
+/// The digits from another copy of the same file.
+pub(crate) fn load_file(path: &Path) -> Result<Dataset> {
+    parse(path, &fs::read(path).map_err(DataError::io("read", path))?)
+}
+
 /// Spreads a grey level `0..=16` over `0..=255`: `round(level * 255 / 16)`.
 fn spread(level: u8) -> u8 {
     (f64::from(level) * 255.0 / f64::from(MAX_LEVEL)).round() as u8
 }
 
 /// Reads the gzipped table; `path` serves the error messages.
-pub(crate) fn parse(path: &Path, archive: &[u8]) -> Result<Dataset> {
+fn parse(path: &Path, archive: &[u8]) -> Result<Dataset> {
     let mut text = String::new();
     GzDecoder::new(archive).read_to_string(&mut text).map_err(DataError::io("decompress", path))?;
 
@@ -84,7 +96,7 @@ pub(crate) fn parse(path: &Path, archive: &[u8]) -> Result<Dataset> {
 }
 
 fn labelled(pixels: Vec<u8>, labels: Vec<i64>) -> Result<ImageSet> {
-    let names = (0..=9).map(|digit| digit.to_string()).collect();
+    let names = CLASS_NAMES.map(str::to_string).to_vec();
     let levels = u16::from(MAX_LEVEL) + 1;
     Ok(ImageSet::new(SHAPE, pixels)?.with_labels(labels, names)?.with_grey_levels(levels))
 }
@@ -103,6 +115,14 @@ mod tests {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(text.as_bytes()).unwrap();
         encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn the_embedded_file_is_the_one_in_the_manifest() {
+        let entry = crate::manifest::entry(crate::DatasetName::Digits).unwrap();
+        assert_eq!(entry.files[0].name, FILE);
+        assert_eq!(entry.files[0].size, ARCHIVE.len() as u64);
+        assert_eq!(entry.files[0].sha256, crate::checksum::sha256_bytes(ARCHIVE));
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::name::DatasetName;
+
 /// A result of this crate.
 pub type Result<T, E = DataError> = std::result::Result<T, E>;
 
@@ -46,6 +48,68 @@ pub enum DataError {
         got: String,
     },
 
+    /// No dataset has this name.
+    #[error("unknown dataset `{name}`: expected one of {}", DatasetName::ALL.map(DatasetName::as_str).join(", "))]
+    UnknownDataset {
+        /// What was asked for.
+        name: String,
+    },
+
+    /// A dataset is asked for that was never fetched.
+    #[error("{name} is not in {}: run `ddpm data fetch {name}`, or name a folder that holds it (--data-dir DIR)", folder.display())]
+    NotFetched {
+        /// The dataset.
+        name: DatasetName,
+        /// Where it was looked for.
+        folder: PathBuf,
+    },
+
+    /// A folder named by the user does not hold what it should.
+    #[error("{}: expected {expected}, got {got}", path.display())]
+    NoData {
+        /// The folder.
+        path: PathBuf,
+        /// What would have been accepted.
+        expected: String,
+        /// What is there.
+        got: String,
+    },
+
+    /// A fetched file changed on disk.
+    #[error("{}: expected {what} {expected}, got {got}; fetch it again with `ddpm data fetch`", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What was compared: size or checksum.
+        what: &'static str,
+        /// As in the manifest.
+        expected: String,
+        /// As on disk.
+        got: String,
+    },
+
+    /// No mirror served a file.
+    #[error("cannot fetch {file} into {}: {}; if you have a copy, name its folder (--data-dir DIR)", folder.display(), list(failures))]
+    Fetch {
+        /// The file's name.
+        file: String,
+        /// Where it was to go.
+        folder: PathBuf,
+        /// What went wrong with each mirror, in the order in which they were tried.
+        failures: Vec<FailedMirror>,
+    },
+
+    /// The system names no folder for cached files.
+    #[error("no cache folder: set DDPM_CACHE to a folder for datasets, or HOME")]
+    NoCacheFolder,
+
+    /// The manifest has no such entry, or is broken.
+    #[error("datasets/manifest.toml: {reason}")]
+    Manifest {
+        /// What is wrong.
+        reason: String,
+    },
+
     /// A picture could not be encoded or decoded.
     #[error("cannot {action} {}: {cause}", path.display())]
     Picture {
@@ -56,6 +120,22 @@ pub enum DataError {
         /// The codec's answer.
         cause: image::ImageError,
     },
+}
+
+/// A mirror that did not serve a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedMirror {
+    /// Its address.
+    pub url: String,
+    /// What went wrong, with what was expected and what came.
+    pub reason: String,
+}
+
+fn list(failures: &[FailedMirror]) -> String {
+    if failures.is_empty() {
+        return "it has no mirror".to_string();
+    }
+    failures.iter().map(|mirror| format!("{}: {}", mirror.url, mirror.reason)).collect::<Vec<_>>().join("; ")
 }
 
 /// A position in a file, for error messages.

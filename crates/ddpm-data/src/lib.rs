@@ -2,7 +2,9 @@
 //! are drawn.
 //!
 //! - [`ImageSet`] and [`Dataset`]: images in memory, one byte a value, channel planes first.
-//! - [`digits`]: the 8x8 digits that are part of the program.
+//! - [`load`]: a [`DatasetName`] and a [`Source`] to a [`Dataset`]; [`digits`] are part of the program.
+//! - [`fetch`]: the files of a dataset from their mirrors, resumable and verified against the [`manifest`].
+//! - [`info`] and [`moments`]: what a dataset holds, and the mean and covariance of its images.
 //! - [`ShuffledOrder`] and [`Shard`]: which image stands where in which batch, as a pure function of a seed.
 //! - [`picture`]: PNG grids, single PNGs and GIFs.
 //! - [`atomic`]: files appear complete under their final name or not at all.
@@ -13,15 +15,30 @@
 #![deny(missing_docs)]
 
 pub mod atomic;
+mod cache;
+mod checksum;
 pub mod digits;
+mod download;
 mod error;
+mod fetch;
+mod format;
 mod image_set;
+pub mod info;
+mod load;
+pub mod manifest;
+pub mod moments;
+mod name;
 mod order;
 mod permutation;
 pub mod picture;
 mod shard;
 
-pub use error::{DataError, Place, Result};
+pub use cache::datasets_dir;
+pub use checksum::sha256_bytes;
+pub use error::{DataError, FailedMirror, Place, Result};
+pub use fetch::{FetchProgress, fetch, fetch_file, is_fetched};
 pub use image_set::{Dataset, ImageSet, ImageShape, Split};
+pub use load::{Source, load};
+pub use name::DatasetName;
 pub use order::{Batch, ShuffledOrder};
 pub use shard::Shard;

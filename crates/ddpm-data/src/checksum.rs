@@ -1,0 +1,48 @@
+//! SHA-256 of files and of what is in memory.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use crate::error::{DataError, Result};
+use crate::manifest::FileEntry;
+
+/// SHA-256 of a block of bytes, in hexadecimal digits.
+pub fn sha256_bytes(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+/// SHA-256 of a whole open file, whatever its position; `path` serves the error messages.
+pub(crate) fn sha256_file(file: &mut File, path: &Path) -> Result<String> {
+    file.seek(SeekFrom::Start(0)).map_err(DataError::io("read", path))?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 18];
+    loop {
+        match file.read(&mut buffer).map_err(DataError::io("read", path))? {
+            0 => return Ok(hex::encode(hasher.finalize())),
+            count => hasher.update(&buffer[..count]),
+        }
+    }
+}
+
+/// Checks that the file at `path` is the one the manifest speaks of: its size, then its checksum.
+pub(crate) fn verify(path: &Path, entry: &FileEntry) -> Result<()> {
+    let mut file = File::open(path).map_err(DataError::io("read", path))?;
+    let size = file.metadata().map_err(DataError::io("read", path))?.len();
+    let corrupt = |what, expected: &str, got: String| DataError::Corrupt {
+        path: path.to_path_buf(),
+        what,
+        expected: expected.to_string(),
+        got,
+    };
+    if size != entry.size {
+        return Err(corrupt("bytes", &entry.size.to_string(), size.to_string()));
+    }
+    let digest = sha256_file(&mut file, path)?;
+    if digest != entry.sha256 {
+        return Err(corrupt("SHA-256", &entry.sha256, digest));
+    }
+    Ok(())
+}

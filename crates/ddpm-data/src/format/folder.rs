@@ -1,0 +1,260 @@
+//! A plain folder of images:
+//!
+//! ```text
+//! ROOT/train/CLASS/*.png   ROOT/test/CLASS/*.png     (`test` may be missing)
+//! ROOT/CLASS/*.png                                   (no held-out split)
+//! ROOT/train/*.png         ROOT/*.png                (no labels)
+//! ```
+//!
+//! PNG and JPEG, 8 bits a channel, all of one size: nothing is cropped or resized here. Classes and files are sorted
+//! by name, so that the order does not depend on the file system. Where any image has colour, grey ones become RGB;
+//! orientation tags are not applied.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use image::{ColorType, DynamicImage, ImageDecoder, ImageReader};
+use rayon::prelude::*;
+
+use crate::error::{DataError, Place, Result};
+use crate::image_set::{Dataset, ImageSet, ImageShape};
+
+const TRAIN: &str = "train";
+const HELD_OUT: &str = "test";
+
+/// What is decoded, by the name's ending; the content decides in the end.
+const READABLE: [&str; 3] = ["png", "jpg", "jpeg"];
+
+/// Files that are plainly images and would be missed if they were passed over in silence.
+const UNREADABLE: [&str; 8] = ["webp", "bmp", "gif", "tif", "tiff", "avif", "heic", "ppm"];
+
+/// What is known of the images beforehand.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Expected<'a> {
+    /// The shape each image must have; without it, the first image decides.
+    pub(crate) shape: Option<ImageShape>,
+    /// The names that class folders may have, in the order of their labels; without them, all folders are classes.
+    pub(crate) class_names: Option<&'a [&'a str]>,
+}
+
+/// Whether `root` looks like a folder of images, for choosing between layouts.
+pub(crate) fn is_image_folder(root: &Path) -> bool {
+    // A listing refused for its content is one of images all the same: loading it says what is wrong.
+    let holds_images = |listing: &Result<Listing>| match listing {
+        Ok(listing) => !listing.images.is_empty(),
+        Err(error) => matches!(error, DataError::Malformed { .. }),
+    };
+    let inside = |folder: &Path| {
+        let listing = scan(folder);
+        holds_images(&listing)
+            || listing.is_ok_and(|found| found.folders.iter().any(|class| holds_images(&scan(class))))
+    };
+    inside(&root.join(TRAIN)) || inside(root)
+}
+
+/// Reads the images below `root`.
+pub(crate) fn load(root: &Path, expected: Expected<'_>) -> Result<Dataset> {
+    let (train, held_out) = (root.join(TRAIN), root.join(HELD_OUT));
+    let train_files = list(if train.is_dir() { &train } else { root }, expected.class_names)?;
+    let held_out_files = if train.is_dir() && held_out.is_dir() {
+        let known: Vec<&str> = train_files.class_names.iter().map(String::as_str).collect();
+        let files = list(&held_out, expected.class_names.or(Some(&known)))?;
+        if files.labels.is_some() != train_files.labels.is_some() {
+            return Err(DataError::NoData {
+                path: held_out,
+                expected: format!("class folders in both `{TRAIN}` and `{HELD_OUT}`, or in neither"),
+                got: "them in one".to_string(),
+            });
+        }
+        Some(files)
+    } else {
+        None
+    };
+
+    let all = || train_files.paths.iter().chain(held_out_files.iter().flat_map(|files| &files.paths));
+    let shape = common_shape(&all().collect::<Vec<_>>(), expected.shape)?;
+    Ok(Dataset {
+        train: train_files.decode(shape)?,
+        held_out: held_out_files.map(|files| files.decode(shape)).transpose()?,
+    })
+}
+
+/// The images of one split.
+struct Files {
+    paths: Vec<PathBuf>,
+    /// One class index a path, unless the images lie in no class folder.
+    labels: Option<Vec<i64>>,
+    class_names: Vec<String>,
+}
+
+/// What a folder holds, sorted by name.
+struct Listing {
+    images: Vec<PathBuf>,
+    folders: Vec<PathBuf>,
+}
+
+fn scan(folder: &Path) -> Result<Listing> {
+    let mut listing = Listing { images: Vec::new(), folders: Vec::new() };
+    for entry in fs::read_dir(folder).map_err(DataError::io("read the folder", folder))? {
+        let path = entry.map_err(DataError::io("read the folder", folder))?.path();
+        if name_of(&path).starts_with('.') {
+            continue;
+        }
+        let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+        if path.is_dir() {
+            listing.folders.push(path);
+        } else if READABLE.contains(&extension.as_str()) {
+            listing.images.push(path);
+        } else if UNREADABLE.contains(&extension.as_str()) {
+            let expected = "PNG or JPEG (convert it first)";
+            return Err(DataError::malformed(
+                &path,
+                Place::WholeFile,
+                expected,
+                format!("a .{extension} file"),
+            ));
+        }
+    }
+    listing.images.sort_unstable();
+    listing.folders.sort_unstable();
+    Ok(listing)
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Lists the images of a split, by class where there are class folders.
+fn list(folder: &Path, known_classes: Option<&[&str]>) -> Result<Files> {
+    let listing = scan(folder)?;
+    let refuse = |expected: &str, got: String| DataError::NoData {
+        path: folder.to_path_buf(),
+        expected: expected.to_string(),
+        got,
+    };
+    match (listing.images.is_empty(), listing.folders.is_empty()) {
+        (true, true) => {
+            Err(refuse("PNG or JPEG images, or one folder of them a class", "neither".to_string()))
+        }
+        (false, false) => Err(refuse(
+            "either images or class folders",
+            format!("both, such as {} and {}", name_of(&listing.images[0]), name_of(&listing.folders[0])),
+        )),
+        (false, true) => Ok(Files { paths: listing.images, labels: None, class_names: Vec::new() }),
+        (true, false) => list_classes(&listing.folders, known_classes),
+    }
+}
+
+fn list_classes(folders: &[PathBuf], known_classes: Option<&[&str]>) -> Result<Files> {
+    let class_names: Vec<String> = match known_classes {
+        Some(known) => known.iter().map(ToString::to_string).collect(),
+        None => folders.iter().map(|folder| name_of(folder)).collect(),
+    };
+    let (mut paths, mut labels) = (Vec::new(), Vec::new());
+    for folder in folders {
+        let name = name_of(folder);
+        // A class may also go by its number: not every name can be a folder's ("T-shirt/top").
+        let by_name = class_names.iter().position(|class| *class == name);
+        let by_number = || name.parse::<usize>().ok().filter(|&number| number < class_names.len());
+        let label = by_name.or_else(by_number).ok_or_else(|| DataError::NoData {
+            path: folder.clone(),
+            expected: format!("a class folder among {}", class_names.join(", ")),
+            got: format!("`{name}`"),
+        })?;
+        let listing = scan(folder)?;
+        if listing.images.is_empty() || !listing.folders.is_empty() {
+            let got = format!("{} images and {} folders", listing.images.len(), listing.folders.len());
+            let expected = "PNG or JPEG images and nothing below".to_string();
+            return Err(DataError::NoData { path: folder.clone(), expected, got });
+        }
+        labels.extend(std::iter::repeat_n(label as i64, listing.images.len()));
+        paths.extend(listing.images);
+    }
+    Ok(Files { paths, labels: Some(labels), class_names })
+}
+
+/// The shape all images share, from their headers: so that a misfit is found before anything is decoded.
+fn common_shape(paths: &[&PathBuf], expected: Option<ImageShape>) -> Result<ImageShape> {
+    let headers = paths.par_iter().map(|path| read_header(path)).collect::<Result<Vec<_>>>()?;
+    let channels = headers.iter().map(|header| header.channels).max().unwrap_or(1);
+    let shape = match (expected, headers.first()) {
+        (Some(shape), _) => shape,
+        (None, Some(first)) => ImageShape { channels, ..*first },
+        (None, None) => return Err(DataError::mismatch("images in a folder", "at least 1", 0)),
+    };
+    let misfit = headers.iter().position(|header| {
+        (header.height, header.width) != (shape.height, shape.width) || header.channels > shape.channels
+    });
+    match misfit {
+        None => Ok(shape),
+        Some(k) => {
+            let describe = |shape: &ImageShape| {
+                let colour = if shape.channels == 1 { "grey" } else { "RGB" };
+                format!("{}x{} {colour}", shape.width, shape.height)
+            };
+            let expected = format!("an image of {}", describe(&shape));
+            Err(DataError::malformed(paths[k], Place::WholeFile, expected, describe(&headers[k])))
+        }
+    }
+}
+
+/// Size and channels (1 or 3) of an image, without decoding it.
+fn read_header(path: &Path) -> Result<ImageShape> {
+    let decoder = open(path)?.into_decoder().map_err(DataError::picture("decode", path))?;
+    let (width, height) = decoder.dimensions();
+    let channels = match decoder.color_type() {
+        ColorType::L8 | ColorType::La8 => 1,
+        ColorType::Rgb8 | ColorType::Rgba8 => 3,
+        other => {
+            let got = format!("{other:?}");
+            return Err(DataError::malformed(path, Place::WholeFile, "8 bits a channel", got));
+        }
+    };
+    Ok(ImageShape::new(channels, height as usize, width as usize))
+}
+
+fn open(path: &Path) -> Result<ImageReader<std::io::BufReader<fs::File>>> {
+    let read = DataError::io("read", path);
+    let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format);
+    reader.map_err(read)
+}
+
+impl Files {
+    fn decode(self, shape: ImageShape) -> Result<ImageSet> {
+        let mut pixels = vec![0; self.paths.len() * shape.dimension()];
+        let targets = pixels.par_chunks_mut(shape.dimension());
+        targets.zip(&self.paths).try_for_each(|(planes, path)| decode_into(planes, shape, path))?;
+        let set = ImageSet::new(shape, pixels)?;
+        match self.labels {
+            Some(labels) => set.with_labels(labels, self.class_names),
+            None => Ok(set),
+        }
+    }
+}
+
+/// Decodes one image into channel planes.
+fn decode_into(planes: &mut [u8], shape: ImageShape, path: &Path) -> Result<()> {
+    let decoded = open(path)?.decode().map_err(DataError::picture("decode", path))?;
+    let translucent = match &decoded {
+        DynamicImage::ImageLumaA8(image) => image.pixels().any(|pixel| pixel[1] != u8::MAX),
+        DynamicImage::ImageRgba8(image) => image.pixels().any(|pixel| pixel[3] != u8::MAX),
+        _ => false,
+    };
+    if translucent {
+        let expected = "opaque pixels (flatten it onto a background first)";
+        return Err(DataError::malformed(path, Place::WholeFile, expected, "transparent ones"));
+    }
+    let pixels = match shape.channels {
+        1 => decoded.into_luma8().into_raw(),
+        _ => decoded.into_rgb8().into_raw(),
+    };
+    if pixels.len() != planes.len() {
+        let expected = format!("{} bytes ({shape})", planes.len());
+        return Err(DataError::malformed(path, Place::WholeFile, expected, pixels.len()));
+    }
+    for (channel, plane) in planes.chunks_exact_mut(shape.height * shape.width).enumerate() {
+        let values = pixels.iter().skip(channel).step_by(shape.channels);
+        plane.iter_mut().zip(values).for_each(|(target, value)| *target = *value);
+    }
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! Which dataset.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::DataError;
+
+/// The datasets this crate can load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DatasetName {
+    /// UCI optical digits, 8x8 grey, 1,797 images; part of the program.
+    Digits,
+    /// Fashion-MNIST, 28x28 grey, 70,000 images.
+    FashionMnist,
+    /// CIFAR-10, 32x32 RGB, 60,000 images.
+    #[serde(rename = "cifar10")]
+    Cifar10,
+    /// PNG and JPEG files in a folder that the user names.
+    ImageFolder,
+}
+
+impl DatasetName {
+    /// Every dataset, in the order in which they are listed.
+    pub const ALL: [Self; 4] = [Self::Digits, Self::FashionMnist, Self::Cifar10, Self::ImageFolder];
+
+    /// The name in configurations and on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Digits => "digits",
+            Self::FashionMnist => "fashion-mnist",
+            Self::Cifar10 => "cifar10",
+            Self::ImageFolder => "image-folder",
+        }
+    }
+}
+
+impl fmt::Display for DatasetName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for DatasetName {
+    type Err = DataError;
+
+    fn from_str(name: &str) -> Result<Self, DataError> {
+        Self::ALL
+            .into_iter()
+            .find(|dataset| dataset.as_str() == name)
+            .ok_or_else(|| DataError::UnknownDataset { name: name.to_string() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_back_and_agree_with_configurations() {
+        for name in DatasetName::ALL {
+            assert_eq!(name.as_str().parse::<DatasetName>().unwrap(), name);
+            let table: toml::Table = toml::from_str(&format!("name = \"{name}\"")).unwrap();
+            assert_eq!(table["name"].clone().try_into::<DatasetName>().unwrap(), name);
+        }
+        assert_eq!(
+            "mnist".parse::<DatasetName>().unwrap_err().to_string(),
+            "unknown dataset `mnist`: expected one of digits, fashion-mnist, cifar10, image-folder"
+        );
+    }
+}
