@@ -1,1 +1,3 @@
 //! ddpm-eval.
+
+pub mod report;

@@ -1,0 +1,397 @@
+//! From the data of a plot to what can be drawn: unusable points dropped and counted, stacks summed, axes given ends.
+
+use std::collections::BTreeMap;
+
+use super::{
+    number,
+    plot::{Axis, Plot, Reference, Scale, Series, Style},
+    tick,
+};
+
+/// Magnitudes beyond this, and below its inverse on a logarithmic axis, are as little use to an axis as infinity.
+const LARGEST: f64 = 1e300;
+/// Room beside the outermost marks, as a share of the axis.
+const PADDING: f64 = 0.03;
+/// How many parts the ends of a linear vertical axis are rounded to.
+const END_PARTS: usize = 5;
+/// Data that start below this share of their maximum are shown from zero.
+const ZERO_SHARE: f64 = 0.3;
+
+/// A plot with its axes fixed and only points that can be drawn.
+pub(super) struct Prepared<'a> {
+    pub(super) plot: &'a Plot,
+    pub(super) series: Vec<PreparedSeries<'a>>,
+    pub(super) x: Domain,
+    pub(super) y: Domain,
+    /// What was left out or changed, in sentences.
+    pub(super) notes: Vec<String>,
+}
+
+/// One series of a [`Prepared`] plot.
+pub(super) struct PreparedSeries<'a> {
+    pub(super) source: &'a Series,
+    /// Which colour, dash and mark it has; guides have none of their own.
+    pub(super) place: Option<usize>,
+    pub(super) points: Vec<PreparedPoint>,
+}
+
+/// A point in the units of the axes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct PreparedPoint {
+    pub(super) x: f64,
+    /// The value itself.
+    pub(super) value: f64,
+    /// Where it is drawn: the value, or for stacks the sum up to it.
+    pub(super) top: f64,
+    /// Where a bar or an area begins; the lower end of the axis where absent.
+    pub(super) base: Option<f64>,
+    pub(super) interval: Option<(f64, f64)>,
+    /// Whether a point before this one was dropped: a line is broken here.
+    pub(super) gap: bool,
+}
+
+/// The ends of an axis.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Domain {
+    pub(super) log: bool,
+    pub(super) min: f64,
+    pub(super) max: f64,
+}
+
+pub(super) fn prepare(plot: &Plot) -> Prepared<'_> {
+    let mut notes = Vec::new();
+    let x_log = plot.x.scale == Scale::Log;
+    let stacked = plot.series.iter().any(|series| series.style.is_stacked());
+    let y_log = plot.y.scale == Scale::Log && !stacked;
+    if plot.y.scale == Scale::Log && stacked {
+        notes.push(
+            "The vertical axis is linear, because lengths on a logarithmic one do not add up.".to_owned(),
+        );
+    }
+
+    let mut place = 0;
+    let mut series: Vec<PreparedSeries<'_>> = Vec::new();
+    for source in &plot.series {
+        let (points, note) = usable_points(source, x_log, y_log);
+        notes.extend(note);
+        let own = (source.style != Style::Guide).then_some(place);
+        // A pale line takes the colour of the series after it, of which it is the raw form.
+        place += usize::from(!matches!(source.style, Style::Guide | Style::Faint));
+        series.push(PreparedSeries { source, place: own, points });
+    }
+    stack(&mut series, &mut notes);
+
+    let any = |test: fn(Style) -> bool| series.iter().any(|s| test(s.source.style));
+    let (bars, marks) =
+        (any(Style::is_bars), any(|style| matches!(style, Style::Points | Style::LineAndPoints)));
+    let x_values = series.iter().flat_map(|s| s.points.iter().map(|p| p.x)).chain(
+        plot.references.iter().filter_map(|reference| match reference {
+            Reference::Vertical { value, .. } => Some(*value),
+            Reference::Horizontal { .. } => None,
+        }),
+    );
+    let x_data = Extent::of(x_values, x_log);
+    let x = match (&plot.x.scale, fixed(&plot.x, x_log, &mut notes)) {
+        (_, Some(domain)) => domain,
+        (Scale::Categories(names), None) => {
+            Domain { log: false, min: -0.5, max: names.len().max(1) as f64 - 0.5 }
+        }
+        (_, None) if bars => x_data.padded(x_log, bar_padding(&series, x_log)),
+        (_, None) => x_data.padded(x_log, if marks { PADDING } else { 0.0 }),
+    };
+
+    let y_values = series.iter().flat_map(|s| s.points.iter()).flat_map(|p| {
+        let (low, high) = p.interval.unwrap_or((p.top, p.top));
+        [Some(p.top), p.base, Some(low), Some(high)].into_iter().flatten()
+    });
+    let y_references = plot.references.iter().filter_map(|reference| match reference {
+        Reference::Horizontal { value, .. } => Some(*value),
+        Reference::Vertical { .. } => None,
+    });
+    let y_data = Extent::of(y_values.chain(y_references), y_log);
+    let y = match fixed(&plot.y, y_log, &mut notes) {
+        Some(domain) => domain,
+        None if y_log => y_data.padded(true, PADDING),
+        None => y_data.rounded(),
+    };
+    Prepared { plot, series, x, y, notes }
+}
+
+impl Style {
+    pub(super) fn is_stacked(self) -> bool {
+        matches!(self, Self::StackedBars | Self::StackedArea)
+    }
+
+    pub(super) fn is_bars(self) -> bool {
+        matches!(self, Self::Bars | Self::StackedBars)
+    }
+}
+
+fn usable(value: f64, log: bool) -> bool {
+    value.abs() <= LARGEST && (!log || value >= 1.0 / LARGEST)
+}
+
+/// The points that both axes can show, and a sentence about the others.
+fn usable_points(series: &Series, x_log: bool, y_log: bool) -> (Vec<PreparedPoint>, Option<String>) {
+    let (mut not_finite, mut not_positive) = (0_u64, 0_u64);
+    let mut points = Vec::with_capacity(series.points.len());
+    let mut gap = true;
+    for point in &series.points {
+        if !(usable(point.x, false) && usable(point.y, false)) {
+            not_finite += 1;
+            gap = true;
+        } else if !(usable(point.x, x_log) && usable(point.y, y_log)) {
+            not_positive += 1;
+            gap = true;
+        } else {
+            let interval = point.interval.filter(|(low, high)| usable(*low, false) && usable(*high, y_log));
+            let base = (series.style.is_bars() && !y_log).then_some(0.0);
+            points.push(PreparedPoint { x: point.x, value: point.y, top: point.y, base, interval, gap });
+            gap = false;
+        }
+    }
+    let parts: Vec<String> =
+        [(not_finite, "not finite"), (not_positive, "not positive, as a logarithmic axis needs")]
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| {
+                format!("{} {} {what}", number::count(count), if count == 1 { "is" } else { "are" })
+            })
+            .collect();
+    let note = (!parts.is_empty()).then(|| {
+        format!(
+            "Not drawn from “{}”: of {} points, {}.",
+            series.name,
+            series.points.len(),
+            parts.join(" and ")
+        )
+    });
+    (points, note)
+}
+
+/// A finite `f64` by value, as a key.
+#[derive(Clone, Copy, PartialEq)]
+struct Key(f64);
+impl Eq for Key {}
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+/// Puts each stacked series on top of those before it, at every place where one of them has a value.
+///
+/// Positive values add up above zero and negative ones below.
+fn stack(series: &mut [PreparedSeries<'_>], notes: &mut Vec<String>) {
+    let mut sums: BTreeMap<Key, (f64, f64)> = series
+        .iter()
+        .filter(|s| s.source.style.is_stacked())
+        .flat_map(|s| s.points.iter().map(|point| (Key(point.x + 0.0), (0.0, 0.0))))
+        .collect();
+    for s in series.iter_mut().filter(|s| s.source.style.is_stacked()) {
+        let own: BTreeMap<Key, PreparedPoint> = s.points.iter().map(|p| (Key(p.x + 0.0), *p)).collect();
+        if own.len() < sums.len() {
+            notes.push(format!(
+                "“{}” has no value at {} of {} places and counts as 0 there.",
+                s.source.name,
+                sums.len() - own.len(),
+                sums.len()
+            ));
+        }
+        s.points = sums
+            .iter_mut()
+            .map(|(x, (above, below))| {
+                let point = own.get(x);
+                let value = point.map_or(0.0, |p| p.value);
+                let sum = if value < 0.0 { below } else { above };
+                let base = *sum;
+                *sum += value;
+                let shift = |(low, high): (f64, f64)| (low + base, high + base);
+                let interval = point.and_then(|p| p.interval).map(shift);
+                PreparedPoint { x: x.0, value, top: *sum, base: Some(base), interval, gap: false }
+            })
+            .collect();
+    }
+}
+
+/// The ends that the axis asks for, if they can be used.
+fn fixed(axis: &Axis, log: bool, notes: &mut Vec<String>) -> Option<Domain> {
+    let (min, max) = axis.range?;
+    let span_is_wide = max - min > 1e-9 * min.abs().max(max.abs());
+    if usable(min, log) && usable(max, log) && min < max && span_is_wide {
+        return Some(Domain { log, min, max });
+    }
+    notes.push(format!(
+        "The range {} to {} asked for “{}” cannot be used; the axis follows the data.",
+        number::number(min),
+        number::number(max),
+        axis.label
+    ));
+    None
+}
+
+/// Room for half a bar at both ends, as a share of the axis.
+fn bar_padding(series: &[PreparedSeries<'_>], log: bool) -> f64 {
+    let mut places: Vec<f64> = series
+        .iter()
+        .filter(|s| s.source.style.is_bars())
+        .flat_map(|s| s.points.iter())
+        .map(|p| if log { p.x.log10() } else { p.x })
+        .collect();
+    places.sort_by(f64::total_cmp);
+    places.dedup();
+    match places.as_slice() {
+        [first, second, .., before, last] => {
+            0.5 * (second - first).max(last - before) / (last - first) + 0.01
+        }
+        _ => 0.5,
+    }
+}
+
+/// The smallest and largest value of some data.
+#[derive(Clone, Copy)]
+struct Extent {
+    min: f64,
+    max: f64,
+}
+
+impl Extent {
+    /// 0 to 1, or 1 to 10 on a logarithmic axis, where there are no data. An extent of nothing is widened.
+    fn of(values: impl Iterator<Item = f64>, log: bool) -> Self {
+        let (min, max) = values
+            .filter(|value| usable(*value, log))
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), value| (min.min(value), max.max(value)));
+        if min > max {
+            return if log { Self { min: 1.0, max: 10.0 } } else { Self { min: 0.0, max: 1.0 } };
+        }
+        let size = min.abs().max(max.abs());
+        if log && max / min < 1.0 + 1e-6 {
+            Self { min: min / 2.0, max: max * 2.0 }
+        } else if max - min <= 1e-9 * size {
+            let around = if size == 0.0 { 1.0 } else { 0.1 * size };
+            Self { min: min - around, max: max + around }
+        } else {
+            Self { min, max }
+        }
+    }
+
+    fn padded(self, log: bool, share: f64) -> Domain {
+        if log {
+            let factor = (self.max / self.min).powf(share);
+            Domain { log, min: self.min / factor, max: self.max * factor }
+        } else {
+            let pad = (self.max - self.min) * share;
+            Domain { log, min: self.min - pad, max: self.max + pad }
+        }
+    }
+
+    /// A linear axis that ends on round numbers, and at zero where that is near.
+    fn rounded(self) -> Domain {
+        let Self { mut min, mut max } = self;
+        if min > 0.0 && min < ZERO_SHARE * max {
+            min = 0.0;
+        } else if max < 0.0 && max > ZERO_SHARE * min {
+            max = 0.0;
+        }
+        let (min, max) = tick::linear_ends(min, max, END_PARTS);
+        Domain { log: false, min, max }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plot(y: Axis, series: Vec<Series>) -> Plot {
+        Plot { series, ..Plot::new("t", Axis::linear("x"), y) }
+    }
+
+    #[test]
+    fn a_log_axis_drops_what_is_not_positive_and_says_so() {
+        let points =
+            [(0.0, 1.0), (1.0, 0.0), (2.0, -3.0), (3.0, f64::NAN), (4.0, 10.0), (5.0, f64::INFINITY)];
+        let plot = plot(Axis::log("y"), vec![Series::line("loss", points)]);
+        let prepared = prepare(&plot);
+        let kept: Vec<(f64, bool)> = prepared.series[0].points.iter().map(|p| (p.x, p.gap)).collect();
+        assert_eq!(kept, [(0.0, true), (4.0, true)]);
+        assert_eq!(
+            prepared.notes,
+            [
+                "Not drawn from “loss”: of 6 points, 2 are not finite and 2 are not positive, as a logarithmic axis needs."
+            ]
+        );
+        assert!(prepared.y.log && prepared.y.min > 0.8 && prepared.y.max < 12.0);
+    }
+
+    #[test]
+    fn stacks_add_up_with_negative_values_below_zero() {
+        let series = |name: &str, values: [f64; 2]| {
+            Series::new(name, Style::StackedArea, values.into_iter().enumerate().map(|(i, v)| (i as f64, v)))
+        };
+        let plot = plot(
+            Axis::log("y"),
+            vec![series("a", [1.0, -2.0]), series("b", [0.5, -1.0]), series("c", [2.0, 4.0])],
+        );
+        let prepared = prepare(&plot);
+        let tops: Vec<Vec<f64>> =
+            prepared.series.iter().map(|s| s.points.iter().map(|p| p.top).collect()).collect();
+        assert_eq!(tops, [[1.0, -2.0], [1.5, -3.0], [3.5, 4.0]]);
+        let last = prepared.series[2].points[1];
+        assert_eq!((last.base, last.value), (Some(0.0), 4.0));
+        assert!(!prepared.y.log && prepared.y.min <= -3.0 && prepared.y.max >= 4.0);
+        assert_eq!(prepared.notes.len(), 1);
+    }
+
+    #[test]
+    fn a_stack_says_where_a_series_is_missing() {
+        let a = Series::new("a", Style::StackedBars, [(0.0, 1.0), (1.0, 1.0)]);
+        let b = Series::new("b", Style::StackedBars, [(1.0, 2.0)]);
+        let plot = plot(Axis::linear("y"), vec![a, b]);
+        let prepared = prepare(&plot);
+        assert_eq!(prepared.notes, ["“b” has no value at 1 of 2 places and counts as 0 there."]);
+        let b: Vec<(f64, f64)> = prepared.series[1].points.iter().map(|p| (p.x, p.top)).collect();
+        assert_eq!(b, [(0.0, 1.0), (1.0, 3.0)]);
+    }
+
+    #[test]
+    fn axes_without_extent_or_data_still_have_ends() {
+        for value in [0.0, 3.0, -1e-9, 1e299] {
+            let plot = plot(Axis::linear("y"), vec![Series::line("a", [(value, value)])]);
+            let prepared = prepare(&plot);
+            for domain in [prepared.x, prepared.y] {
+                assert!(domain.min < value && value < domain.max, "{value} {domain:?}");
+            }
+        }
+        let plot = plot(Axis::log("y"), vec![]);
+        let prepared = prepare(&plot);
+        assert_eq!((prepared.x.min, prepared.x.max), (0.0, 1.0));
+        assert!(prepared.y.min > 0.0 && prepared.y.max > prepared.y.min);
+    }
+
+    #[test]
+    fn an_unusable_range_is_reported() {
+        let plot = plot(Axis::log("y").range(0.0, 1.0), vec![Series::line("a", [(0.0, 2.0), (1.0, 4.0)])]);
+        let prepared = prepare(&plot);
+        assert!(
+            prepared.y.min > 1.0 && prepared.notes[0].contains("0 to 1.000 asked for “y”"),
+            "{:?}",
+            prepared.notes
+        );
+    }
+
+    #[test]
+    fn a_pale_line_shares_the_colour_of_the_next_and_guides_have_none() {
+        let of = |style| Series::new("s", style, [(0.0, 1.0)]);
+        let plot = plot(
+            Axis::linear("y"),
+            vec![of(Style::Faint), of(Style::Line), of(Style::Guide), of(Style::Line)],
+        );
+        let places: Vec<Option<usize>> = prepare(&plot).series.iter().map(|s| s.place).collect();
+        assert_eq!(places, [Some(0), Some(0), None, Some(1)]);
+    }
+}
