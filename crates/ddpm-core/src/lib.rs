@@ -5,6 +5,7 @@
 //! visits, and the [`posterior`], the [`parameterization`] and the sampler coefficients take levels, never bare betas.
 #![deny(missing_docs)]
 
+pub mod classical;
 mod error;
 pub mod grid;
 mod level;
