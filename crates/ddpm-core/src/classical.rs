@@ -38,7 +38,7 @@ pub struct InitializationDistance {
 }
 
 impl InitializationDistance {
-    /// The distance of Gaussians from the mean [d] of the data, the eigenvalues [d] of their covariance, and the level the sampler starts
+    /// The distance of Gaussians from the data's mean, its d entries, the d eigenvalues of their covariance, and the level the sampler starts
     /// at.
     pub fn of_moments(mean: &[f64], eigenvalues: &[f64], start: &Level) -> Result<Self, CoreError> {
         if eigenvalues.len() != mean.len() {

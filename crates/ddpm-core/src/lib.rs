@@ -13,13 +13,16 @@ pub mod noise;
 pub mod parameterization;
 pub mod posterior;
 pub mod schedule;
+pub mod scheme;
 pub mod sde;
 pub mod variance;
 
 pub use error::CoreError;
+pub use grid::Grid;
 pub use level::{Level, Time, TimeIndex};
 pub use parameterization::PredictionKind;
 pub use posterior::Posterior;
 pub use schedule::{Scale, Schedule, ScheduleConfig, ScheduleKind};
+pub use scheme::{Combination, SAMPLERS, Scheme, Stage, Step, Trajectory};
 pub use sde::Process;
 pub use variance::{LogVarianceRange, Variance};

@@ -1,0 +1,39 @@
+//! The scalars of every linear sampler's step.
+//!
+//! A step from level t to level s combines the state, the denoiser's answers and fresh noise linearly:
+//!
+//! ```text
+//! y_j  = a x_t + sum_i b_i D_i + sum_k c_k z_k        where the j-th evaluation D_j = D(y_j, level_j) is made
+//! x_s  = a x_t + sum_i b_i D_i + sum_k c_k z_k        D_i = E[x_0 | y_i] as the denoiser answers it, z_k ~ N(0, I)
+//! ```
+//!
+//! [`Step`] holds these numbers. The tensor samplers apply them to images and the exact recursion on Gaussian targets
+//! (the recursion) to moments: no formula stands twice. [`Scheme::plan`] gives the steps of a whole [`Trajectory`].
+//!
+//! Denoisers enter through D alone, the prediction of x_0 (clipped or guided as the caller likes); score = (alpha D - x)/sigma^2.
+
+mod ancestral;
+mod combination;
+mod edm;
+mod exponential;
+mod langevin;
+mod maruyama;
+mod multistep;
+mod ode;
+mod plan;
+mod table;
+mod trajectory;
+mod unipc;
+
+pub use ancestral::{ancestral, ancestral_rate, ddim};
+pub use combination::{Combination, Stage, Step};
+pub use edm::{Churn, edm};
+pub use exponential::exponential_integrator;
+pub use langevin::{annealed_step_size, corrector_step_size, langevin};
+pub use maruyama::euler_maruyama;
+pub use multistep::{Order, dpm_solver_pp};
+pub use ode::{Tableau, runge_kutta};
+pub use plan::Scheme;
+pub use table::{Levels, SAMPLERS, SamplerInfo};
+pub use trajectory::Trajectory;
+pub use unipc::unipc;
