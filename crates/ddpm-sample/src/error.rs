@@ -1,0 +1,71 @@
+//! What can stop a sampler.
+
+use ddpm_core::{CoreError, Level, Time};
+use ddpm_nets::NetsError;
+use torch_ext::TorchError;
+
+/// Why no samples came out.
+#[derive(Debug, thiserror::Error)]
+pub enum SampleError {
+    /// The denoiser answered with a number that is not finite.
+    #[error("the denoiser returned NaN or infinity at {level}")]
+    NotFinite {
+        /// The level at which it did.
+        level: String,
+    },
+    /// Noise of the wrong shape, or too little of it.
+    #[error("noise {what}: expected {expected}, got {got}")]
+    Noise {
+        /// Which tensor.
+        what: &'static str,
+        /// What the sampler needs.
+        expected: String,
+        /// What was given.
+        got: String,
+    },
+    /// There is no level to start from, or the levels do not descend.
+    #[error("levels: expected {expected}, got {got}")]
+    Levels {
+        /// What a sampler can walk down.
+        expected: &'static str,
+        /// What was given.
+        got: String,
+    },
+    /// A setting outside its range.
+    #[error("{name} must be {expected}, got {got}")]
+    Setting {
+        /// The setting.
+        name: &'static str,
+        /// The allowed range in words.
+        expected: &'static str,
+        /// The offending value.
+        got: f64,
+    },
+    /// The progress callback asked to stop.
+    #[error("sampling was interrupted after {steps} steps")]
+    Interrupted {
+        /// Steps that were complete.
+        steps: usize,
+    },
+    /// A formula was used outside its domain.
+    #[error(transparent)]
+    Core(#[from] CoreError),
+    /// The denoiser failed.
+    #[error(transparent)]
+    Nets(#[from] NetsError),
+    /// libtorch failed.
+    #[error(transparent)]
+    Torch(#[from] TorchError),
+}
+
+/// A level in words: its time coordinate as the user knows it, and its log-SNR.
+pub(crate) fn describe(level: &Level) -> String {
+    let time = match level.time() {
+        Time::Clean => "data (no noise)".to_string(),
+        Time::Index(t) => format!("timestep {}", t.0),
+        Time::FractionalIndex(t) => format!("timestep {t:.3}"),
+        Time::Continuous(t) => format!("time {t:.6}"),
+        Time::Sigma(sigma) => format!("sigma {sigma:.6}"),
+    };
+    format!("{time} (log-SNR {:.4})", level.log_snr())
+}

@@ -1,0 +1,111 @@
+//! The driver: what it starts from, what it keeps, when it stops.
+
+use ddpm_core::grid::Grid;
+use ddpm_core::{Level, PredictionKind, Schedule, Time, TimeIndex, Variance};
+use ddpm_nets::{Denoiser, NetsError, Prediction};
+use ddpm_sample::{Ddpm, NoiseInput, Options, Record, SampleError, Threshold, sample, sample_batches};
+use std::ops::ControlFlow;
+use tch::{Device, Tensor};
+
+/// D(x) = alpha x: exact for data N(0, I) on a variance-preserving process. Answers NaN at one level, if asked to.
+struct StandardNormal {
+    broken_at: Option<TimeIndex>,
+}
+
+impl Denoiser for StandardNormal {
+    fn predict(&self, x_t: &Tensor, level: &Level) -> Result<Prediction, NetsError> {
+        let broken = self.broken_at.is_some_and(|t| level.time() == Time::Index(t));
+        let value = x_t * if broken { f64::NAN } else { level.alpha() };
+        Ok(Prediction { kind: PredictionKind::X0, value, variance_fraction: None })
+    }
+}
+
+const EXACT: StandardNormal = StandardNormal { broken_at: None };
+
+fn levels(steps: usize) -> Vec<Level> {
+    let schedule = Schedule::linear(1000).unwrap();
+    schedule.visited(&Grid::Trailing.timesteps(1000, steps).unwrap()).unwrap()
+}
+
+fn on(_: &ddpm_sample::Progress) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+#[test]
+fn image_i_is_the_same_in_any_batch() {
+    let levels = levels(20);
+    let noise = NoiseInput::keyed(5, &[3, 4]);
+    let run = |batch| {
+        sample_batches(10, batch, |range| {
+            let mut sampler = Ddpm::new(Variance::FixedSmall);
+            let mut noise = noise.batch(range, Device::Cpu)?;
+            sample(&EXACT, &mut sampler, &levels, &mut noise, &Options::default(), &mut on)
+        })
+        .unwrap()
+    };
+    let (whole, parts) = (run(10), run(3));
+    assert_eq!((whole.evaluations, parts.evaluations), (20, 80));
+    assert!(whole.x.allclose(&parts.x, 0.0, 1e-6, false));
+}
+
+#[test]
+fn a_denoiser_that_returns_nan_is_named_with_its_level() {
+    let broken = StandardNormal { broken_at: Some(TimeIndex(499)) };
+    let mut noise = NoiseInput::keyed(0, &[2]).batch(0..3, Device::Cpu).unwrap();
+    // NaN must show through clipping too.
+    let options = Options { threshold: Threshold::UNIT, ..Options::default() };
+    let error =
+        sample(&broken, &mut Ddpm::new(Variance::FixedLarge), &levels(4), &mut noise, &options, &mut on);
+    let text = error.unwrap_err().to_string();
+    assert!(text.starts_with("the denoiser returned NaN or infinity at timestep 499 (log-SNR"), "{text}");
+}
+
+#[test]
+fn frames_are_spread_over_the_steps_and_a_break_stops() {
+    let options = Options { record: Record { frames: 4, images: 2 }, ..Options::default() };
+    let run = |stop: usize| {
+        let mut noise = NoiseInput::keyed(0, &[2]).batch(0..3, Device::Cpu).unwrap();
+        let mut progress = |p: &ddpm_sample::Progress| {
+            assert_eq!(p.steps, 10);
+            if p.step == stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        sample(&EXACT, &mut Ddpm::new(Variance::FixedLarge), &levels(10), &mut noise, &options, &mut progress)
+    };
+    let samples = run(100).unwrap();
+    assert_eq!(samples.frames.iter().map(|f| f.step).collect::<Vec<_>>(), [0, 2, 5, 7]);
+    for frame in &samples.frames {
+        assert_eq!(frame.x_t.size(), [2, 2]);
+        assert!(frame.x0.allclose(&(&frame.x_t * frame.level.alpha()), 1e-6, 1e-6, false));
+    }
+    assert!(matches!(run(6), Err(SampleError::Interrupted { steps: 6 })));
+}
+
+#[test]
+fn levels_that_do_not_descend_are_refused() {
+    let mut noise = NoiseInput::keyed(0, &[2]).batch(0..3, Device::Cpu).unwrap();
+    let mut run = |levels: &[Level]| {
+        let mut sampler = Ddpm::new(Variance::FixedLarge);
+        sample(&EXACT, &mut sampler, levels, &mut noise, &Options::default(), &mut on)
+            .unwrap_err()
+            .to_string()
+    };
+    let mut rising = levels(3);
+    rising.reverse();
+    assert!(run(&rising).contains("after timestep"), "{}", run(&rising));
+    assert!(run(&[]).contains("got none"));
+    assert!(run(&[Level::CLEAN]).contains("got data"));
+}
+
+/// With fixed-large and data N(0, I) every reverse step is exact, so that the law stays N(0, I).
+#[test]
+fn ancestral_steps_keep_a_standard_normal_law() {
+    let mut noise = NoiseInput::keyed(1, &[8]).batch(0..5000, Device::Cpu).unwrap();
+    let options = Options { stop_at_last_level: true, ..Options::default() };
+    let out =
+        sample(&EXACT, &mut Ddpm::new(Variance::FixedLarge), &levels(50), &mut noise, &options, &mut on)
+            .unwrap();
+    let variance = out.x.var(true).double_value(&[]);
+    // 40,000 numbers: 4 standard errors of a variance.
+    assert!((variance - 1.0).abs() < 4.0 * (2.0f64 / 40_000.0).sqrt(), "{variance}");
+    assert!(out.x.mean(tch::Kind::Float).double_value(&[]).abs() < 4.0 / 200.0);
+}
