@@ -1,0 +1,104 @@
+//! `cargo xtask setup`: a libtorch that every build in this checkout finds.
+
+use std::env;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use super::test_python::{self, TestPython};
+use crate::environment::obtain;
+use crate::libtorch::{self, Build, Libtorch, Link, Source, Wish};
+use crate::machine;
+use crate::workspace::Workspace;
+
+const NOTES: &str = "\
+Without a flag: LIBTORCH if you set it, else what .libtorch points to, else an installation
+by pip into a virtual environment in your cache folder, which other checkouts share. Where
+there is an NVIDIA driver that is the build with CUDA (2.7 GB to download, 5 GB on disk),
+elsewhere PyTorch's CPU build if its index answers. On a cluster whose login node has no GPU,
+ask for --cuda.
+
+Setting up again does nothing if all is well, and goes on where an interrupted one stopped.
+Linux on x86-64 and arm64 and macOS on Apple silicon take the same path; it was run on x86-64
+Linux only.";
+
+/// Find or install libtorch.
+#[derive(clap::Args)]
+#[command(after_help = NOTES)]
+pub(crate) struct Args {
+    /// Install the build with CUDA (it runs on machines without a GPU too)
+    #[arg(long, group = "which")]
+    cuda: bool,
+    /// Install the build without CUDA
+    #[arg(long, group = "which")]
+    cpu: bool,
+    /// Use a libtorch 2.13 of your own: the folder that holds lib/ and include/
+    #[arg(long, value_name = "DIR", group = "which")]
+    libtorch: Option<PathBuf>,
+    /// Install the Python packages that the tests compare against, too
+    #[arg(long)]
+    python_tests: bool,
+}
+
+pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    let wish = match (&args.libtorch, args.cpu, args.cuda) {
+        (Some(dir), _, _) => Wish::Folder(dir.clone()),
+        (None, true, _) => Wish::Install(Build::Cpu),
+        (None, false, true) => Wish::Install(Build::Cuda),
+        (None, false, false) => Wish::Any,
+    };
+    let libtorch = ensure_wish(workspace, &wish, Linking::Always)?;
+    println!("{libtorch}");
+    println!("linked as {}: plain cargo finds it too", workspace.libtorch_link().display());
+    if args.python_tests {
+        match test_python::ensure(workspace, &libtorch)? {
+            TestPython::Ready(python) => println!("Python for the tests: {}", python.display()),
+            TestPython::Unavailable(reason) => bail!("{reason}"),
+        }
+    }
+    Ok(())
+}
+
+/// What every task that builds does first. Silent when there is nothing to do.
+pub(crate) fn ensure(workspace: &Workspace) -> Result<Libtorch> {
+    ensure_wish(workspace, &Wish::Any, Linking::IfUnusable)
+}
+
+/// Whether a LIBTORCH that is set for one command replaces a working link.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Linking {
+    Always,
+    IfUnusable,
+}
+
+fn ensure_wish(workspace: &Workspace, wish: &Wish, linking: Linking) -> Result<Libtorch> {
+    if env::var_os("LIBTORCH_USE_PYTORCH").is_some() {
+        bail!(
+            "LIBTORCH_USE_PYTORCH is set, and builds would not use .libtorch: unset it (LIBTORCH can name a folder)"
+        );
+    }
+    let link = workspace.libtorch_link();
+    let variable = libtorch::user_libtorch(env::var_os("LIBTORCH").as_deref(), &link)?;
+    let found = libtorch::read_link(&link);
+    if let (Link::Unusable(reason), None) = (&found, &variable) {
+        eprintln!("note: what .libtorch points to is not usable: {reason}");
+    }
+    let link_works = matches!(found, Link::Usable(_));
+    let (libtorch, must_link) = match libtorch::choose(wish, variable.as_deref(), found)? {
+        Source::Link(libtorch) => (libtorch, false),
+        Source::Variable(libtorch) => (libtorch, linking == Linking::Always || !link_works),
+        Source::Folder(libtorch) => (libtorch, true),
+        Source::Install(build) => (obtain(build)?.1, true),
+    };
+    if must_link {
+        libtorch::point_link_at(&link, &libtorch.dir)?;
+    }
+    let target = workspace.metadata()?.target_directory;
+    if !libtorch::is_fresh(&target, &libtorch) {
+        machine::find_compiler()?;
+        if libtorch::clean(workspace, &target, &libtorch)? {
+            eprintln!("libtorch is another than before: what was built against it is built again");
+        }
+    }
+    Ok(libtorch)
+}

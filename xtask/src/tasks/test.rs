@@ -1,0 +1,140 @@
+//! `cargo xtask test`: every test of the workspace, with the Python that some compare against.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+
+use super::setup;
+use super::test_python::{self, TestPython};
+use crate::process;
+use crate::workspace::Workspace;
+
+/// The variable that hands tests a Python with the pinned packages.
+const PYTHON: &str = "DDPM_PYTHON";
+
+/// The variable without which long tests do nothing.
+const LONG: &str = "DDPM_LONG_TESTS";
+
+/// Set up and run all tests, unit, integration and documentation.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Run the long tests too
+    #[arg(long)]
+    long: bool,
+    /// Arguments for `cargo test`, as in `-- -p ddpm-core posterior`
+    #[arg(last = true, value_name = "CARGO ARGUMENTS")]
+    cargo: Vec<String>,
+}
+
+pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    let libtorch = setup::ensure(workspace)?;
+    let python = test_python::ensure(workspace, &libtorch)?;
+
+    let mut command = workspace.cargo();
+    command.args(["test", "--no-fail-fast"]);
+    if !args.cargo.iter().any(|argument| selects_packages(argument)) {
+        command.arg("--workspace");
+    }
+    command.args(&args.cargo);
+    // Threads of libtorch that wait by spinning take the cores from the test that works.
+    if env::var_os("OMP_WAIT_POLICY").is_none() {
+        command.env("OMP_WAIT_POLICY", "passive");
+    }
+    command.env_remove(LONG);
+    if args.long {
+        command.env(LONG, "1");
+    }
+    let skipped = match &python {
+        TestPython::Ready(python) => {
+            command.env(PYTHON, python);
+            None
+        }
+        TestPython::Unavailable(reason) if is_ci() => {
+            bail!("no Python for the tests that compare with it, and CI must run them: {reason}")
+        }
+        TestPython::Unavailable(reason) => {
+            command.env_remove(PYTHON);
+            Some(skipped(workspace, reason))
+        }
+    };
+    if let Some(text) = &skipped {
+        eprintln!("{text}");
+    }
+    let result = process::run(&mut command);
+    // Said again where it will be read: after pages of test output.
+    if let Some(text) = skipped {
+        eprintln!("{text}");
+    }
+    result
+}
+
+fn selects_packages(argument: &str) -> bool {
+    argument == "--workspace"
+        || argument == "--package"
+        || argument.starts_with("--package=")
+        || argument.starts_with("--manifest-path")
+        || (argument.starts_with("-p") && !argument.starts_with("--"))
+}
+
+fn is_ci() -> bool {
+    env::var("CI").is_ok_and(|value| value == "true" || value == "1")
+}
+
+/// The sentence that names the tests which do nothing without Python.
+fn skipped(workspace: &Workspace, reason: &str) -> String {
+    let files = files_that_mention(&workspace.root().join("crates"), PYTHON);
+    let names: Vec<String> = files
+        .iter()
+        .map(|file| file.strip_prefix(workspace.root()).unwrap_or(file).display().to_string())
+        .collect();
+    let names = if names.is_empty() { "none yet".to_owned() } else { names.join(", ") };
+    format!(
+        "skipped, because there is no Python to compare with ({reason}): the tests that ask for {PYTHON}: {names}"
+    )
+}
+
+fn files_that_mention(dir: &Path, word: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![dir.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs")
+                && fs::read_to_string(&path).is_ok_and(|text| text.contains(word))
+            {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_on_the_command_line_replaces_the_workspace() {
+        for argument in ["-p", "-pddpm-core", "--package", "--package=ddpm-core", "--workspace"] {
+            assert!(selects_packages(argument), "{argument}");
+        }
+        for argument in ["posterior", "--release", "--test", "--", "--profile"] {
+            assert!(!selects_packages(argument), "{argument}");
+        }
+    }
+
+    #[test]
+    fn tests_that_ask_for_python_are_found_by_name() {
+        let temporary = tempfile::tempdir().unwrap();
+        let tests = temporary.path().join("nets/tests");
+        fs::create_dir_all(&tests).unwrap();
+        fs::write(tests.join("parity.rs"), "std::env::var(\"DDPM_PYTHON\")").unwrap();
+        fs::write(tests.join("pure.rs"), "assert!(true)").unwrap();
+        fs::write(tests.join("notes.md"), "DDPM_PYTHON").unwrap();
+        assert_eq!(files_that_mention(temporary.path(), PYTHON), [tests.join("parity.rs")]);
+    }
+}
