@@ -1,31 +1,12 @@
-//! The loop that walks a sampler down a list of levels.
+//! The loop that walks a sampler down its levels.
 
-use crate::error::describe;
-use crate::{Evaluator, Noise, SampleError, Threshold};
+use crate::sampler::sampler;
+use crate::{Evaluator, Moved, Noise, SampleError, Sampler, Threshold, Tolerance};
 use ddpm_core::Level;
+use ddpm_core::scheme::{Scheme, Trajectory};
 use ddpm_nets::Denoiser;
 use std::ops::ControlFlow;
 use tch::Tensor;
-
-/// A method that moves a batch from one noise level to a lower one.
-///
-/// A method with a memory keeps it in itself and forgets it in [`Sampler::begin`].
-pub trait Sampler {
-    /// Called before the first step of a batch.
-    fn begin(&mut self) {}
-
-    /// The state [n, ...] at level `s` from `x_t` [n, ...] at level `t`; `s` is less noisy than `t` and may be [`Level::CLEAN`].
-    ///
-    /// Runs inside `torch_ext::fence` and without gradients, so tensor operators may be used freely.
-    fn step(
-        &mut self,
-        x_t: &Tensor,
-        t: &Level,
-        s: &Level,
-        denoiser: &mut Evaluator<'_>,
-        noise: &mut dyn Noise,
-    ) -> Result<Tensor, SampleError>;
-}
 
 /// What [`sample`] does besides stepping.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -34,14 +15,15 @@ pub struct Options {
     pub threshold: Threshold,
     /// Which states to keep.
     pub record: Record,
-    /// Stop at the last visited level, still noised, in place of the final step to data.
-    pub stop_at_last_level: bool,
+    /// Of methods that choose their own steps.
+    pub tolerance: Tolerance,
 }
 
 /// Which states of the trajectory are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Record {
-    /// Number of frames, evenly spaced over the steps; the first is the starting state. More than there are steps keeps all.
+    /// Number of frames, evenly spaced over the steps; the first is the starting state. As many as there are steps, or more, keeps all; so
+    /// does any number where the steps are not known in advance.
     pub frames: usize,
     /// Number of images of the batch that are kept in each.
     pub images: usize,
@@ -65,8 +47,8 @@ pub struct Frame {
 pub struct Progress {
     /// Steps taken.
     pub step: usize,
-    /// Steps in all.
-    pub steps: usize,
+    /// Steps in all, where that is known in advance.
+    pub steps: Option<usize>,
     /// The level that was reached.
     pub level: Level,
 }
@@ -78,71 +60,73 @@ pub struct Samples {
     pub x: Tensor,
     /// The recorded states, the noisiest first.
     pub frames: Vec<Frame>,
+    /// Steps taken.
+    pub steps: usize,
     /// Evaluations of the denoiser.
     pub evaluations: u64,
 }
 
-/// Samples one batch: from `noise`'s starting state down `levels` (the noisiest first, none of them data) and on to data.
+/// Samples one batch with `scheme`: from `noise`'s starting state along `trajectory`.
 ///
-/// `progress` is called after every step; breaking from it ends in [`SampleError::Interrupted`]. The number of steps is `levels.len()`, or
-/// one less with [`Options::stop_at_last_level`].
+/// `progress` is called after every step; breaking from it ends in [`SampleError::Interrupted`].
 pub fn sample(
     denoiser: &dyn Denoiser,
-    sampler: &mut dyn Sampler,
-    levels: &[Level],
+    scheme: &Scheme,
+    trajectory: &Trajectory,
     noise: &mut dyn Noise,
     options: &Options,
     progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
 ) -> Result<Samples, SampleError> {
-    check_levels(levels)?;
+    let mut sampler = sampler(scheme, trajectory, options.tolerance)?;
+    let start = torch_ext::fence(|| noise.start(trajectory.start()))??;
+    run(denoiser, sampler.as_mut(), start, noise, options, progress)
+}
+
+/// The same with any sampler and any starting state.
+pub fn run(
+    denoiser: &dyn Denoiser,
+    sampler: &mut dyn Sampler,
+    start: Tensor,
+    noise: &mut dyn Noise,
+    options: &Options,
+    progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<Samples, SampleError> {
     options.threshold.check()?;
-    let end = if options.stop_at_last_level { None } else { Some(Level::CLEAN) };
-    let path: Vec<Level> = levels.iter().copied().chain(end).collect();
-    let steps = path.len() - 1;
     let mut evaluator = Evaluator::new(denoiser, options.threshold);
-    let mut frames = Vec::new();
-    let mut x = torch_ext::fence(|| noise.start(&path[0]))??;
+    let mut samples = Samples { x: start, frames: Vec::new(), steps: 0, evaluations: 0 };
     sampler.begin();
-    for (step, pair) in path.windows(2).enumerate() {
-        let (t, s) = (pair[0], pair[1]);
-        let x_s = torch_ext::fence(|| tch::no_grad(|| sampler.step(&x, &t, &s, &mut evaluator, noise)))??;
+    let steps = sampler.steps();
+    loop {
+        let moved = torch_ext::fence(|| tch::no_grad(|| sampler.step(&samples.x, &mut evaluator, noise)))??;
         let first = evaluator.take_first();
-        if let (true, Some(x0)) = (options.record.keeps(step, steps), first) {
+        let Some(Moved { from, to, x }) = moved else { break };
+        if let (true, Some(x0)) = (options.record.keeps(samples.steps, steps), first) {
             let kept = (options.record.images as i64).min(x.size()[0]);
             let part = |tensor: &Tensor| tensor.narrow(0, 0, kept).copy();
-            frames.push(Frame { step, level: t, x_t: part(&x), x0: part(&x0) });
+            samples.frames.push(Frame {
+                step: samples.steps,
+                level: from,
+                x_t: part(&samples.x),
+                x0: part(&x0),
+            });
         }
-        x = x_s;
-        let go_on = progress(&Progress { step: step + 1, steps, level: s });
-        if go_on.is_break() && step + 1 < steps {
-            return Err(SampleError::Interrupted { steps: step + 1 });
+        samples.x = x;
+        samples.steps += 1;
+        let go_on = progress(&Progress { step: samples.steps, steps, level: to });
+        if go_on.is_break() && steps != Some(samples.steps) {
+            return Err(SampleError::Interrupted { steps: samples.steps });
         }
     }
-    Ok(Samples { x, frames, evaluations: evaluator.evaluations() })
+    samples.evaluations = evaluator.evaluations();
+    Ok(samples)
 }
 
 impl Record {
     /// Whether the state before `step` is one of the `frames` that are spread evenly over `steps`.
-    fn keeps(self, step: usize, steps: usize) -> bool {
+    fn keeps(self, step: usize, steps: Option<usize>) -> bool {
+        let Some(steps) = steps else { return self.images > 0 && self.frames > 0 };
         let frames = self.frames.min(steps);
         // Frame k is the state before step floor(k steps / frames).
         self.images > 0 && (step * frames).div_ceil(steps) < ((step + 1) * frames).div_ceil(steps)
-    }
-}
-
-fn check_levels(levels: &[Level]) -> Result<(), SampleError> {
-    let bad = |got: String| SampleError::Levels {
-        expected: "at least one noised level, each less noisy than the one before",
-        got,
-    };
-    if levels.is_empty() {
-        return Err(bad("none".to_string()));
-    }
-    if let Some(level) = levels.iter().find(|level| level.is_clean()) {
-        return Err(bad(describe(level)));
-    }
-    match levels.windows(2).find(|pair| pair[1].log_snr() <= pair[0].log_snr()) {
-        Some(pair) => Err(bad(format!("{} after {}", describe(&pair[1]), describe(&pair[0])))),
-        None => Ok(()),
     }
 }

@@ -23,13 +23,16 @@ pub enum SampleError {
         /// What was given.
         got: String,
     },
-    /// There is no level to start from, or the levels do not descend.
-    #[error("levels: expected {expected}, got {got}")]
-    Levels {
-        /// What a sampler can walk down.
-        expected: &'static str,
-        /// What was given.
-        got: String,
+    /// The variance was to come from the network, which has none.
+    #[error(
+        "variance learned-range needs a network with twice the output channels; this denoiser predicts no variance"
+    )]
+    NoLearnedVariance,
+    /// An adaptive step shrank to nothing.
+    #[error("ode-rk45 cannot meet its tolerance at {level}; raise rtol and atol")]
+    Tolerance {
+        /// The level at which it gave up.
+        level: String,
     },
     /// A setting outside its range.
     #[error("{name} must be {expected}, got {got}")]

@@ -46,13 +46,13 @@ impl NoiseInput {
     }
 
     /// Given noise: `x_t` [n, ...] is the starting state and `z` [draws, n, ...] the draws.
-    pub fn given(x_t: Tensor, z: Option<Tensor>) -> Result<Self, SampleError> {
+    pub fn given(x_t: &Tensor, z: Option<&Tensor>) -> Result<Self, SampleError> {
         let shape = x_t.size();
         if shape.len() < 2 {
             let (expected, got) = ("[n, ...]".to_string(), format!("{shape:?}"));
             return Err(SampleError::Noise { what: "x_T", expected, got });
         }
-        if let Some(z) = &z
+        if let Some(z) = z
             && z.size().get(1..) != Some(&shape[..])
         {
             let (expected, got) =
@@ -71,7 +71,7 @@ impl NoiseInput {
             got: format!("none in {}", path.display()),
         };
         let x_t = tensors.remove("x_T").ok_or_else(missing)?;
-        let input = NoiseInput::given(x_t, tensors.remove("z"))?;
+        let input = NoiseInput::given(&x_t, tensors.remove("z").as_ref())?;
         input.check_shape(shape)?;
         Ok(input)
     }
@@ -224,8 +224,10 @@ mod tests {
 
         let message = |result: Result<NoiseInput, SampleError>| result.unwrap_err().to_string();
         assert!(message(NoiseInput::read(&path, &[5])).contains("images of shape [5], got [4, 3]"));
-        assert!(message(NoiseInput::given(f32s(&[4, 3]), Some(f32s(&[2, 5, 3])))).contains("got [2, 5, 3]"));
-        assert!(message(NoiseInput::given(f32s(&[4]), None)).contains("got [4]"));
+        assert!(
+            message(NoiseInput::given(&f32s(&[4, 3]), Some(&f32s(&[2, 5, 3])))).contains("got [2, 5, 3]")
+        );
+        assert!(message(NoiseInput::given(&f32s(&[4]), None)).contains("got [4]"));
         assert!(input.batch(2..5, Device::Cpu).is_err());
     }
 
