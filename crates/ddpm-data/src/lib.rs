@@ -9,6 +9,19 @@
 //! - [`picture`]: PNG grids, single PNGs and GIFs.
 //! - [`atomic`]: files appear complete under their final name or not at all.
 //!
+//! ```
+//! use ddpm_data::{DatasetName, Shard, ShuffledOrder, Source, load};
+//!
+//! # fn main() -> ddpm_data::Result<()> {
+//! let digits = load(DatasetName::Digits, &Source::from_data_dir(None)?)?;
+//! let order = ShuffledOrder::new(0, digits.train.len())?;
+//! let batch = order.batch(17, &Shard::single(128)?);
+//! let pixels = digits.train.gather(&batch.indices, None); // [128, 1, 8, 8]
+//! assert_eq!(pixels.len(), 128 * digits.shape().dimension());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! The crate knows nothing of tensors, networks or devices: it hands out bytes and indices, and whoever trains
 //! scales them to `[-1, 1]` where they are used.
 

@@ -8,7 +8,8 @@
 //!
 //! PNG and JPEG, 8 bits a channel, all of one size: nothing is cropped or resized here. Classes and files are sorted
 //! by name, so that the order does not depend on the file system. Where any image has colour, grey ones become RGB;
-//! orientation tags are not applied.
+//! orientation tags are not applied. JPEG leaves the rounding to the decoder: two decoders may differ by a few levels
+//! in a pixel, so that only PNG copies are equal to the byte everywhere.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@
 
 WORD = 2**64
 GOLDEN = 0x9E3779B97F4A7C15
-ROUNDS = 120
+ROUNDS = 96
 
 
 def mix(word):
@@ -25,7 +25,7 @@ def index_of(seed, length, sample):
     for r in range(ROUNDS):
         round_key = mix((key + r * GOLDEN) % WORD)
         partner = (round_key * length // WORD - x) % length
-        if mix(round_key ^ mix(max(x, partner))) >> 63:
+        if mix((round_key + max(x, partner) * GOLDEN) % WORD) >> 63:
             x = partner
     return x
 
