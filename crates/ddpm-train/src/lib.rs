@@ -1,3 +1,30 @@
-//! ddpm-train.
+//! Training: the objective, the optimizer, averaged weights, exact resume, and the files a run leaves behind.
+//!
+//! [`Trainer`] owns one run from its first to its last step. What happens around it (progress bars, sample grids, signals) is an
+//! [`Observer`] that the caller hands in; this crate knows nothing of samplers, reports or command lines.
+//!
+//! All randomness derives from (seed, step, global sample index, purpose), so resuming needs no generator state and is exact.
+#![deny(missing_docs)]
 
+mod batches;
+mod config;
+mod ema;
+mod error;
+mod metrics;
+mod objective;
+mod optimizer;
+mod run;
+mod state;
 pub mod tensorboard;
+mod trainer;
+
+pub use batches::DeviceImages;
+pub use config::{EmaConfig, Precision, TrainConfig};
+pub use ema::Ema;
+pub use error::TrainError;
+pub use metrics::{Metrics, read_metrics};
+pub use objective::Objective;
+pub use optimizer::Adam;
+pub use run::RunDir;
+pub use state::TrainingState;
+pub use trainer::{Observer, Outcome, Trainer};

@@ -3,6 +3,8 @@
 //! `DDPM_PYTHON` names a Python with the `tensorboard` package. Without it the test says that it was skipped, and
 //! fails where `CI=true`.
 
+#![allow(clippy::unwrap_used)] // Helpers of tests fail by panicking, as tests do.
+
 use std::{path::Path, process::Command};
 
 use ddpm_train::tensorboard::EventWriter;

@@ -1,0 +1,82 @@
+//! What can stop a training run.
+
+use ddpm_core::CoreError;
+use ddpm_data::DataError;
+use ddpm_nets::NetsError;
+use std::path::{Path, PathBuf};
+use torch_ext::TorchError;
+
+/// A run that cannot start or cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// A setting outside its range.
+    #[error("train.{key} must be {expected}, got {got}")]
+    Config {
+        /// The key inside `[train]`.
+        key: &'static str,
+        /// The allowed range in words.
+        expected: &'static str,
+        /// The value given.
+        got: String,
+    },
+    /// The data set and the model disagree.
+    #[error("the model takes images of {expected}, the data set has {got}; change [model] or [data]")]
+    ImageShape {
+        /// What the model takes, channels x height x width.
+        expected: String,
+        /// What the data set has.
+        got: String,
+    },
+    /// A loss or a gradient is no longer a number.
+    #[error(
+        "{what} is {value} at step {step}; the last good checkpoint is intact: lower train.learning_rate and resume with --resume"
+    )]
+    NonFinite {
+        /// What was not finite.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+        /// The step, 0-based.
+        step: u64,
+    },
+    /// A run directory already holds a run.
+    #[error("{} already holds a run; continue it with --resume, or choose another --run", .0.display())]
+    RunExists(PathBuf),
+    /// A saved state that does not belong to this run.
+    #[error("{}: {reason}", path.display())]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// What was expected and what was found.
+        reason: String,
+    },
+    /// A file that cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The model could not be built, loaded or saved.
+    #[error(transparent)]
+    Nets(#[from] NetsError),
+    /// The data could not be had.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A formula was used outside its domain.
+    #[error(transparent)]
+    Core(#[from] CoreError),
+    /// libtorch failed.
+    #[error(transparent)]
+    Torch(#[from] TorchError),
+    /// The TensorBoard file could not be written.
+    #[error(transparent)]
+    Events(#[from] crate::tensorboard::EventError),
+}
+
+impl TrainError {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> TrainError + '_ {
+        move |source| TrainError::Io { path: path.to_path_buf(), source }
+    }
+}

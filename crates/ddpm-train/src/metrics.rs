@@ -1,0 +1,101 @@
+//! What a run measures as it goes, one JSON object a line.
+
+use crate::TrainError;
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+/// One line of `metrics.jsonl`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Steps done.
+    pub step: u64,
+    /// Loss, averaged over the steps since the line before.
+    pub loss: f64,
+    /// Global norm of the gradient before clipping, averaged likewise.
+    pub gradient_norm: f64,
+    /// Learning rate of the last step.
+    pub learning_rate: f64,
+    /// Images a second since the line before.
+    pub images_per_second: f64,
+    /// Seconds of training in this run, those before a resume included.
+    pub elapsed_seconds: f64,
+}
+
+/// Reads a metrics file; a last line that was cut short by a crash is passed over.
+pub fn read_metrics(path: &Path) -> Result<Vec<Metrics>, TrainError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(TrainError::io(path)(e)),
+    };
+    let mut metrics = Vec::new();
+    for line in BufReader::new(file).lines() {
+        match serde_json::from_str(&line.map_err(TrainError::io(path))?) {
+            Ok(line) => metrics.push(line),
+            Err(_) => break,
+        }
+    }
+    Ok(metrics)
+}
+
+/// Appends to a metrics file.
+#[derive(Debug)]
+pub(crate) struct MetricsFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl MetricsFile {
+    /// Opens the file for a run that goes on after `step`: later lines are dropped. Also returns the last line that stays.
+    pub(crate) fn resume(path: &Path, step: u64) -> Result<(Self, Option<Metrics>), TrainError> {
+        let mut kept = read_metrics(path)?;
+        kept.retain(|line| line.step <= step);
+        let mut text = String::new();
+        for line in &kept {
+            text.push_str(&as_line(line));
+        }
+        ddpm_data::atomic::write_bytes(path, text.as_bytes())?;
+        let file = OpenOptions::new().append(true).open(path).map_err(TrainError::io(path))?;
+        Ok((MetricsFile { path: path.to_path_buf(), file }, kept.last().copied()))
+    }
+
+    pub(crate) fn append(&mut self, metrics: &Metrics) -> Result<(), TrainError> {
+        self.file.write_all(as_line(metrics).as_bytes()).map_err(TrainError::io(&self.path))
+    }
+}
+
+fn as_line(metrics: &Metrics) -> String {
+    // Plain numbers always serialize.
+    serde_json::to_string(metrics).unwrap_or_default() + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resumed_file_ends_at_the_resumed_step() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let line = |step| Metrics {
+            step,
+            loss: 0.1 * step as f64,
+            gradient_norm: 1.0,
+            learning_rate: 1e-4,
+            images_per_second: 10.0,
+            elapsed_seconds: step as f64,
+        };
+        let (mut file, last) = MetricsFile::resume(&path, 0).unwrap();
+        assert_eq!(last, None);
+        for step in [10, 20, 30] {
+            file.append(&line(step)).unwrap();
+        }
+        std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"step\": 4").unwrap();
+        let (mut file, last) = MetricsFile::resume(&path, 20).unwrap();
+        assert_eq!(last, Some(line(20)));
+        file.append(&line(25)).unwrap();
+        assert_eq!(read_metrics(&path).unwrap(), [line(10), line(20), line(25)]);
+    }
+}

@@ -1,0 +1,103 @@
+//! Adam over an ordered list of weights, with its state in the open so that a run can be resumed exactly.
+
+use crate::config::TrainConfig;
+use tch::{Kind, Tensor};
+use torch_ext::foreach::{self, AdamStep, AdamTensors};
+use torch_ext::{TorchError, fence};
+
+/// Adam's moments, in the order of the weights.
+#[derive(Debug)]
+pub struct Adam {
+    exp_avgs: Vec<Tensor>,
+    exp_avg_sqs: Vec<Tensor>,
+    counters: Vec<Tensor>,
+}
+
+impl Adam {
+    /// Moments at rest.
+    pub fn new(weights: &[Tensor]) -> Self {
+        let zeros = || tch::no_grad(|| weights.iter().map(|w| w.detach().zeros_like()).collect());
+        let counters =
+            weights.iter().map(|w| Tensor::zeros([] as [i64; 0], (Kind::Float, w.device()))).collect();
+        Adam { exp_avgs: zeros(), exp_avg_sqs: zeros(), counters }
+    }
+
+    /// First moments.
+    pub fn exp_avgs(&self) -> &[Tensor] {
+        &self.exp_avgs
+    }
+
+    /// Second moments.
+    pub fn exp_avg_sqs(&self) -> &[Tensor] {
+        &self.exp_avg_sqs
+    }
+
+    /// Moves the weights against their gradients; `step` (0-based) fixes the bias correction.
+    pub fn step(
+        &self,
+        weights: &[Tensor],
+        grads: &[Tensor],
+        config: &TrainConfig,
+        step: u64,
+    ) -> Result<(), TorchError> {
+        fence(|| {
+            for counter in &self.counters {
+                let _ = counter.shallow_clone().fill_((step + 1) as f64);
+            }
+        })?;
+        let tensors = AdamTensors {
+            params: weights,
+            grads,
+            exp_avgs: &self.exp_avgs,
+            exp_avg_sqs: &self.exp_avg_sqs,
+            steps: &self.counters,
+        };
+        let hyper = AdamStep {
+            learning_rate: config.learning_rate_at(step),
+            beta1: config.beta1,
+            beta2: config.beta2,
+            eps: config.eps,
+            weight_decay: 0.0,
+            decoupled: false,
+        };
+        foreach::adam(&tensors, hyper)
+    }
+}
+
+/// The global norm of the gradients; gradients are scaled so that it does not exceed `limit` (0: no limit).
+pub(crate) fn clip_global_norm(grads: &[Tensor], limit: f64) -> Result<f64, TorchError> {
+    let norm = fence(|| foreach::norms(grads).map(|norms| norms.norm()))??;
+    let value = fence(|| norm.double_value(&[]))?;
+    if limit > 0.0 && value > limit {
+        // PyTorch's clip_grad_norm_ adds the same 1e-6.
+        let factor = fence(|| (norm + 1e-6).reciprocal() * limit)?;
+        foreach::scale(grads, &factor)?;
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clipping_keeps_the_direction_and_bounds_the_norm() {
+        let grads = [Tensor::from_slice(&[3f32, 0.0]), Tensor::from_slice(&[0f32, 4.0])];
+        assert!((clip_global_norm(&grads, 0.0).unwrap() - 5.0).abs() < 1e-6);
+        assert!((clip_global_norm(&grads, 1.0).unwrap() - 5.0).abs() < 1e-6);
+        assert!((grads[0].double_value(&[0]) - 0.6).abs() < 1e-6);
+        assert!((clip_global_norm(&grads, 1.0).unwrap() - 1.0).abs() < 1e-5);
+    }
+
+    #[test]
+    fn the_first_step_of_a_warm_up_moves_nothing() {
+        let weights = [Tensor::from_slice(&[1f32, 2.0])];
+        let config = TrainConfig { warmup_steps: 10, ..TrainConfig::default() };
+        let adam = Adam::new(&weights);
+        let grads = [Tensor::from_slice(&[1f32, -1.0])];
+        adam.step(&weights, &grads, &config, 0).unwrap();
+        assert!(weights[0].equal(&Tensor::from_slice(&[1f32, 2.0])));
+        adam.step(&weights, &grads, &config, 1).unwrap();
+        assert!((weights[0].double_value(&[0]) - (1.0 - 2e-5)).abs() < 1e-7);
+    }
+}

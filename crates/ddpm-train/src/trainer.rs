@@ -1,0 +1,305 @@
+//! One run from its first step to its last.
+
+use crate::config::{Precision, TrainConfig};
+use crate::metrics::{Metrics, MetricsFile};
+use crate::objective::{Objective, mean_squared_error};
+use crate::optimizer::{Adam, clip_global_norm};
+use crate::state::{self, TrainingState};
+use crate::tensorboard::EventWriter;
+use crate::{DeviceImages, Ema, RunDir, TrainError};
+use ddpm_core::noise::{NoiseSource, Purpose};
+use ddpm_data::{Batch, ImageSet, Shard, ShuffledOrder};
+use ddpm_nets::checkpoint::{self, SchedulerConfig};
+use ddpm_nets::{NetsError, UNet, UNetConfig};
+use std::path::Path;
+use std::time::Instant;
+use tch::{Device, Tensor};
+
+/// What the caller of a run sees of it, and its way to stop it. Every method has an empty default.
+pub trait Observer {
+    /// Training goes from step `from` (0 for a new run) to `to`.
+    fn started(&mut self, from: u64, to: u64) {
+        let _ = (from, to);
+    }
+
+    /// `steps` steps are done; the loss is that of the last one.
+    fn stepped(&mut self, steps: u64, loss: f64) {
+        let _ = (steps, loss);
+    }
+
+    /// A line of metrics was written.
+    fn measured(&mut self, metrics: &Metrics) {
+        let _ = metrics;
+    }
+
+    /// A checkpoint was written.
+    fn saved(&mut self, steps: u64, checkpoint: &Path) {
+        let _ = (steps, checkpoint);
+    }
+
+    /// Asked after every step: whether to write a checkpoint and stop.
+    fn wants_stop(&self) -> bool {
+        false
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All steps are done.
+    Finished,
+    /// The observer asked for a stop; a checkpoint holds everything up to here.
+    Interrupted {
+        /// Steps done.
+        step: u64,
+    },
+}
+
+/// A model in training.
+#[derive(Debug)]
+pub struct Trainer<'a> {
+    config: &'a TrainConfig,
+    scheduler: &'a SchedulerConfig,
+    config_text: &'a str,
+    run: &'a RunDir,
+    network: UNet,
+    images: DeviceImages,
+    order: ShuffledOrder,
+    shard: Shard,
+    objective: Objective,
+    dropout: NoiseSource,
+    adam: Adam,
+    ema: Ema,
+    /// Steps done.
+    step: u64,
+}
+
+/// Sums between two lines of metrics.
+#[derive(Default)]
+struct Window {
+    loss: f64,
+    gradient_norm: f64,
+    steps: u64,
+}
+
+impl<'a> Trainer<'a> {
+    /// A run at its first step, or, with `resume`, at its newest checkpoint if there is one.
+    ///
+    /// `config_text` is the whole resolved configuration, kept in the run directory and in each checkpoint. A run directory that already
+    /// holds a run is refused without `resume`.
+    #[allow(clippy::too_many_arguments, reason = "each part of a run is named once, here")]
+    pub fn new(
+        config: &'a TrainConfig,
+        model: &UNetConfig,
+        scheduler: &'a SchedulerConfig,
+        config_text: &'a str,
+        images: &ImageSet,
+        device: Device,
+        run: &'a RunDir,
+        resume: bool,
+    ) -> Result<Self, TrainError> {
+        config.validate()?;
+        check_images(model, images)?;
+        let newest = run.newest()?;
+        if !resume && (newest.is_some() || run.config().exists()) {
+            return Err(TrainError::RunExists(run.root().to_path_buf()));
+        }
+        let schedule = scheduler.schedule()?;
+        let network = torch_ext::fence(|| UNet::new(model.clone(), device, config.seed))??;
+        let weights = network.parameters().tensors();
+        let (adam, ema) = (Adam::new(weights), Ema::new(config.ema, weights));
+        let step = match newest.filter(|_| resume) {
+            Some((_, checkpoint)) => {
+                let saved = state::load(&checkpoint, network.parameters(), &adam, &ema)?;
+                warn_of_other_threads(&saved);
+                saved.step
+            }
+            None => 0,
+        };
+        run.create()?;
+        ddpm_data::atomic::write_bytes(run.config(), config_text.as_bytes())?;
+        Ok(Trainer {
+            objective: Objective::new(&schedule, scheduler.prediction(), config.seed, device),
+            images: DeviceImages::new(images, device)?,
+            order: ShuffledOrder::new(config.seed, images.len())?,
+            shard: Shard::single(config.batch_size)?,
+            dropout: NoiseSource::new(config.seed, Purpose::Dropout),
+            config,
+            scheduler,
+            config_text,
+            run,
+            network,
+            adam,
+            ema,
+            step,
+        })
+    }
+
+    /// Number of scalar weights.
+    pub fn parameter_count(&self) -> u64 {
+        self.network.parameters().count()
+    }
+
+    /// Steps done.
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// Trains to the last step, or until the observer asks for a stop.
+    pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
+        let (mut metrics, last) = MetricsFile::resume(&self.run.metrics(), self.step)?;
+        let mut events = EventWriter::create(self.run.root(), self.step)?;
+        let elapsed_before = last.map_or(0.0, |line| line.elapsed_seconds);
+        let begun = Instant::now();
+        let mut window_begun = begun;
+        let mut window = Window::default();
+        observer.started(self.step, self.config.steps);
+
+        while self.step < self.config.steps {
+            let (loss, gradient_norm) = self.advance()?;
+            window.loss += loss;
+            window.gradient_norm += gradient_norm;
+            window.steps += 1;
+            observer.stepped(self.step, loss);
+
+            let finished = self.step == self.config.steps;
+            if self.step.is_multiple_of(self.config.log_every) || finished {
+                let steps = window.steps as f64;
+                let line = Metrics {
+                    step: self.step,
+                    loss: window.loss / steps,
+                    gradient_norm: window.gradient_norm / steps,
+                    learning_rate: self.config.learning_rate_at(self.step - 1),
+                    images_per_second: steps * self.config.batch_size as f64
+                        / window_begun.elapsed().as_secs_f64(),
+                    elapsed_seconds: elapsed_before + begun.elapsed().as_secs_f64(),
+                };
+                metrics.append(&line)?;
+                events.scalars(
+                    line.step,
+                    &[
+                        ("train/loss", line.loss),
+                        ("train/gradient_norm", line.gradient_norm),
+                        ("train/learning_rate", line.learning_rate),
+                        ("train/images_per_second", line.images_per_second),
+                    ],
+                )?;
+                observer.measured(&line);
+                window = Window::default();
+                window_begun = Instant::now();
+            }
+            let stop = observer.wants_stop() && !finished;
+            let due =
+                self.config.checkpoint_every > 0 && self.step.is_multiple_of(self.config.checkpoint_every);
+            if due || finished || stop {
+                events.flush()?;
+                let checkpoint = self.save()?;
+                observer.saved(self.step, &checkpoint);
+            }
+            if stop {
+                return Ok(Outcome::Interrupted { step: self.step });
+            }
+        }
+        Ok(Outcome::Finished)
+    }
+
+    /// One step: batch, loss, gradients, clip, Adam, average. Returns the loss and the gradient's norm before clipping.
+    pub fn advance(&mut self) -> Result<(f64, f64), TrainError> {
+        let batch = self.order.batch(self.step, &self.shard);
+        let loss = self.loss(&batch)?;
+        let value = torch_ext::fence(|| loss.double_value(&[]))?;
+        self.check_finite("loss", value)?;
+
+        let weights = self.network.parameters().tensors();
+        let grads = torch_ext::fence(|| {
+            for weight in weights {
+                let mut grad = weight.grad();
+                if grad.defined() {
+                    let _ = grad.zero_();
+                }
+            }
+            loss.backward();
+            weights.iter().map(Tensor::grad).collect::<Vec<_>>()
+        })?;
+        let gradient_norm = clip_global_norm(&grads, self.config.gradient_clip)?;
+        self.check_finite("gradient norm", gradient_norm)?;
+        self.adam.step(weights, &grads, self.config, self.step)?;
+        self.ema.update(weights, self.step)?;
+        self.step += 1;
+        Ok((value, gradient_norm))
+    }
+
+    fn loss(&self, batch: &Batch) -> Result<Tensor, TrainError> {
+        let x0 = torch_ext::fence(|| self.images.gather(batch, self.config.horizontal_flips))?;
+        let labels = match self.network.config().num_class_embeds {
+            Some(_) => self.images.gather_labels(batch),
+            None => None,
+        };
+        let problem = self.objective.pose(&x0, batch.first_sample)?;
+        self.network.check_input(&problem.x_t, &problem.t, labels.as_ref())?;
+        let forward = || self.network.forward(&problem.x_t, &problem.t, labels.as_ref(), true);
+        Ok(torch_ext::fence(|| -> Result<Tensor, TrainError> {
+            if self.network.config().dropout > 0.0 {
+                // Dropout masks come from libtorch's generator; seeded at each step they need no saved state.
+                tch::manual_seed(self.dropout.derived_seed(self.step, 0));
+            }
+            let output = match self.config.precision {
+                Precision::F32 => forward(),
+                Precision::Bf16 => torch_ext::autocast::bf16(x0.device(), forward)?,
+            };
+            Ok(mean_squared_error(&output, &problem.target))
+        })??)
+    }
+
+    fn check_finite(&self, what: &'static str, value: f64) -> Result<(), TrainError> {
+        if value.is_finite() { Ok(()) } else { Err(TrainError::NonFinite { what, value, step: self.step }) }
+    }
+
+    /// Writes a checkpoint: the averaged weights as a pipeline directory, and the state for resuming.
+    fn save(&self) -> Result<std::path::PathBuf, TrainError> {
+        let parameters = self.network.parameters();
+        let progress =
+            TrainingState { step: self.step, threads: tch::get_num_threads(), seed: self.config.seed };
+        self.run.publish(self.step, self.config.keep_checkpoints, |dir| {
+            let averages = parameters.names().iter().map(String::as_str).zip(self.ema.averages());
+            checkpoint::save(dir, self.network.config(), averages, self.scheduler)?;
+            state::save(dir, &progress, parameters, &self.adam, self.config_text)
+        })
+    }
+}
+
+fn check_images(model: &UNetConfig, images: &ImageSet) -> Result<(), TrainError> {
+    let [height, width] = model.sample_size.height_width();
+    let shape = images.shape();
+    let got = [shape.channels as i64, shape.height as i64, shape.width as i64];
+    if got != [model.in_channels, height, width] {
+        return Err(TrainError::ImageShape {
+            expected: format!("{} x {height} x {width}", model.in_channels),
+            got: format!("{} x {} x {}", shape.channels, shape.height, shape.width),
+        });
+    }
+    if model.out_channels != model.in_channels {
+        return Err(TrainError::Nets(NetsError::Config {
+            key: "out_channels".into(),
+            reason: format!("must equal in_channels ({}), got {}", model.in_channels, model.out_channels),
+        }));
+    }
+    if model.num_class_embeds.is_some() && images.labels().is_none() {
+        return Err(TrainError::Nets(NetsError::Config {
+            key: "num_class_embeds".into(),
+            reason: "is set, but the data set has no labels".into(),
+        }));
+    }
+    Ok(())
+}
+
+fn warn_of_other_threads(saved: &TrainingState) {
+    let threads = tch::get_num_threads();
+    if saved.threads != threads {
+        tracing::warn!(
+            "the checkpoint was written with {} CPU threads, this process has {threads}: roundings will differ from an uninterrupted run's (--threads {})",
+            saved.threads,
+            saved.threads
+        );
+    }
+}
