@@ -109,7 +109,7 @@ fn loss() -> Plot {
         (0..=10).map(|i| {
             let step = f64::from(i) * 500.0;
             let value = 1.08 * mean(step.max(20.0));
-            Point::with_interval(step, value, value * 0.94, value * 1.06)
+            Point::with_interval(step, value, value * 0.8, value * 1.2)
         }),
     )
     .with_band();
@@ -206,28 +206,28 @@ fn sampler_table() -> Table {
             Cell::from("ddpm, fixed-small"),
             Cell::from(50_usize),
             Cell::from((0.031_2, 0.000_9)),
-            Cell::from(0.612),
+            Cell::Percent(0.612),
             Cell::from(13.37),
         ])
         .row([
             Cell::from("ddpm, analytic"),
             Cell::from(50_usize),
             Cell::from((0.012_41, 0.000_4)),
-            Cell::from(0.243),
+            Cell::Percent(0.243),
             Cell::from(9.02),
         ])
         .row([
             Cell::from("heun"),
             Cell::from(99_usize),
             Cell::from((0.004_1, 0.000_3)),
-            Cell::from(0.08),
+            Cell::Percent(0.08),
             Cell::Empty,
         ])
         .row([
             Cell::Text(Text::default().strong("dpm-solver++(2M)")),
             Cell::from(50_usize),
             Cell::from((3.6e-5, 2e-6)),
-            Cell::from(7e-5),
+            Cell::Percent(7e-5),
             Cell::from(Some(4.1)),
         ])
 }

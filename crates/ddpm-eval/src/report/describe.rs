@@ -1,5 +1,7 @@
 //! A plot in words and numbers: for readers who do not see it, and for those who want the values.
 
+use std::collections::BTreeSet;
+
 use maud::{Markup, html};
 use serde::Serialize;
 
@@ -61,18 +63,23 @@ fn x_text(prepared: &Prepared<'_>, x: f64) -> String {
     }
 }
 
-fn interval_text(point: &PreparedPoint) -> Option<String> {
-    // Stacks hold their intervals shifted to where they are drawn.
-    let shift = point.top - point.value;
-    let (low, high) = point.interval?;
-    Some(format!("{} to {}", number::number(low - shift), number::number(high - shift)))
+/// The value, with its error where the interval is symmetric and otherwise with the interval's ends.
+fn value_text(point: &PreparedPoint) -> String {
+    let Some((low, high)) = point.interval else { return number::number(point.value) };
+    let (below, above) = (point.top - low, high - point.top);
+    if (above - below).abs() <= 1e-6 * (above + below).abs() {
+        return number::measured(point.value, f64::midpoint(below, above));
+    }
+    let value = number::number(point.value);
+    format!("{value} ({} to {})", number::number(point.value - below), number::number(point.value + above))
+}
+
+fn same_places(a: &PreparedSeries<'_>, b: &PreparedSeries<'_>) -> bool {
+    a.points.len() == b.points.len() && a.points.iter().zip(&b.points).all(|(a, b)| a.x == b.x)
 }
 
 /// The values as tables; series at the same places share one.
 pub(super) fn table(prepared: &Prepared<'_>) -> Markup {
-    let same_places = |a: &PreparedSeries<'_>, b: &PreparedSeries<'_>| {
-        a.points.len() == b.points.len() && a.points.iter().zip(&b.points).all(|(a, b)| a.x == b.x)
-    };
     let drawn: Vec<&PreparedSeries<'_>> = prepared.series.iter().filter(|s| !s.points.is_empty()).collect();
     html! {
         @for group in drawn.chunk_by(|a, b| same_places(a, b)) {
@@ -88,7 +95,6 @@ pub(super) fn table(prepared: &Prepared<'_>) -> Markup {
                             th scope="col" { (prepared.plot.x.label) }
                             @for series in group {
                                 th scope="col" { @if series.source.name.is_empty() { (prepared.plot.y.label) } @else { (series.source.name) } }
-                                @if has_intervals(series) { th scope="col" { "interval" } }
                             }
                         }
                     }
@@ -97,8 +103,7 @@ pub(super) fn table(prepared: &Prepared<'_>) -> Markup {
                             tr {
                                 td { (group.first().map_or_else(String::new, |s| x_text(prepared, s.points[row].x))) }
                                 @for series in group {
-                                    td { (number::number(series.points[row].value)) }
-                                    @if has_intervals(series) { td { (interval_text(&series.points[row]).unwrap_or_default()) } }
+                                    td { (value_text(&series.points[row])) }
                                 }
                             }
                         }
@@ -109,59 +114,79 @@ pub(super) fn table(prepared: &Prepared<'_>) -> Markup {
     }
 }
 
-fn has_intervals(series: &PreparedSeries<'_>) -> bool {
-    series.points.iter().any(|point| point.interval.is_some())
-}
-
-/// What the script needs to show values at the pointer. Numbers travel as the text that is shown.
+/// What the script needs to show values at the pointer.
 #[derive(Serialize)]
 struct PointerData<'a> {
     x_label: &'a str,
-    categories: Option<&'a [String]>,
     /// Whether the nearest point is sought in both directions, as among scattered points.
     scattered: bool,
     series: Vec<PointerSeries<'a>>,
 }
 
+/// Lists are joined by [`SEPARATOR`].
 #[derive(Serialize)]
 struct PointerSeries<'a> {
     name: &'a str,
     class: String,
     /// Whether a dot marks the point at the cursor; bars and areas have none.
     dot: bool,
-    x: Vec<String>,
-    y: Vec<String>,
+    x: String,
+    y: String,
+    /// How the numbers of `x` are shown, where that differs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    interval: Option<Vec<String>>,
+    x_text: Option<String>,
+    /// How the numbers of `y` are shown, where that differs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    y_text: Option<String>,
 }
+
+/// Parts numbers in [`PointerSeries`], and appears in none of them.
+const SEPARATOR: &str = "|";
 
 /// The pointer's data as JSON that can stand within a `script` element.
 pub(super) fn pointer_json(prepared: &Prepared<'_>) -> String {
-    let series = prepared.series.iter().filter(|s| !s.points.is_empty()).map(|s| {
-        let tops: Vec<f64> = s.points.iter().map(|p| p.top).collect();
-        let points: Vec<&PreparedPoint> =
-            decimate::selection(&tops, POINTER_RUNS).into_iter().map(|i| &s.points[i]).collect();
-        PointerSeries {
-            name: if s.source.name.is_empty() { &prepared.plot.y.label } else { &s.source.name },
-            class: s.place.map_or_else(|| "guide".to_owned(), palette::class),
-            dot: !(s.source.style.is_bars() || s.source.style.is_stacked()),
-            x: points.iter().map(|p| number::coordinate(p.x)).collect(),
-            y: points.iter().map(|p| number::plain(p.value, number::DIGITS)).collect(),
-            interval: has_intervals(s)
-                .then(|| points.iter().map(|p| interval_text(p).unwrap_or_default()).collect()),
-        }
-    });
+    let drawn: Vec<&PreparedSeries<'_>> = prepared.series.iter().filter(|s| !s.points.is_empty()).collect();
     let data = PointerData {
         x_label: &prepared.plot.x.label,
-        categories: match &prepared.plot.x.scale {
-            Scale::Categories(names) => Some(names),
-            _ => None,
-        },
         scattered: prepared.series.iter().all(|s| matches!(s.source.style, Style::Points)),
-        series: series.collect(),
+        series: drawn.iter().map(|series| pointer_series(prepared, series, &drawn)).collect(),
     };
     // Text and numbers always serialize; an empty object makes the script leave the plot alone.
     let json = serde_json::to_string(&data).unwrap_or_else(|_| "{}".to_owned());
     // Neither `</script>` nor `<!--` may appear within the element.
     json.replace('<', "\\u003c")
+}
+
+fn pointer_series<'a>(
+    prepared: &'a Prepared<'_>,
+    series: &PreparedSeries<'a>,
+    drawn: &[&PreparedSeries<'_>],
+) -> PointerSeries<'a> {
+    // Series at the same places keep the same ones, so that the cursor finds a value of each.
+    let kept: BTreeSet<usize> = drawn
+        .iter()
+        .filter(|other| same_places(series, other))
+        .flat_map(|other| {
+            let tops: Vec<f64> = other.points.iter().map(|point| point.top).collect();
+            decimate::selection(&tops, POINTER_RUNS)
+        })
+        .collect();
+    let join = |text: &dyn Fn(&PreparedPoint) -> String| {
+        let texts: Vec<String> = kept.iter().map(|&i| text(&series.points[i])).collect();
+        texts.join(SEPARATOR)
+    };
+    let x = join(&|p| number::coordinate(p.x));
+    let y = join(&|p| number::plain(p.value, number::DIGITS));
+    let x_text = join(&|p| x_text(prepared, p.x).replace(SEPARATOR, "/"));
+    let y_text = join(&value_text);
+    let name = if series.source.name.is_empty() { &prepared.plot.y.label } else { &series.source.name };
+    PointerSeries {
+        name,
+        class: series.place.map_or_else(|| "guide".to_owned(), palette::class),
+        dot: !(series.source.style.is_bars() || series.source.style.is_stacked()),
+        x_text: (x_text != x).then_some(x_text),
+        y_text: (y_text != y).then_some(y_text),
+        x,
+        y,
+    }
 }

@@ -7,16 +7,19 @@ pub(super) fn width(text: &str, size: f64) -> f64 {
     text.chars().map(em).sum::<f64>() * size
 }
 
+/// How much wider than regular text semi-bold text is.
+pub(super) const BOLD: f64 = 1.14;
+
 /// The advance of a character in units of the font size.
 fn em(c: char) -> f64 {
     match c {
-        'i' | 'j' | 'l' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' | ' ' | '\u{202f}' => 0.3,
-        'f' | 't' | 'r' | 'I' | '(' | ')' | '[' | ']' | '/' | '-' => 0.4,
-        '⁰' | '¹' | '²' | '³' | '⁴'..='⁹' | '⁻' => 0.42,
+        'i' | 'j' | 'l' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' | ' ' | '\u{202f}' => 0.33,
+        'f' | 't' | 'r' | 'I' | '(' | ')' | '[' | ']' | '/' | '-' => 0.41,
+        '⁰' | '¹' | '²' | '³' | '⁴'..='⁹' | '⁻' => 0.43,
         '+' | '=' | '<' | '>' | '~' | '×' | '±' | '∝' | '−' => 0.84,
-        'm' | 'M' | 'w' | 'W' | '%' | '@' | '—' => 0.92,
-        'A'..='Z' => 0.68,
-        c if c.is_ascii() => 0.57,
+        'm' | 'M' | 'w' | 'W' | '%' | '@' | '—' => 0.95,
+        'A'..='Z' => 0.7,
+        c if c.is_ascii() => 0.63,
         // Ideographs and the like are as wide as they are high.
         c if c as u32 >= 0x2e80 => 1.0,
         _ => 0.65,

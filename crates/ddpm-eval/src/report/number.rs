@@ -24,6 +24,11 @@ pub fn count(value: u64) -> String {
     typeset(&value.to_string())
 }
 
+/// A share of a whole in per cent, with three significant digits.
+pub fn percent(share: f64) -> String {
+    typeset(&format!("{}{THIN_SPACE}%", plain(100.0 * share, 3)))
+}
+
 /// `value ± stderr`, the error with two significant digits and the value rounded to the same place.
 ///
 /// An error that is not a positive finite number is left out.
@@ -206,6 +211,13 @@ mod tests {
         for (value, stderr, text) in cases {
             assert_eq!(measured(value, stderr), text);
         }
+    }
+
+    #[test]
+    fn shares_are_per_cent() {
+        assert_eq!(percent(0.6118), "61.2\u{202f}%");
+        assert_eq!(percent(1.0), "100\u{202f}%");
+        assert_eq!(percent(2e-6), "0.000200\u{202f}%");
     }
 
     #[test]

@@ -264,7 +264,9 @@ fn plot_figure(plot: &Plot, caption: &Text, counters: &mut Counters) -> Markup {
                 script type="application/json" { (PreEscaped(describe::pointer_json(&prepared))) }
             }
             (figure_caption(number, caption, counters))
-            details class="data" { summary { "Data of figure " (number) } (describe::table(&prepared)) }
+            @if prepared.series.iter().any(|series| !series.points.is_empty()) {
+                details class="data" { summary { "Data of figure " (number) } (describe::table(&prepared)) }
+            }
         }
     }
 }

@@ -12,11 +12,6 @@ for (const box of document.querySelectorAll('.plot')) {
     for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
     return parent.appendChild(element);
   };
-  const superscript = text => [...text].map(c => c === '-' ? '⁻' : '⁰¹²³⁴⁵⁶⁷⁸⁹'[c]).join('');
-  const typeset = text => text
-    .replace(/e(-?\d+)$/, (_, exponent) => '×10' + superscript(exponent))
-    .replace(/-/g, '−')
-    .replace(/^(\D?)(\d{5,})/, (_, sign, digits) => sign + digits.replace(/\B(?=(\d{3})+$)/g, '\u202f'));
   const axis = text => {
     const [kind, min, max, start, end] = text.split(' ').map((part, i) => i ? Number(part) : part);
     const scale = kind === 'log' ? Math.log : v => v;
@@ -36,16 +31,18 @@ for (const box of document.querySelectorAll('.plot')) {
     return { svg, x: axis(svg.dataset.x), y: axis(svg.dataset.y), cursor, line, dots };
   });
   for (const series of data.series) {
-    series.at = series.x.map(Number);
-    series.value = series.y.map(Number);
+    const list = text => text.split('|');
+    series.at = list(series.x).map(Number);
+    series.value = list(series.y).map(Number);
+    series.atText = list(series.x_text ?? series.x);
+    series.valueText = list(series.y_text ?? series.y);
   }
   // The places that the cursor stops at: every x, or every point where points are scattered.
   const stops = data.scattered
     ? data.series.flatMap((series, s) => series.at.map((x, i) => ({ x, s, i })))
     : [...new Set(data.series.flatMap(series => series.at))].map(x => ({ x }));
   stops.sort((a, b) => a.x - b.x);
-  const seen = new Map(data.series.flatMap(series => series.at.map((x, i) => [x, series.x[i]])));
-  const nameOf = x => data.categories && data.categories[x] !== undefined ? data.categories[x] : typeset(seen.get(x));
+  const names = new Map(data.series.flatMap(series => series.at.map((x, i) => [x, series.atText[i]])));
   const shown = view => view.svg.getBoundingClientRect().width > 0;
   const nearest = (series, x, view) => {
     let best = -1, distance = Infinity;
@@ -69,10 +66,8 @@ for (const box of document.querySelectorAll('.plot')) {
     const rows = data.series.map((series, s) => {
       const i = data.scattered ? (s === stop.s ? stop.i : -1) : nearest(series, stop.x, view);
       if (i < 0) return null;
-      let text = typeset(series.y[i]);
-      if (series.interval && series.interval[i]) text += ` (${series.interval[i]})`;
-      if (series.at[i] !== stop.x) text += ` at ${nameOf(series.at[i])}`;
-      return { series, s, i, text };
+      const elsewhere = series.at[i] === stop.x ? '' : ` at ${series.atText[i]}`;
+      return { series, s, i, text: series.valueText[i] + elsewhere };
     });
     for (const { x, y, cursor, line, dots, svg } of views) {
       cursor.setAttribute('visibility', 'visible');
@@ -88,7 +83,7 @@ for (const box of document.querySelectorAll('.plot')) {
         }
       });
     }
-    const heading = `${data.x_label} ${nameOf(stop.x)}`;
+    const heading = `${data.x_label} ${names.get(stop.x)}`;
     tip.replaceChildren();
     const head = document.createElement('div');
     head.textContent = heading;
@@ -107,9 +102,11 @@ for (const box of document.querySelectorAll('.plot')) {
     const ratio = inner.width / view.svg.viewBox.baseVal.width;
     const at = inner.left - outer.left + view.x(stop.x) * ratio;
     const right = at + 12 + tip.offsetWidth <= outer.width;
-    tip.style.left = `${right ? at + 12 : Math.max(0, at - 12 - tip.offsetWidth)}px`;
+    // In a narrow column the box stands below the picture, which it would cover.
+    const below = view.svg.classList.contains('narrow');
+    tip.style.left = below ? '0' : `${right ? at + 12 : Math.max(0, at - 12 - tip.offsetWidth)}px`;
     const top = Math.min(...view.svg.dataset.y.split(' ').slice(3).map(Number));
-    tip.style.top = `${inner.top - outer.top + top * ratio + 4}px`;
+    tip.style.top = below ? '100%' : `${inner.top - outer.top + top * ratio + 4}px`;
     if (speak) live.textContent = `${heading}: ${rows.filter(Boolean).map(row => `${row.series.name} ${row.text}`).join('; ')}`;
   };
   const follow = event => {

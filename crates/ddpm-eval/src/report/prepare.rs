@@ -8,8 +8,8 @@ use super::{
     tick,
 };
 
-/// Magnitudes beyond this, and below its inverse on a logarithmic axis, are as little use to an axis as infinity.
-const LARGEST: f64 = 1e300;
+/// Magnitudes beyond this, and below its inverse on a logarithmic axis, are not drawn: sums and ratios of them overflow.
+const LARGEST: f64 = 1e100;
 /// Room beside the outermost marks, as a share of the axis.
 const PADDING: f64 = 0.03;
 /// How many parts the ends of a linear vertical axis are rounded to.
@@ -133,31 +133,38 @@ fn usable(value: f64, log: bool) -> bool {
 
 /// The points that both axes can show, and a sentence about the others.
 fn usable_points(series: &Series, x_log: bool, y_log: bool) -> (Vec<PreparedPoint>, Option<String>) {
-    let (mut not_finite, mut not_positive) = (0_u64, 0_u64);
+    let (mut not_finite, mut not_positive, mut beyond) = (0_u64, 0_u64, 0_u64);
     let mut points = Vec::with_capacity(series.points.len());
     let mut gap = true;
     for point in &series.points {
-        if !(usable(point.x, false) && usable(point.y, false)) {
-            not_finite += 1;
-            gap = true;
-        } else if !(usable(point.x, x_log) && usable(point.y, y_log)) {
-            not_positive += 1;
-            gap = true;
-        } else {
+        if usable(point.x, x_log) && usable(point.y, y_log) {
             let interval = point.interval.filter(|(low, high)| usable(*low, false) && usable(*high, y_log));
             let base = (series.style.is_bars() && !y_log).then_some(0.0);
             points.push(PreparedPoint { x: point.x, value: point.y, top: point.y, base, interval, gap });
             gap = false;
+            continue;
+        }
+        gap = true;
+        if !(point.x.is_finite() && point.y.is_finite()) {
+            not_finite += 1;
+        } else if (x_log && point.x <= 0.0) || (y_log && point.y <= 0.0) {
+            not_positive += 1;
+        } else {
+            beyond += 1;
         }
     }
-    let parts: Vec<String> =
-        [(not_finite, "not finite"), (not_positive, "not positive, as a logarithmic axis needs")]
-            .into_iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| {
-                format!("{} {} {what}", number::count(count), if count == 1 { "is" } else { "are" })
-            })
-            .collect();
+    let reasons = [
+        (not_finite, "not finite"),
+        (not_positive, "not positive, as a logarithmic axis needs"),
+        (beyond, "beyond 10^±100"),
+    ];
+    let parts: Vec<String> = reasons
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| {
+            format!("{} {} {what}", number::count(count), if count == 1 { "is" } else { "are" })
+        })
+        .collect();
     let note = (!parts.is_empty()).then(|| {
         format!(
             "Not drawn from “{}”: of {} points, {}.",
@@ -282,7 +289,7 @@ impl Extent {
 
     fn padded(self, log: bool, share: f64) -> Domain {
         if log {
-            let factor = (self.max / self.min).powf(share);
+            let factor = 10_f64.powf(share * (self.max.log10() - self.min.log10()));
             Domain { log, min: self.min / factor, max: self.max * factor }
         } else {
             let pad = (self.max - self.min) * share;
@@ -360,7 +367,7 @@ mod tests {
 
     #[test]
     fn axes_without_extent_or_data_still_have_ends() {
-        for value in [0.0, 3.0, -1e-9, 1e299] {
+        for value in [0.0, 3.0, -1e-9, 1e99] {
             let plot = plot(Axis::linear("y"), vec![Series::line("a", [(value, value)])]);
             let prepared = prepare(&plot);
             for domain in [prepared.x, prepared.y] {

@@ -38,6 +38,8 @@ pub enum Cell {
         /// Its standard error.
         stderr: f64,
     },
+    /// A share of a whole, written in per cent.
+    Percent(f64),
     /// Nothing: not measured, or it does not apply.
     Empty,
 }
@@ -107,7 +109,7 @@ impl Table {
 
 impl Cell {
     fn is_numeric(&self) -> bool {
-        matches!(self, Self::Count(_) | Self::Number(_) | Self::Measured { .. })
+        matches!(self, Self::Count(_) | Self::Number(_) | Self::Percent(_) | Self::Measured { .. })
     }
 
     pub(super) fn render(&self, notes: &mut Footnotes) -> Markup {
@@ -115,6 +117,7 @@ impl Cell {
             Self::Text(text) => text.render(notes),
             Self::Count(count) => html! { (number::count(*count)) },
             Self::Number(value) => html! { (number::number(*value)) },
+            Self::Percent(share) => html! { (number::percent(*share)) },
             Self::Measured { value, stderr } => html! { (number::measured(*value, *stderr)) },
             Self::Empty => html! { span class="none" aria-label="none" { "–" } },
         }

@@ -18,6 +18,8 @@ const LINE_HEIGHT: f64 = 17.0;
 const GAP: f64 = 8.0;
 const TICK_LENGTH: f64 = 5.0;
 const MINOR_TICK_LENGTH: f64 = 3.0;
+/// How far a name set at 45 degrees reaches to the left and downwards, per length.
+const SLANT: f64 = std::f64::consts::FRAC_1_SQRT_2;
 /// Names of categories are cut beyond this length where they are set at an angle.
 const MAX_SLANTED: f64 = 130.0;
 
@@ -36,7 +38,7 @@ impl AxisMap {
             if value <= 0.0 {
                 return self.start;
             }
-            (value / min).ln() / (max / min).ln()
+            (value.ln() - min.ln()) / (max.ln() - min.ln())
         } else {
             (value - min) / (max - min)
         };
@@ -95,7 +97,8 @@ impl Frame {
         let (width, plot_height) = (size.pixels(), size.plot_height());
         let empty = prepared.series.iter().all(|series| series.points.is_empty());
 
-        let (title, bottom) = Lines::place(measure::wrap(&plot.title, TITLE_SIZE * 1.06, width), 0.0);
+        let (title, bottom) =
+            Lines::place(measure::wrap(&plot.title, TITLE_SIZE * measure::BOLD, width), 0.0);
         let (legend, bottom) = legend::place(prepared, width, bottom + GAP / 2.0);
         let (y_label, bottom) =
             Lines::place(measure::wrap(&plot.y.label, TEXT_SIZE, width), bottom + GAP / 2.0);
@@ -116,10 +119,12 @@ impl Frame {
             let reach = x_map(12.0).position(last.value) + measure::width(&last.label, TEXT_SIZE) / 2.0;
             12.0 + (reach - width).max(0.0)
         });
-        let x = x_map(right);
-        let names = match &plot.x.scale {
-            Scale::Categories(names) if !empty => Some(place_categories(names, &x)),
-            _ => None,
+        let (x, names) = match &plot.x.scale {
+            Scale::Categories(names) if !empty => {
+                let (x, names) = place_categories(names, x_map(right));
+                (x, Some(names))
+            }
+            _ => (x_map(right), None),
         };
 
         let below = match &names {
@@ -129,7 +134,7 @@ impl Frame {
             }
             Some(Categories::Slanted(names)) => {
                 let longest = names.iter().map(|(_, n)| measure::width(n, TEXT_SIZE)).fold(0.0, f64::max);
-                longest * 0.71 + LINE_HEIGHT
+                longest * SLANT + LINE_HEIGHT
             }
         };
         let bottom = y.start + TICK_LENGTH + 2.0 + below;
@@ -247,25 +252,33 @@ fn ticks_that_fit(axis: &AxisMap, width: f64) -> Ticks {
     choices().find(|ticks| ticks.major.len() >= 2).or_else(|| choices().next()).unwrap_or_default()
 }
 
-fn place_categories(names: &[String], x: &AxisMap) -> Categories {
+/// Names under their places: upright where the longest word fits, otherwise at an angle. The axis begins further to the
+/// right where the first name needs it.
+fn place_categories(names: &[String], mut x: AxisMap) -> (AxisMap, Categories) {
     let slot = (x.end - x.start) / names.len().max(1) as f64 - 6.0;
-    let at = |i: usize| x.position(i as f64);
     let longest_word = names
         .iter()
         .flat_map(|name| name.split_whitespace())
         .map(|word| measure::width(word, TEXT_SIZE))
         .fold(0.0, f64::max);
     if longest_word <= slot {
-        let wrapped = names.iter().enumerate().map(|(i, name)| (at(i), measure::wrap(name, TEXT_SIZE, slot)));
-        Categories::Upright(wrapped.collect())
-    } else {
-        let slanted = names.iter().enumerate().map(|(i, name)| {
-            // A name that starts left of the picture's edge would be cut off there.
-            let room = (at(i) / 0.71).min(MAX_SLANTED);
-            (at(i), measure::shorten(name, TEXT_SIZE, room))
-        });
-        Categories::Slanted(slanted.collect())
+        let lines =
+            |(i, name): (usize, &String)| (x.position(i as f64), measure::wrap(name, TEXT_SIZE, slot));
+        return (x, Categories::Upright(names.iter().enumerate().map(lines).collect()));
     }
+    let leftmost = |x: &AxisMap| {
+        let start = |(i, name): (usize, &String)| {
+            x.position(i as f64) - SLANT * measure::width(name, TEXT_SIZE).min(MAX_SLANTED)
+        };
+        names.iter().enumerate().map(start).fold(0.0, f64::min)
+    };
+    x.start -= leftmost(&x).max(-MAX_SLANTED / 2.0);
+    let slanted = names.iter().enumerate().map(|(i, name)| {
+        // What would still begin left of the picture is cut.
+        let room = (x.position(i as f64) / SLANT).min(MAX_SLANTED);
+        (x.position(i as f64), measure::shorten(name, TEXT_SIZE, room))
+    });
+    (x, Categories::Slanted(slanted.collect()))
 }
 
 fn category_names(categories: &Categories, bottom: f64) -> Markup {

@@ -1,0 +1,156 @@
+//! `denoising_error.json`: the measured curve, kept beside a checkpoint's weights.
+
+use super::LevelErrors;
+use crate::{Estimate, EvalConfig, EvalError};
+use ddpm_core::{Level, Time};
+use ddpm_data::{Split, atomic};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// The file's name inside a checkpoint.
+pub const FILE_NAME: &str = "denoising_error.json";
+
+/// The denoising error of a model at a choice of levels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DenoisingError {
+    /// Components of an image.
+    pub dim: usize,
+    /// Number of levels that the sampler visits; the curve is measured at some or all of them.
+    pub visited: usize,
+    /// Noise draws for each image and level.
+    pub repeats: usize,
+    /// Seed of the noise and of the choice of images.
+    pub seed: u64,
+    /// Sum over all visited levels on each split.
+    pub sums: Vec<SplitSum>,
+    /// The curve: each split's levels, the noisiest first.
+    pub levels: Vec<LevelError>,
+}
+
+/// The error at one level on one split.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LevelError {
+    /// Which images.
+    pub split: Split,
+    /// The training timestep, counted from 1; absent for levels of continuous processes.
+    pub t: Option<u32>,
+    /// Signal-to-noise ratio alpha^2/sigma^2.
+    pub snr: f64,
+    /// E|x_0 - D(x_t)|^2, summed over the components.
+    pub mse: f64,
+    /// Standard error of `mse` over images.
+    pub stderr: f64,
+    /// E|eps - eps_theta(x_t)|^2 a component.
+    pub epsilon_mse: f64,
+    /// Standard error of `epsilon_mse` over images.
+    pub epsilon_stderr: f64,
+    /// Number of images.
+    pub n: usize,
+}
+
+/// The classical training term on one split.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SplitSum {
+    /// Which images.
+    pub split: Split,
+    /// Sum of E|x_0 - D(x_t)|^2 over all visited levels, interpolated linearly in the step between measured ones; its standard error is
+    /// over images and takes the correlation of an image's levels into account.
+    pub mse_sum: Estimate,
+}
+
+impl LevelError {
+    /// `mse` as an estimate.
+    pub fn mse_estimate(&self) -> Estimate {
+        Estimate { mean: self.mse, stderr: self.stderr, n: self.n }
+    }
+
+    /// `epsilon_mse` as an estimate.
+    pub fn epsilon_estimate(&self) -> Estimate {
+        Estimate { mean: self.epsilon_mse, stderr: self.epsilon_stderr, n: self.n }
+    }
+}
+
+impl DenoisingError {
+    pub(super) fn new(dim: usize, visited: usize, config: &EvalConfig) -> Self {
+        let (repeats, seed) = (config.repeats, config.seed);
+        DenoisingError { dim, visited, repeats, seed, sums: Vec::new(), levels: Vec::new() }
+    }
+
+    pub(super) fn add(&mut self, errors: &LevelErrors, sum: SplitSum) -> Result<(), EvalError> {
+        for (position, level) in errors.levels().iter().enumerate() {
+            let (mse, epsilon) = (errors.mse(position)?, errors.epsilon_mse(position)?);
+            self.levels.push(LevelError {
+                split: errors.split(),
+                t: match level.time() {
+                    Time::Index(t) => Some(t.one_based()),
+                    _ => None,
+                },
+                snr: level.snr(),
+                mse: mse.mean,
+                stderr: mse.stderr,
+                epsilon_mse: epsilon.mean,
+                epsilon_stderr: epsilon.stderr,
+                n: mse.n,
+            });
+        }
+        self.sums.push(sum);
+        Ok(())
+    }
+
+    /// The curve on one split, the noisiest level first; empty if the split was not measured.
+    pub fn curve(&self, split: Split) -> Vec<LevelError> {
+        self.levels.iter().filter(|level| level.split == split).copied().collect()
+    }
+
+    /// The classical training term on one split.
+    pub fn mse_sum(&self, split: Split) -> Option<Estimate> {
+        self.sums.iter().find(|sum| sum.split == split).map(|sum| sum.mse_sum)
+    }
+
+    /// E|x_0 - D(x_t)|^2 at any level, from one split's curve: log mse is interpolated linearly in log snr.
+    ///
+    /// Beyond the curve's ends: the noisiest value stays as it is (nothing is left to learn from x_t), and at less noise the error
+    /// falls as 1/snr, as that of a network whose epsilon error has settled. `None` if the split was not measured.
+    pub fn mse_at(&self, split: Split, level: &Level) -> Option<f64> {
+        let curve = self.curve(split);
+        let (first, last) = (curve.first()?, curve.last()?);
+        let log_snr = level.log_snr();
+        if log_snr <= first.snr.ln() {
+            return Some(first.mse);
+        }
+        if log_snr >= last.snr.ln() {
+            return Some(last.mse * (last.snr.ln() - log_snr).exp());
+        }
+        let above = curve.partition_point(|entry| entry.snr.ln() <= log_snr);
+        let (noisier, cleaner) = (curve[above - 1], curve[above]);
+        if noisier.snr == 0.0 || noisier.mse <= 0.0 || cleaner.mse <= 0.0 {
+            return Some(noisier.mse);
+        }
+        let share = (log_snr - noisier.snr.ln()) / (cleaner.snr.ln() - noisier.snr.ln());
+        Some((noisier.mse.ln() + share * (cleaner.mse.ln() - noisier.mse.ln())).exp())
+    }
+
+    /// Writes the file into a checkpoint's folder; it appears complete or not at all.
+    pub fn write(&self, checkpoint: &Path) -> Result<(), EvalError> {
+        let path = checkpoint.join(FILE_NAME);
+        let mut text =
+            serde_json::to_vec_pretty(self).map_err(|error| EvalError::format(&path, error.to_string()))?;
+        text.push(b'\n');
+        Ok(atomic::write_bytes(path, &text)?)
+    }
+
+    /// Reads the file from a checkpoint's folder.
+    pub fn read(checkpoint: &Path) -> Result<Self, EvalError> {
+        let path = checkpoint.join(FILE_NAME);
+        let text = std::fs::read(&path).map_err(EvalError::read(&path))?;
+        let file: DenoisingError =
+            serde_json::from_slice(&text).map_err(|error| EvalError::format(&path, error.to_string()))?;
+        for split in [Split::HeldOut, Split::Train] {
+            if !file.curve(split).is_sorted_by(|a, b| a.snr < b.snr) {
+                let reason = format!("the {split} levels must be listed from the noisiest, with rising snr");
+                return Err(EvalError::format(&path, reason));
+            }
+        }
+        Ok(file)
+    }
+}

@@ -1,0 +1,219 @@
+//! The denoising error against closed forms, and its independence of batches.
+#![allow(clippy::unwrap_used)]
+
+use ddpm_core::{Level, PredictionKind, Schedule, TimeIndex};
+use ddpm_data::{Dataset, ImageSet, ImageShape, Split};
+use ddpm_eval::denoising::{
+    DenoisingError, LevelErrors, Measurement, NetworkModel, Progress, Unconditional, denoising_error,
+};
+use ddpm_eval::{EvalConfig, EvalError};
+use ddpm_nets::{Denoiser, NetsError, Prediction, UNet, UNetConfig};
+use ddpm_sample::Threshold;
+use std::ops::ControlFlow;
+use tch::{Device, Tensor};
+
+/// D(x_t) = a x_t + c.
+struct Affine {
+    a: f64,
+    c: f64,
+}
+
+impl Denoiser for Affine {
+    fn predict(&self, x_t: &Tensor, _: &Level) -> Result<Prediction, NetsError> {
+        let value = x_t * self.a + self.c;
+        Ok(Prediction { kind: PredictionKind::X0, value, variance_fraction: None })
+    }
+}
+
+const SHAPE: ImageShape = ImageShape::new(2, 4, 4);
+
+/// Images whose bytes are a hash of their place: no two alike.
+fn images(count: usize, key: u64) -> ImageSet {
+    let byte = |k: u64| ((k + key).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as u8;
+    ImageSet::new(SHAPE, (0..(count * SHAPE.dimension()) as u64).map(byte).collect()).unwrap()
+}
+
+fn x0(images: &ImageSet, index: usize) -> Vec<f64> {
+    images.image(index).iter().map(|&byte| f64::from(byte) / 127.5 - 1.0).collect()
+}
+
+fn levels() -> Vec<Level> {
+    let schedule = Schedule::linear(1000).unwrap();
+    [999, 500, 100, 0].map(|t| schedule.level(TimeIndex(t))).to_vec()
+}
+
+fn measure(
+    denoiser: &dyn Denoiser,
+    set: &ImageSet,
+    config: &EvalConfig,
+    threshold: Threshold,
+) -> LevelErrors {
+    let measurement = Measurement { config, threshold, device: Device::Cpu };
+    let go_on = &mut |_| ControlFlow::Continue(());
+    measurement.run(&Unconditional(denoiser), set, Split::HeldOut, usize::MAX, &levels(), go_on).unwrap()
+}
+
+#[test]
+fn a_constant_denoiser_errs_by_its_distance_from_each_image() {
+    let set = images(7, 1);
+    let config = EvalConfig { batch_size: 3, ..EvalConfig::default() };
+    let errors = measure(&Affine { a: 0.0, c: 0.2 }, &set, &config, Threshold::None);
+    assert_eq!((errors.images(), errors.dim()), (7, 32));
+    for image in 0..7 {
+        let expected: f64 = x0(&set, image).iter().map(|x| (x - 0.2).powi(2)).sum();
+        for error in errors.of_image(image) {
+            assert!((error / expected - 1.0).abs() < 1e-6);
+        }
+    }
+    // eps - eps_hat = (alpha/sigma)(D - x_0): the two errors differ by the factor snr / d.
+    for (position, level) in levels().iter().enumerate() {
+        let (mse, epsilon) = (errors.mse(position).unwrap(), errors.epsilon_mse(position).unwrap());
+        assert!((epsilon.mean / (level.snr() * mse.mean / 32.0) - 1.0).abs() < 2e-4, "{epsilon:?}");
+    }
+    // Summed over levels within an image, identical errors give identical relative errors.
+    let sum = errors.weighted_sum(&[1.0, 0.5, 0.25, 0.25]).unwrap();
+    let mse = errors.mse(0).unwrap();
+    assert!((sum.mean / mse.mean - 2.0).abs() < 1e-6 && (sum.stderr / mse.stderr - 2.0).abs() < 1e-6);
+    assert!(errors.weighted_sum(&[1.0]).is_err());
+}
+
+#[test]
+fn a_linear_denoiser_errs_as_its_closed_form_says_and_intervals_cover() {
+    // E|x_0 - a x_t|^2 = (1 - a alpha)^2 |x_0|^2 + a^2 sigma^2 d, averaged over the same images: the noise alone is random.
+    let (set, a) = (images(40, 2), 0.7);
+    let norm = (0..40).map(|k| x0(&set, k).iter().map(|x| x * x).sum::<f64>()).sum::<f64>() / 40.0;
+    let seeds = 100;
+    let mut covered = [0; 4];
+    for seed in 0..seeds {
+        let config = EvalConfig { seed, ..EvalConfig::default() };
+        let errors = measure(&Affine { a, c: 0.0 }, &set, &config, Threshold::None);
+        for (position, level) in levels().iter().enumerate() {
+            let expected = (1.0 - a * level.alpha()).powi(2) * norm + (a * level.sigma()).powi(2) * 32.0;
+            let estimate = errors.mse(position).unwrap();
+            assert!((estimate.mean - expected).abs() < 5.0 * estimate.stderr);
+            let (low, high) = estimate.interval(0.95);
+            covered[position] += usize::from((low..high).contains(&expected));
+        }
+    }
+    // The images are fixed here, so at little noise the interval, which allows for another choice of images, covers more often.
+    assert!((90..=100).contains(&covered[0]), "{covered:?}");
+    assert!(covered.iter().all(|&count| count >= 90), "{covered:?}");
+}
+
+#[test]
+fn neither_batches_nor_other_images_change_an_error() {
+    let set = images(9, 3);
+    let denoiser = Affine { a: 0.5, c: 0.1 };
+    let of = |config: &EvalConfig| measure(&denoiser, &set, config, Threshold::UNIT);
+    let whole = of(&EvalConfig::default());
+    for batch_size in [1, 4] {
+        assert_eq!(whole, of(&EvalConfig { batch_size, ..EvalConfig::default() }));
+    }
+    assert_ne!(whole, of(&EvalConfig { seed: 1, ..EvalConfig::default() }));
+
+    let config = EvalConfig::default();
+    let measurement = Measurement { config: &config, threshold: Threshold::UNIT, device: Device::Cpu };
+    let go_on = &mut |_| ControlFlow::Continue(());
+    let run = |split, count, go_on: &mut dyn FnMut(u64) -> ControlFlow<()>| {
+        measurement.run(&Unconditional(&denoiser), &set, split, count, &levels(), go_on).unwrap()
+    };
+    let some = run(Split::HeldOut, 4, go_on);
+    assert_eq!(some.images(), 4);
+    for (row, &index) in some.indices().iter().enumerate() {
+        assert_eq!(some.of_image(row), whole.of_image(index));
+    }
+    // The same image in the other split has noise of its own.
+    assert_ne!(run(Split::Train, 4, go_on).of_image(0), some.of_image(0));
+
+    // Repeats average: the first draw of each is that of a single repeat at the first level.
+    let repeated = of(&EvalConfig { repeats: 200, ..EvalConfig::default() });
+    let spread = |errors: &LevelErrors| errors.mse(0).unwrap().stderr;
+    assert!(spread(&repeated) < spread(&whole));
+}
+
+#[test]
+fn thresholding_is_the_samplers() {
+    let set = images(5, 4);
+    let config = EvalConfig::default();
+    let clipped = measure(&Affine { a: 0.0, c: 7.0 }, &set, &config, Threshold::UNIT);
+    let one = measure(&Affine { a: 0.0, c: 1.0 }, &set, &config, Threshold::None);
+    assert_eq!(clipped.of_image(3), one.of_image(3));
+    // The network's own error is that of the prediction as it is.
+    assert!(clipped.epsilon_mse(1).unwrap().mean > 10.0 * one.epsilon_mse(1).unwrap().mean);
+}
+
+#[test]
+fn what_is_not_finite_is_an_error_that_names_the_place() {
+    struct Broken;
+    impl Denoiser for Broken {
+        fn predict(&self, x_t: &Tensor, level: &Level) -> Result<Prediction, NetsError> {
+            let value = if level.snr() > 1e3 { x_t / 0.0 } else { x_t.shallow_clone() };
+            Ok(Prediction { kind: PredictionKind::Epsilon, value, variance_fraction: None })
+        }
+    }
+    let (set, config) = (images(3, 5), EvalConfig::default());
+    let measurement = Measurement { config: &config, threshold: Threshold::None, device: Device::Cpu };
+    let run = |progress: &mut dyn FnMut(u64) -> ControlFlow<()>| {
+        measurement.run(&Unconditional(&Broken), &set, Split::Train, 3, &levels(), progress).unwrap_err()
+    };
+    let error = run(&mut |_| ControlFlow::Continue(())).to_string();
+    assert!(error.contains("log-SNR 9.2102, image 0 of the train split"), "{error}");
+    assert!(matches!(run(&mut |_| ControlFlow::Break(())), EvalError::Interrupted));
+}
+
+#[test]
+fn both_splits_of_a_class_conditional_network_end_in_one_file() {
+    let labels = |n: usize| (0..n as i64).map(|k| k % 3).collect::<Vec<_>>();
+    let names = || vec!["a".to_string(), "b".to_string(), "c".to_string()];
+    let train = images(12, 6).with_labels(labels(12), names()).unwrap();
+    let held_out = images(5, 7).with_labels(labels(5), names()).unwrap();
+    let data = Dataset { train, held_out: Some(held_out) };
+    let network: UNetConfig = serde_json::from_value(serde_json::json!({
+        "sample_size": 4, "in_channels": 2, "out_channels": 2, "block_out_channels": [8, 8], "layers_per_block": 1,
+        "down_block_types": ["DownBlock2D", "DownBlock2D"], "up_block_types": ["UpBlock2D", "UpBlock2D"],
+        "norm_num_groups": 4, "num_class_embeds": 4
+    }))
+    .unwrap();
+    let network = UNet::new(network, Device::Cpu, 0).unwrap();
+    let schedule = Schedule::linear(20).unwrap();
+    let visited: Vec<Level> = schedule.levels().rev().collect();
+    let config = EvalConfig { levels: 6, batch_size: 4, max_images: 4, ..EvalConfig::default() };
+    let measurement = Measurement { config: &config, threshold: Threshold::UNIT, device: Device::Cpu };
+    let mut last = Progress { done: 0, total: 0 };
+    let model = NetworkModel::new(&network, PredictionKind::Epsilon);
+    let result = denoising_error(&model, &data, &visited, &measurement, &mut |progress| {
+        assert!(progress.done > last.done);
+        last = progress;
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert_eq!(last, Progress { done: 48, total: 48 });
+
+    let curve = result.curve(Split::HeldOut);
+    assert_eq!(curve.iter().map(|level| level.t.unwrap()).collect::<Vec<_>>(), [20, 16, 12, 9, 5, 1]);
+    assert!(result.levels.iter().all(|level| level.n == 4 && level.stderr > 0.0));
+    // An untrained network predicts nearly no noise: its epsilon error is about 1 a component at every level.
+    assert!(curve.iter().all(|level| (0.5..1.5).contains(&level.epsilon_mse)), "{curve:?}");
+    let sum = result.mse_sum(Split::HeldOut).unwrap();
+    assert!(sum.mean > 20.0 * curve[5].mse && sum.mean < 20.0 * curve[0].mse);
+
+    let folder = tempfile::tempdir().unwrap();
+    result.write(folder.path()).unwrap();
+    assert_eq!(DenoisingError::read(folder.path()).unwrap(), result);
+    let json: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.path().join("denoising_error.json")).unwrap()).unwrap();
+    assert_eq!((&json["levels"][0]["split"], &json["levels"][0]["t"]), (&"held-out".into(), &20.into()));
+
+    // At measured levels the interpolation is the curve; between, it lies between; beyond, it follows the limits.
+    let at = |t: usize| result.mse_at(Split::HeldOut, &visited[20 - t]).unwrap();
+    assert!((at(12) / curve[2].mse - 1.0).abs() < 1e-12);
+    assert!((at(11) - curve[2].mse) * (at(11) - curve[3].mse) < 0.0);
+    let cleaner = Level::variance_preserving(visited[19].log_snr() + 2f64.ln(), visited[19].time());
+    assert!((result.mse_at(Split::HeldOut, &cleaner).unwrap() / curve[5].mse - 0.5).abs() < 1e-9);
+
+    let mut unsorted = result.clone();
+    unsorted.levels.reverse();
+    unsorted.write(folder.path()).unwrap();
+    let error = DenoisingError::read(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("denoising_error.json") && error.contains("from the noisiest"), "{error}");
+}
