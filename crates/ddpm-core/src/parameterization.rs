@@ -36,6 +36,14 @@ pub struct LinearMap {
 }
 
 impl LinearMap {
+    /// The map that applies `next` to this map's output.
+    pub fn then(&self, next: &LinearMap) -> LinearMap {
+        LinearMap {
+            of_x_t: next.of_x_t + next.of_input * self.of_x_t,
+            of_input: next.of_input * self.of_input,
+        }
+    }
+
     /// Applies the map to one component.
     pub fn apply(&self, x_t: f64, input: f64) -> f64 {
         self.of_x_t * x_t + self.of_input * input
@@ -63,6 +71,14 @@ impl PredictionKind {
             PredictionKind::Epsilon => LinearMap { of_x_t: 1.0 / alpha, of_input: -sigma / alpha },
             PredictionKind::Score => LinearMap { of_x_t: 1.0 / alpha, of_input: sigma * sigma / alpha },
         })
+    }
+
+    /// The map from this prediction to another at `level`, through x_0.
+    pub fn convert(self, to: PredictionKind, level: &Level) -> Result<LinearMap, CoreError> {
+        if self == to {
+            return Ok(LinearMap { of_x_t: 0.0, of_input: 1.0 });
+        }
+        Ok(self.to_x0(level)?.then(&to.from_x0(level)?))
     }
 
     /// The map from x_0 to this prediction at `level`.
@@ -119,6 +135,21 @@ mod tests {
                     prop_assert!((kind.from_x0(&level).unwrap().apply(x_t, x0) - defined).abs() < 1e-12 * scale);
                     let back = kind.to_x0(&level).unwrap().apply(x_t, defined);
                     prop_assert!((back - x0).abs() < 1e-12 * (1.0 + 1.0 / alpha));
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn conversions_are_circular(x_t in -2.0..2.0f64, value in -2.0..2.0f64, log_snr in -4.0..4.0f64) {
+            let level = Level::variance_preserving(log_snr, Time::Clean);
+            for a in KINDS {
+                for b in KINDS {
+                    let there = a.convert(b, &level).unwrap();
+                    let back = b.convert(a, &level).unwrap();
+                    let round = there.then(&back).apply(x_t, value);
+                    prop_assert!((round - value).abs() < 1e-12 * (1.0 + there.apply(x_t, value).abs()), "{a:?} {b:?}");
                 }
             }
         }

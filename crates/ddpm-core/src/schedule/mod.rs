@@ -10,6 +10,8 @@ mod betas;
 mod config;
 mod sigmas;
 
+pub(crate) use sigmas::karras_sigma;
+
 pub use config::{ScheduleConfig, ScheduleKind};
 
 use crate::{CoreError, Level, Posterior, Time, TimeIndex};
