@@ -16,6 +16,9 @@ use super::{
 };
 use frame::Frame;
 
+/// Room around a plot that is a file of its own.
+const MARGIN: f64 = 12.0;
+
 /// The width of a plot's own coordinate system, in pixels at full size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Width {
@@ -50,14 +53,16 @@ impl Width {
 pub(super) fn standalone(plot: &Plot) -> String {
     let prepared = prepare(plot);
     let frame = Frame::new(&prepared, Width::Wide);
-    let (width, height) = (px(frame.width), px(frame.height));
+    let (width, height) = (px(frame.width + 2.0 * MARGIN), px(frame.height + 2.0 * MARGIN));
+    let corner = px(-MARGIN);
     let markup = html! {
-        svg xmlns="http://www.w3.org/2000/svg" width=(width) height=(height) viewBox={ "0 0 " (width) " " (height) }
+        svg xmlns="http://www.w3.org/2000/svg" width=(width) height=(height)
+            viewBox={ (corner) " " (corner) " " (width) " " (height) }
             class="plot-svg" role="img" aria-labelledby="plot-title plot-desc" {
             title id="plot-title" { (plot.title) }
             desc id="plot-desc" { (describe::summary(&prepared)) }
             style { (PreEscaped(style())) }
-            rect class="page" width="100%" height="100%" fill=(palette::BACKGROUND[0]) {}
+            rect class="page" x=(corner) y=(corner) width=(width) height=(height) fill=(palette::BACKGROUND[0]) {}
             (body(&prepared, &frame, "plot"))
         }
     };
