@@ -175,7 +175,7 @@ fn both_splits_of_a_class_conditional_network_end_in_one_file() {
     }))
     .unwrap();
     let network = UNet::new(network, Device::Cpu, 0).unwrap();
-    let schedule = Schedule::linear(20).unwrap();
+    let schedule = Schedule::linear(40).unwrap();
     let visited: Vec<Level> = schedule.levels().rev().collect();
     let config = EvalConfig { levels: 6, batch_size: 4, max_images: 4, ..EvalConfig::default() };
     let measurement = Measurement { config: &config, threshold: Threshold::UNIT, device: Device::Cpu };
@@ -190,25 +190,25 @@ fn both_splits_of_a_class_conditional_network_end_in_one_file() {
     assert_eq!(last, Progress { done: 48, total: 48 });
 
     let curve = result.curve(Split::HeldOut);
-    assert_eq!(curve.iter().map(|level| level.t.unwrap()).collect::<Vec<_>>(), [20, 16, 12, 9, 5, 1]);
+    assert_eq!(curve.iter().map(|level| level.t.unwrap()).collect::<Vec<_>>(), [40, 32, 24, 17, 9, 1]);
     assert!(result.levels.iter().all(|level| level.n == 4 && level.stderr > 0.0));
     // An untrained network predicts nearly no noise: its epsilon error is about 1 a component at every level.
     assert!(curve.iter().all(|level| (0.5..1.5).contains(&level.epsilon_mse)), "{curve:?}");
     let sum = result.mse_sum(Split::HeldOut).unwrap();
-    assert!(sum.mean > 20.0 * curve[5].mse && sum.mean < 20.0 * curve[0].mse);
+    assert!(sum.mean > 40.0 * curve[5].mse && sum.mean < 40.0 * curve[0].mse);
 
     let folder = tempfile::tempdir().unwrap();
     result.write(folder.path()).unwrap();
     assert_eq!(DenoisingError::read(folder.path()).unwrap(), result);
     let json: serde_json::Value =
         serde_json::from_slice(&std::fs::read(folder.path().join("denoising_error.json")).unwrap()).unwrap();
-    assert_eq!((&json["levels"][0]["split"], &json["levels"][0]["t"]), (&"held-out".into(), &20.into()));
+    assert_eq!((&json["levels"][0]["split"], &json["levels"][0]["t"]), (&"held-out".into(), &40.into()));
 
     // At measured levels the interpolation is the curve; between, it lies between; beyond, it follows the limits.
-    let at = |t: usize| result.mse_at(Split::HeldOut, &visited[20 - t]).unwrap();
-    assert!((at(12) / curve[2].mse - 1.0).abs() < 1e-12);
-    assert!((at(11) - curve[2].mse) * (at(11) - curve[3].mse) < 0.0);
-    let cleaner = Level::variance_preserving(visited[19].log_snr() + 2f64.ln(), visited[19].time());
+    let at = |t: usize| result.mse_at(Split::HeldOut, &visited[40 - t]).unwrap();
+    assert!((at(24) / curve[2].mse - 1.0).abs() < 1e-12);
+    assert!((at(20) - curve[2].mse) * (at(20) - curve[3].mse) < 0.0);
+    let cleaner = Level::variance_preserving(visited[39].log_snr() + 2f64.ln(), visited[39].time());
     assert!((result.mse_at(Split::HeldOut, &cleaner).unwrap() / curve[5].mse - 0.5).abs() < 1e-9);
 
     let mut unsorted = result.clone();
