@@ -69,6 +69,12 @@ impl NoiseSource {
         }
     }
 
+    /// `n` independent standard normal numbers in f64: the same numbers that [`NoiseSource::fill_normal`] rounds.
+    pub fn normal(&self, image: u64, draw: u64, n: usize) -> Vec<f64> {
+        let mut rng = self.rng(image, draw);
+        (0..n).map(|_| StandardNormal.sample(&mut rng)).collect()
+    }
+
     /// A 63-bit seed derived from a key, for generators that take only a number.
     pub fn derived_seed(&self, image: u64, draw: u64) -> i64 {
         use rand_chacha::rand_core::Rng;

@@ -99,7 +99,8 @@ impl FromStr for ScheduleKind {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScheduleConfig {
-    /// Which schedule.
+    /// Which schedule, `kind` in a file.
+    #[serde(rename = "kind")]
     pub schedule: ScheduleKind,
     /// Number of training levels T; for `betas` and `alpha-bars` the length of the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
