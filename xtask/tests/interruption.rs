@@ -29,20 +29,46 @@ fn wait_until(what: &str, happened: impl Fn() -> bool) {
 }
 
 #[test]
-fn a_failed_installation_is_done_anew_from_what_was_downloaded() {
+fn a_broken_download_goes_on_with_the_files_that_are_missing() {
     let sandbox = Sandbox::new().with_driver();
     let checkout = sandbox.checkout("checkout");
     let message = refusal(checkout.xtask(&["setup"]).env("FAKE_PIP", "fail"));
     assert!(message.contains("pip could not install torch"), "{message}");
     assert!(message.contains("set up again to go on"), "{message}");
-    let environment = sandbox.environment(DEFAULT_BUILD);
-    assert!(!environment.join("ready").exists());
+    assert!(!sandbox.environment(DEFAULT_BUILD).join("ready").exists());
     assert!(!checkout.link().exists(), "nothing points to half an installation");
 
     checkout.xtask(&["setup"]).assert().success();
-    assert!(environment.join("ready").exists());
-    assert_eq!(sandbox.count("reused download"), 1, "{}", sandbox.log());
-    assert_eq!(sandbox.count("half an installation was left"), 0, "{}", sandbox.log());
+    assert_eq!(
+        (sandbox.count("download torch"), sandbox.count("download sympy")),
+        (1, 2),
+        "{}",
+        sandbox.log()
+    );
+    assert!(!sandbox.environment(DEFAULT_BUILD).join("downloads").exists(), "they are removed in the end");
+}
+
+#[test]
+fn a_broken_installation_is_done_anew_from_what_was_downloaded() {
+    let sandbox = Sandbox::new().with_driver();
+    let checkout = sandbox.checkout("checkout");
+    refusal(checkout.xtask(&["setup"]).env("FAKE_PIP", "break"));
+    assert!(!checkout.link().exists());
+    checkout.xtask(&["setup"]).assert().success();
+    assert_eq!(sandbox.count("download "), 2, "{}", sandbox.log());
+    let log = sandbox.log();
+    let last = log.rsplit("venv ").next().unwrap_or_default();
+    assert!(last.contains("installed") && !last.contains("half an installation was left"), "{log}");
+    assert!(sandbox.environment(DEFAULT_BUILD).join("ready").exists());
+}
+
+#[test]
+fn a_pip_that_cannot_be_used_so_installs_in_one_go() {
+    let sandbox = Sandbox::new().with_driver();
+    let checkout = sandbox.checkout("checkout");
+    checkout.xtask(&["setup"]).env("FAKE_PIP", "old").assert().success();
+    assert_eq!((sandbox.count("download "), sandbox.count("installed")), (0, 1), "{}", sandbox.log());
+    assert!(checkout.linked().join("version.py").exists());
 }
 
 #[test]

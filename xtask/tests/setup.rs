@@ -90,11 +90,13 @@ fn without_pytorch_s_cpu_index_the_default_build_is_taken_unless_cpu_was_asked_f
 
     checkout.xtask(&["setup"]).assert().success();
     assert!(checkout.linked().starts_with(sandbox.environment(DEFAULT_BUILD).canonicalize().unwrap()));
-    assert!(sandbox.log().lines().any(|line| line.contains("install") && !line.contains("--index-url")));
+    assert!(
+        !sandbox.log().lines().any(|line| line.contains("download torch") && line.contains("--index-url"))
+    );
 
     checkout.xtask(&["setup", "--cpu"]).env("FAKE_INDEX", "answers").assert().success();
     assert!(checkout.linked().starts_with(sandbox.environment("cpu").canonicalize().unwrap()));
-    assert!(sandbox.log().lines().any(|line| line.contains("install") && line.contains("whl/cpu")));
+    assert!(sandbox.log().lines().any(|line| line.contains("download torch") && line.contains("whl/cpu")));
 }
 
 #[test]
@@ -139,7 +141,7 @@ fn what_is_missing_is_named_before_anything_is_made() {
         message.contains("Python 3.10 to 3.14 is needed") && message.contains("none was found"),
         "{message}"
     );
-    let message = setup(|_| (), ("FAKE_VERSION", "3 9"));
+    let message = setup(|_| (), ("FAKE_PYTHON", "3 9"));
     assert!(message.contains("python3 is 3.9"), "{message}");
     let message = setup(|sandbox| sandbox.script("bin/apt-get", ""), ("FAKE_VENV", "0"));
     assert!(message.contains("Python 3.12") && message.contains("no venv module"), "{message}");

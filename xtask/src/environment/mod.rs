@@ -16,7 +16,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 pub(crate) use cache::cache_dir;
 pub(crate) use obtain::obtain;
@@ -101,13 +101,15 @@ impl Environment {
     fn install_torch(&self, index: Index, lock: &Lock) -> Result<Libtorch> {
         let version = requirements::torch_version();
         let pip = Pip::new(&self.dir, lock);
-        if pip.install(index, &[&format!("torch=={version}")]).is_err() {
-            bail!(
-                "pip could not install torch {version} (it says why above); what was downloaded is kept in {}: \
-                 set up again to go on, or give a libtorch of your own with `cargo xtask setup --libtorch DIR`",
-                self.dir.display()
-            );
-        }
+        pip.install_large(index, &format!("torch=={version}")).map_err(|error| {
+            pip::explained(error, || {
+                format!(
+                    "pip could not install torch {version} (it says why above); what was downloaded is kept in {}: \
+                     set up again to go on, or give a libtorch of your own with `cargo xtask setup --libtorch DIR`",
+                    self.dir.display()
+                )
+            })
+        })?;
         let packages = self.site_packages()?;
         let libtorch = Libtorch::inspect(&packages.join("torch"))?;
         let relative = packages.strip_prefix(&self.dir).unwrap_or(&packages).join("torch");

@@ -85,7 +85,8 @@ fn install(
     }
     let Size { download, installed } = size(build);
     let dir = environment.dir();
-    machine::require_space(dir, Bytes(download.0 + installed.0))?;
+    // pip copies a wheel once more while it downloads.
+    machine::require_space(dir, Bytes(download.0 + installed.0 + Bytes::megabytes(600).0))?;
     environment.make(python, &lock)?;
     if index == Index::PytorchCpu {
         eprintln!("asking PyTorch's CPU index for the build without CUDA");

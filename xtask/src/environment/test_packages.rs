@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::requirements::{PINS, PINS_PATH};
-use super::{Environment, Index, Pip};
+use super::{Environment, Index, Pip, pip};
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -30,13 +30,14 @@ impl Environment {
         }
         eprintln!("installing the Python packages that tests compare against into {}", self.dir.display());
         self.drop_unfinished_packages()?;
-        let pip = Pip::new(&self.dir, &lock);
+        let installer = Pip::new(&self.dir, &lock);
         let pins = workspace.root().join(PINS_PATH);
-        if pip.install(Index::Default, &["--requirement", &pins.to_string_lossy()]).is_err() {
-            bail!("pip could not install the packages of {PINS_PATH} (it says why above)");
-        }
+        let explain = || format!("pip could not install the packages of {PINS_PATH} (it says why above)");
+        installer
+            .install(Index::Default, &["--requirement", &pins.to_string_lossy()])
+            .map_err(|error| pip::explained(error, explain))?;
         self.write_note("test-packages", PINS)?;
-        pip.tidy();
+        installer.tidy();
         Ok(())
     }
 

@@ -23,19 +23,31 @@ pub(crate) fn torch_version() -> &'static str {
 pub(crate) const DEFAULT_BUILD: &str = if cfg!(target_os = "macos") { "cpu" } else { "cuda" };
 
 /// Stands for `python3` and, copied by its own `-m venv`, for the interpreter of an environment. It obeys variables:
-/// `FAKE_INDEX=answers` (PyTorch's CPU index is there), `FAKE_PIP=fail|hang` (the installation stops half-way),
-/// `FAKE_VENV=no` (the venv module is missing), `FAKE_VERSION` (of Python), `FAKE_UNMET` (a pin that does not hold).
+/// `FAKE_INDEX=answers` (PyTorch's CPU index is there), `FAKE_PIP=fail|break|hang|old` (the download stops, the
+/// installation stops, it takes long, pip is an old one), `FAKE_VENV=0` (the venv module is missing), `FAKE_PYTHON` (its
+/// version), `FAKE_UNMET` (a pin that does not hold).
 const PYTHON: &str = r#"#!/bin/sh
 self="$0"
 here=$(dirname "$0")
+folder="$3"
 packages="$here/../lib/python3.12/site-packages"
 case "$1 $2" in
 "-c "*has_venv*)
-    echo "${FAKE_VERSION:-3 12} 64 ARCH ${FAKE_VENV:-1} $self" ;;
+    echo "${FAKE_PYTHON:-3 12} 64 ARCH ${FAKE_VENV:-1} $self" ;;
 "-c "*sysconfig*)
     echo "$packages" ;;
-"-c "*Requirement*)
+"-c "*"Usage: python check_pins.py"*)
     [ -z "$FAKE_UNMET" ] || echo "$FAKE_UNMET" ;;
+"-c "*"Usage: python fetch_wheels.py"*)
+    [ "$FAKE_PIP" != old ] || exit 3
+    mkdir -p "$3"
+    shift 4
+    for wheel in torch sympy; do
+        [ ! -e "$folder/$wheel" ] || continue
+        echo "download $wheel for $*" >> "$FAKE_LOG"
+        [ "$wheel $FAKE_PIP" != "sympy fail" ] || exit 1
+        touch "$folder/$wheel"
+    done ;;
 "-m venv")
     echo "venv $3" >> "$FAKE_LOG"
     mkdir -p "$3/bin" "$3/lib/python3.12/site-packages"
@@ -51,12 +63,10 @@ case "$1 $2" in
         for known in "$packages"/*.dist-info; do echo "known $(basename "$known")" >> "$FAKE_LOG"; done
         mkdir -p "$packages/diffusers" ;;
     *install*)
-        downloads="$here/../../downloads"
-        [ ! -e "$downloads/wheel" ] || echo "reused download" >> "$FAKE_LOG"
         [ ! -e "$packages/torch/half" ] || echo "half an installation was left" >> "$FAKE_LOG"
-        mkdir -p "$downloads" "$packages/torch/lib" "$packages/torch/include/torch"
-        touch "$downloads/wheel" "$packages/torch/half"
-        [ "$FAKE_PIP" != fail ] || exit 1
+        mkdir -p "$packages/torch/lib" "$packages/torch/include/torch"
+        touch "$packages/torch/half"
+        [ "$FAKE_PIP" != break ] || exit 1
         if [ "$FAKE_PIP" = hang ]; then touch "$FAKE_LOG.hanging"; sleep 3; fi
         touch "$packages/torch/lib/libtorch_cpu.so" "$packages/torch/lib/libtorch_cpu.dylib"
         echo "__version__ = 'VERSION+fake'" > "$packages/torch/version.py"
@@ -102,8 +112,7 @@ impl Sandbox {
     pub(crate) fn new() -> Self {
         let sandbox = Self { temporary: tempfile::tempdir().unwrap() };
         fs::create_dir(sandbox.bin()).unwrap();
-        let python =
-            PYTHON.replace("ARCH", env::consts::ARCH).replace("VERSION+", &format!("{}+", torch_version()));
+        let python = PYTHON.replace("ARCH", env::consts::ARCH).replace("VERSION", torch_version());
         sandbox.script("bin/python3", &python);
         sandbox.script("bin/cargo", CARGO);
         sandbox.script("bin/c++", COMPILER);
