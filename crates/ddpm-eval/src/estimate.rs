@@ -10,6 +10,11 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 /// The confidence of every interval in a report.
 pub const CONFIDENCE: f64 = 0.95;
 
+/// [`CONFIDENCE`] as reports write it.
+pub(crate) fn confidence_in_words() -> String {
+    format!("{:.0}\u{202f}%", 100.0 * CONFIDENCE)
+}
+
 /// A mean over `n` independent units.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {

@@ -1,20 +1,23 @@
 //! Evaluation: how well a model denoises at each noise level, the classical error terms, and reports.
 //!
 //! - [`denoising`]: E|x_0 - D(x_t)|^2 at every level with image-level confidence intervals, on held-out and on training images.
-//! - [`initialization`]: the W2 initialization term from the moments of a data set.
+//! - [`classical`]: the initialization, training and discretization terms of a model on a data set.
 //! - [`training_report`]: what a training run did, as one HTML file.
 //! - [`report`]: the pages, plots and tables that reports are made of.
 //!
 //! This crate sees [`ddpm_nets::Denoiser`]s and images; it knows nothing of training loops or command lines.
 #![deny(missing_docs)]
 
+pub mod classical;
 mod config;
 pub mod denoising;
 mod error;
 pub mod estimate;
-pub mod initialization;
 pub mod report;
+mod spectrum;
+pub mod training_report;
 
 pub use config::EvalConfig;
 pub use error::EvalError;
 pub use estimate::{Difference, Estimate};
+pub use spectrum::Spectrum;

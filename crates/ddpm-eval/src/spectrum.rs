@@ -1,4 +1,4 @@
-//! The initialization term of a data set: a plug-in estimate from its mean and covariance.
+//! Mean and covariance spectrum of a data set: all that its Gaussian approximation needs.
 
 use crate::EvalError;
 use ddpm_core::Level;
@@ -39,9 +39,17 @@ impl Spectrum {
         })
     }
 
-    /// W2 between the noised data and the sampler's start, both taken as Gaussians, in the units of x_0.
+    /// W2 between the noised data and the sampler's start, both taken as Gaussians, in the units of x_0: a plug-in estimate of the
+    /// initialization term.
     pub fn initialization(&self, start: &Level) -> Result<InitializationDistance, EvalError> {
         Ok(InitializationDistance::of_moments(&self.mean, &self.eigenvalues, start)?)
+    }
+
+    /// E|x_0 - A x_t - b|^2 of the best linear denoiser at a signal-to-noise ratio: sum_i l_i / (1 + snr l_i) (Wiener).
+    ///
+    /// It is the least error of any denoiser if the data are Gaussian, and an upper bound of the least error whatever they are.
+    pub fn linear_mse(&self, snr: f64) -> f64 {
+        self.eigenvalues.iter().map(|eigenvalue| eigenvalue / (1.0 + snr * eigenvalue)).sum()
     }
 }
 
@@ -64,6 +72,10 @@ mod tests {
         let start = Schedule::linear(1000).unwrap().level(TimeIndex(999));
         let w2 = spectrum.initialization(&start).unwrap().w2;
         assert!((w2 - 5f64.hypot(3.0 / (2.0 * start.relative_sigma()))).abs() < 1e-6, "{w2}");
+        // Without noise nothing is missed, without signal all of the variance: 1/(1 + snr) twice and 4/(1 + 4 snr).
+        assert_eq!(spectrum.linear_mse(f64::INFINITY), 0.0);
+        assert!((spectrum.linear_mse(0.0) - 6.0).abs() < 1e-12);
+        assert!((spectrum.linear_mse(0.5) - 2.0 * 2.0 / 3.0 - 4.0 / 3.0).abs() < 1e-12);
     }
 
     #[test]
