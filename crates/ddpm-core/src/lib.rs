@@ -13,6 +13,7 @@ pub mod noise;
 pub mod parameterization;
 pub mod posterior;
 pub mod preconditioning;
+pub mod recursion;
 pub mod schedule;
 pub mod scheme;
 pub mod sde;

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! [`Step`] holds these numbers. The tensor samplers apply them to images and the exact recursion on Gaussian targets
-//! (the recursion) to moments: no formula stands twice. [`Scheme::plan`] gives the steps of a whole [`Trajectory`].
+//! ([`crate::recursion`]) to moments: no formula stands twice. [`Scheme::plan`] gives the steps of a whole [`Trajectory`].
 //!
 //! Denoisers enter through D alone, the prediction of x_0 (clipped or guided as the caller likes); score = (alpha D - x)/sigma^2.
 

@@ -112,20 +112,14 @@ pub const SAMPLERS: [SamplerInfo; 18] = [
         Levels::Any,
         "DPM-Solver++ multistep, second order (Lu et al. 2022)",
     ),
-    info(
-        "dpmpp-2m-sde",
-        Scheme::Dpmpp2mSde,
-        [1, 1, 1],
-        Levels::Any,
-        "DPM-Solver++ multistep on the SDE, second-order mean",
-    ),
+    info("dpmpp-2m-sde", Scheme::Dpmpp2mSde, [2, 1, 1], Levels::Any, "DPM-Solver++ multistep on the SDE"),
     info("dpmpp-3m", Scheme::Dpmpp3m, [3, 1, 0], Levels::Any, "DPM-Solver++ multistep, third order"),
     info(
         "dpmpp-3m-sde",
         Scheme::Dpmpp3mSde,
-        [1, 1, 1],
+        [2, 1, 1],
         Levels::Any,
-        "DPM-Solver++ multistep on the SDE, third-order mean",
+        "DPM-Solver++ multistep on the SDE, one more evaluation remembered",
     ),
     info(
         "unipc",

@@ -99,12 +99,12 @@ impl Empirical {
         self.points[index * self.dim..(index + 1) * self.dim].to_vec()
     }
 
-    /// E[x_0].
+    /// The mean, `E[x_0]`.
     pub fn mean(&self) -> Vec<f64> {
         self.average(&vec![1.0 / self.len() as f64; self.len()])
     }
 
-    /// E|x_0|^2.
+    /// `E|x_0|^2`.
     pub fn second_moment(&self) -> f64 {
         self.points.iter().map(|value| value * value).sum::<f64>() / self.len() as f64
     }

@@ -33,7 +33,7 @@ impl Gaussian {
         Ok(Gaussian { mean, covariance })
     }
 
-    /// The law fitted to data: a mean [d] and a covariance d x d in row-major order, which may be singular.
+    /// The law fitted to data: a mean `[d]` and a covariance d x d in row-major order, which may be singular.
     pub fn from_moments(mean: Vec<f64>, covariance: &[f64]) -> Result<Self, CoreError> {
         let d = mean.len();
         if covariance.len() != d * d {
@@ -127,7 +127,7 @@ impl Gaussian {
         x
     }
 
-    /// E|x_0|^2.
+    /// `E|x_0|^2`.
     pub fn second_moment(&self) -> f64 {
         self.mean.iter().map(|m| m * m).sum::<f64>() + self.covariance.trace()
     }

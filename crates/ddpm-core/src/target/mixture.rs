@@ -129,13 +129,13 @@ impl Mixture {
         self.components.len() - 1
     }
 
-    /// E[x_0].
+    /// The mean, `E[x_0]`.
     pub fn mean(&self) -> Vec<f64> {
         let weights: Vec<f64> = self.components.iter().map(|c| c.weight).collect();
         weighted_sum(&weights, self.components.iter().map(|c| c.law.mean()), self.dim())
     }
 
-    /// E|x_0|^2.
+    /// `E|x_0|^2`.
     pub fn second_moment(&self) -> f64 {
         self.components.iter().map(|c| c.weight * c.law.second_moment()).sum()
     }

@@ -99,7 +99,7 @@ impl Target {
         }
     }
 
-    /// E[x_0].
+    /// The mean, `E[x_0]`.
     pub fn mean(&self) -> Vec<f64> {
         match self {
             Target::Gaussian(law) => law.mean().to_vec(),
@@ -117,7 +117,7 @@ impl Target {
         }
     }
 
-    /// E|x_0|^2.
+    /// `E|x_0|^2`.
     pub fn second_moment(&self) -> f64 {
         match self {
             Target::Gaussian(law) => law.second_moment(),

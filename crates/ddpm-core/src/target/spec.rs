@@ -8,7 +8,7 @@
 //! {"kind": "mixture", "weights": [1], "means": [[0, 0]], "covs": [[[1, 0], [0, 2]]]}
 //! ```
 //!
-//! The fitted file has f64 tensors `mean` [d] and `cov` [d, d]; whoever reads it passes them to [`Gaussian::from_moments`].
+//! The fitted file has f64 tensors `mean` `[d]` and `cov` `[d, d]`; whoever reads it passes them to [`Gaussian::from_moments`].
 
 use super::{Component, Covariance, Gaussian, Mixture, Target};
 use crate::CoreError;
@@ -21,29 +21,29 @@ use serde::{Deserialize, Serialize};
 pub enum TargetSpec {
     /// N(mean, cov), or independent components with variances `var`, or moments in a file.
     Gaussian {
-        /// m, [d].
+        /// m, `[d]`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         mean: Option<Vec<f64>>,
-        /// C, [d][d].
+        /// C, `[d][d]`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cov: Option<Vec<Vec<f64>>>,
-        /// Diagonal of C, [d].
+        /// Diagonal of C, `[d]`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         var: Option<Vec<f64>>,
         /// A safetensors file with `mean` and `cov`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         file: Option<String>,
     },
-    /// sum_k weights[k] N(means[k], stds[k]^2 I), or with covariances `covs`.
+    /// `sum_k weights[k] N(means[k], stds[k]^2 I)`, or with covariances `covs`.
     Mixture {
-        /// Probabilities [K].
+        /// Probabilities `[K]`.
         weights: Vec<f64>,
-        /// Means [K][d].
+        /// Means `[K][d]`.
         means: Vec<Vec<f64>>,
-        /// Standard deviations [K] of isotropic components.
+        /// Standard deviations `[K]` of isotropic components.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         stds: Option<Vec<f64>>,
-        /// Covariances [K][d][d].
+        /// Covariances `[K][d][d]`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         covs: Option<Vec<Vec<Vec<f64>>>>,
     },
