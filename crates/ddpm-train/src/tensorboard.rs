@@ -1,10 +1,9 @@
 //! TensorBoard event files.
 //!
-//! An event file is a sequence of TFRecords (see [`record`]), each holding one `Event` protocol buffer (see
-//! [`proto`]). The first names the format, `brain.Event:2`. A run that is resumed adds a file beside the older
-//! ones; its second event is a session start at the first step to be written, on which TensorBoard's reader drops
-//! everything that older files recorded at that step or later, so that steps which a crash made void are not
-//! drawn twice.
+//! An event file is a sequence of TFRecords, each holding one `Event` protocol buffer. The first names the format,
+//! `brain.Event:2`. A run that is resumed adds a file beside the older ones; its second event is a session start at the
+//! first step to be written, on which TensorBoard's reader drops everything that older files recorded at that step or
+//! later, so that steps which a crash made void are not drawn twice.
 
 mod proto;
 mod record;
