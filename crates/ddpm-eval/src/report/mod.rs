@@ -15,6 +15,7 @@ mod page;
 mod palette;
 mod plot;
 mod prepare;
+mod stack;
 mod svg;
 mod table;
 mod text;
