@@ -18,6 +18,8 @@ pub struct ClassicalReport {
     pub split: Split,
     /// The training term with its standard error.
     pub training: Estimate,
+    /// Length of the mean image, in the units of the initialization term: what remains of it at infinite noise.
+    pub mean_norm: f64,
     /// Images behind the moments from which the initialization term follows.
     pub moments_of: u64,
     /// The visited levels, the noisiest first.
@@ -85,6 +87,7 @@ pub fn classical_terms(
         },
         split,
         training,
+        mean_norm: spectrum.mean.iter().map(|value| value * value).sum::<f64>().sqrt(),
         moments_of: spectrum.count,
         levels: levels.collect(),
     })

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EvalConfig {
-    /// Noise levels at which the denoising error is measured: that many of the visited ones, evenly spaced, both ends included. 0: all.
+    /// Noise levels at which the denoising error is measured: that many of the visited ones, both ends included, spread evenly over steps
+    /// and log-SNR. 0: all.
     pub levels: usize,
     /// Largest number of images of each split. As many training as held-out images are used. 0: all held-out images.
     pub max_images: usize,

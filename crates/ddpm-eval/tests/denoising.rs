@@ -4,7 +4,8 @@
 use ddpm_core::{Level, PredictionKind, Schedule, TimeIndex};
 use ddpm_data::{Dataset, ImageSet, ImageShape, Split};
 use ddpm_eval::denoising::{
-    DenoisingError, LevelErrors, Measurement, NetworkModel, Progress, Unconditional, denoising_error,
+    DenoisingError, LevelError, LevelErrors, Measurement, NetworkModel, Progress, Unconditional,
+    denoising_error,
 };
 use ddpm_eval::{EvalConfig, EvalError};
 use ddpm_nets::{Denoiser, NetsError, Prediction, UNet, UNetConfig};
@@ -71,10 +72,10 @@ fn a_constant_denoiser_errs_by_its_distance_from_each_image() {
         assert!((epsilon.mean / (level.snr() * mse.mean / 32.0) - 1.0).abs() < 2e-4, "{epsilon:?}");
     }
     // Summed over levels within an image, identical errors give identical relative errors.
-    let sum = errors.weighted_sum(&[1.0, 0.5, 0.25, 0.25]).unwrap();
+    let sum = errors.mse_sum(&[1.0, 0.5, 0.25, 0.25]).unwrap();
     let mse = errors.mse(0).unwrap();
     assert!((sum.mean / mse.mean - 2.0).abs() < 1e-6 && (sum.stderr / mse.stderr - 2.0).abs() < 1e-6);
-    assert!(errors.weighted_sum(&[1.0]).is_err());
+    assert!(errors.mse_sum(&[1.0]).is_err());
 }
 
 #[test]
@@ -190,12 +191,20 @@ fn both_splits_of_a_class_conditional_network_end_in_one_file() {
     assert_eq!(last, Progress { done: 48, total: 48 });
 
     let curve = result.curve(Split::HeldOut);
-    assert_eq!(curve.iter().map(|level| level.t.unwrap()).collect::<Vec<_>>(), [40, 32, 24, 17, 9, 1]);
+    assert_eq!(curve.iter().map(|level| level.t.unwrap()).collect::<Vec<_>>(), [40, 33, 25, 16, 7, 1]);
     assert!(result.levels.iter().all(|level| level.n == 4 && level.stderr > 0.0));
     // An untrained network predicts nearly no noise: its epsilon error is about 1 a component at every level.
     assert!(curve.iter().all(|level| (0.5..1.5).contains(&level.epsilon_mse)), "{curve:?}");
     let sum = result.mse_sum(Split::HeldOut).unwrap();
     assert!(sum.mean > 40.0 * curve[5].mse && sum.mean < 40.0 * curve[0].mse);
+
+    // The sums follow from the levels and the weights in the file.
+    let weighted =
+        |of: fn(&LevelError) -> f64| curve.iter().map(|level| level.weight * of(level)).sum::<f64>();
+    assert!((weighted(|_| 1.0) - 40.0).abs() < 1e-12);
+    assert!((weighted(|level| level.mse) / sum.mean - 1.0).abs() < 1e-12);
+    let loss = result.loss(Split::HeldOut).unwrap().mean;
+    assert!((weighted(|level| level.epsilon_mse) / 40.0 / loss - 1.0).abs() < 1e-12);
 
     let folder = tempfile::tempdir().unwrap();
     result.write(folder.path()).unwrap();
@@ -206,7 +215,7 @@ fn both_splits_of_a_class_conditional_network_end_in_one_file() {
 
     // At measured levels the interpolation is the curve; between, it lies between; beyond, it follows the limits.
     let at = |t: usize| result.mse_at(Split::HeldOut, &visited[40 - t]).unwrap();
-    assert!((at(24) / curve[2].mse - 1.0).abs() < 1e-12);
+    assert!((at(25) / curve[2].mse - 1.0).abs() < 1e-12);
     assert!((at(20) - curve[2].mse) * (at(20) - curve[3].mse) < 0.0);
     let cleaner = Level::variance_preserving(visited[39].log_snr() + 2f64.ln(), visited[39].time());
     assert!((result.mse_at(Split::HeldOut, &cleaner).unwrap() / curve[5].mse - 0.5).abs() < 1e-9);

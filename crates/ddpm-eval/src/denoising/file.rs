@@ -21,7 +21,7 @@ pub struct DenoisingError {
     pub repeats: usize,
     /// Seed of the noise and of the choice of images.
     pub seed: u64,
-    /// Sum over all visited levels on each split.
+    /// Sums over all visited levels on each split.
     pub sums: Vec<SplitSum>,
     /// The curve: each split's levels, the noisiest first.
     pub levels: Vec<LevelError>,
@@ -46,16 +46,20 @@ pub struct LevelError {
     pub epsilon_stderr: f64,
     /// Number of images.
     pub n: usize,
+    /// How many visited levels this one stands for in a sum over all of them: its own and its share of those that are interpolated.
+    pub weight: f64,
 }
 
-/// The classical training term on one split.
+/// Sums over all visited levels on one split. Levels that were not measured are interpolated linearly in the step; standard errors are over
+/// images and take the correlation of an image's levels into account.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SplitSum {
     /// Which images.
     pub split: Split,
-    /// Sum of E|x_0 - D(x_t)|^2 over all visited levels, interpolated linearly in the step between measured ones; its standard error is
-    /// over images and takes the correlation of an image's levels into account.
+    /// The classical training term: the sum of E|x_0 - D(x_t)|^2.
     pub mse_sum: Estimate,
+    /// The mean of E|eps - eps_theta(x_t)|^2 a component: L_simple, if the sampler visits every training level.
+    pub loss: Estimate,
 }
 
 impl LevelError {
@@ -76,8 +80,9 @@ impl DenoisingError {
         DenoisingError { dim, visited, repeats, seed, sums: Vec::new(), levels: Vec::new() }
     }
 
-    pub(super) fn add(&mut self, errors: &LevelErrors, sum: SplitSum) -> Result<(), EvalError> {
-        for (position, level) in errors.levels().iter().enumerate() {
+    /// Adds the curve of a split; `weights` say how many visited levels each measured one stands for.
+    pub(super) fn add(&mut self, errors: &LevelErrors, weights: &[f64]) -> Result<(), EvalError> {
+        for (position, (level, &weight)) in errors.levels().iter().zip(weights).enumerate() {
             let (mse, epsilon) = (errors.mse(position)?, errors.epsilon_mse(position)?);
             self.levels.push(LevelError {
                 split: errors.split(),
@@ -91,9 +96,15 @@ impl DenoisingError {
                 epsilon_mse: epsilon.mean,
                 epsilon_stderr: epsilon.stderr,
                 n: mse.n,
+                weight,
             });
         }
-        self.sums.push(sum);
+        let mean: Vec<f64> = weights.iter().map(|weight| weight / self.visited as f64).collect();
+        self.sums.push(SplitSum {
+            split: errors.split(),
+            mse_sum: errors.mse_sum(weights)?,
+            loss: errors.epsilon_sum(&mean)?,
+        });
         Ok(())
     }
 
@@ -104,7 +115,16 @@ impl DenoisingError {
 
     /// The classical training term on one split.
     pub fn mse_sum(&self, split: Split) -> Option<Estimate> {
-        self.sums.iter().find(|sum| sum.split == split).map(|sum| sum.mse_sum)
+        self.sum(split).map(|sum| sum.mse_sum)
+    }
+
+    /// The loss on one split: the mean of E|eps - eps_theta(x_t)|^2 a component over all visited levels.
+    pub fn loss(&self, split: Split) -> Option<Estimate> {
+        self.sum(split).map(|sum| sum.loss)
+    }
+
+    fn sum(&self, split: Split) -> Option<&SplitSum> {
+        self.sums.iter().find(|sum| sum.split == split)
     }
 
     /// E|x_0 - D(x_t)|^2 at any level, from one split's curve: log mse is interpolated linearly in log snr.

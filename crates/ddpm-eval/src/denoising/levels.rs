@@ -1,14 +1,40 @@
 //! At which of the visited levels a curve is measured, and how its sum over all of them follows.
 
-/// Positions of `count` of `visited` levels, evenly spaced with both ends; all of them if `count` is 0 or not smaller.
-pub fn evenly_spaced(visited: usize, count: usize) -> Vec<usize> {
-    if count == 0 || count >= visited {
-        return (0..visited).collect();
+use ddpm_core::Level;
+
+/// Log-SNRs beyond this count as this: there is nothing left to see.
+const EXTREME_LOG_SNR: f64 = 20.0;
+
+/// Positions of `count` of the `visited` levels, both ends included; all of them if `count` is 0 or not smaller.
+///
+/// They are evenly spaced in the mean of two coordinates, each scaled to its extent: the position, in which the classical training term
+/// and the loss are sums, and the log-SNR, in which the curve is smooth and information is an integral. Even spacing in the position alone
+/// would leave a factor of 100 between the last two levels of the linear schedule.
+pub fn spread(visited: &[Level], count: usize) -> Vec<usize> {
+    let n = visited.len();
+    if count == 0 || count >= n {
+        return (0..n).collect();
     }
     if count == 1 {
         return vec![0];
     }
-    (0..count).map(|k| (k * (visited - 1) + (count - 1) / 2) / (count - 1)).collect()
+    let log_snr: Vec<f64> =
+        visited.iter().map(|level| level.log_snr().clamp(-EXTREME_LOG_SNR, EXTREME_LOG_SNR)).collect();
+    let extent = log_snr[n - 1] - log_snr[0];
+    let coordinate = |k: usize| {
+        let position = k as f64 / (n - 1) as f64;
+        if extent > 0.0 { 0.5 * (position + (log_snr[k] - log_snr[0]) / extent) } else { position }
+    };
+    let mut positions = vec![0];
+    for k in 1..count {
+        let target = k as f64 / (count - 1) as f64;
+        // Strictly above the last one, and low enough to leave room for those that follow.
+        let (low, high) = (positions[k - 1] + 1, n - (count - k));
+        let nearest = (low..=high)
+            .min_by(|&a, &b| (coordinate(a) - target).abs().total_cmp(&(coordinate(b) - target).abs()));
+        positions.extend(nearest);
+    }
+    positions
 }
 
 /// Weights w such that sum_k w_k f(positions[k]) is the sum over all `visited` positions of f interpolated linearly between the measured
@@ -41,31 +67,58 @@ pub fn sum_weights(visited: usize, positions: &[usize]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ddpm_core::Schedule;
     use proptest::prelude::*;
+
+    fn visited(schedule: &Schedule) -> Vec<Level> {
+        schedule.levels().rev().collect()
+    }
 
     proptest! {
         #[test]
-        fn both_ends_are_measured_and_sums_of_linear_functions_are_exact(visited in 2usize..1200, count in 2usize..80) {
-            let positions = evenly_spaced(visited, count);
-            prop_assert_eq!((positions[0], positions[positions.len() - 1]), (0, visited - 1));
-            prop_assert_eq!(positions.len(), count.min(visited));
+        fn both_ends_are_measured_and_sums_of_linear_functions_are_exact(steps in 2usize..1200, count in 2usize..80) {
+            let visited = visited(&Schedule::linear_between(1e-4, 0.02, steps).unwrap());
+            let positions = spread(&visited, count);
+            prop_assert_eq!((positions[0], positions[positions.len() - 1]), (0, steps - 1));
+            prop_assert_eq!(positions.len(), count.min(steps));
             prop_assert!(positions.windows(2).all(|pair| pair[0] < pair[1]));
-            let gaps: Vec<usize> = positions.windows(2).map(|pair| pair[1] - pair[0]).collect();
-            prop_assert!(gaps.iter().max().unwrap() - gaps.iter().min().unwrap() <= 1);
-            let weights = sum_weights(visited, &positions);
+            let weights = sum_weights(steps, &positions);
             let f = |x: usize| 3.0 - 0.25 * x as f64;
-            let all: f64 = (0..visited).map(f).sum();
+            let all: f64 = (0..steps).map(f).sum();
             let weighted: f64 = positions.iter().zip(&weights).map(|(&p, w)| w * f(p)).sum();
             prop_assert!((weighted - all).abs() < 1e-9 * (1.0 + all.abs()));
         }
     }
 
     #[test]
+    fn neither_coordinate_has_gaps_of_much_more_than_twice_the_even_ones() {
+        for schedule in [Schedule::linear(1000).unwrap(), Schedule::cosine(1000).unwrap()] {
+            let visited = visited(&schedule);
+            let positions = spread(&visited, 51);
+            let range = visited[999].log_snr() - visited[0].log_snr();
+            for pair in positions.windows(2) {
+                assert!(pair[1] - pair[0] <= 41, "{pair:?}");
+                let gap = visited[pair[1]].log_snr() - visited[pair[0]].log_snr();
+                // Neighbouring levels may be further apart than that by themselves.
+                assert!(pair[1] - pair[0] == 1 || gap <= 2.5 * range / 50.0, "{pair:?} {gap}");
+            }
+        }
+    }
+
+    #[test]
     fn where_everything_is_measured_every_weight_is_one() {
-        assert_eq!(evenly_spaced(4, 0), [0, 1, 2, 3]);
+        let four = visited(&Schedule::linear(40).unwrap())[..4].to_vec();
+        assert_eq!(spread(&four, 0), [0, 1, 2, 3]);
+        assert_eq!(spread(&four[..1], 5), [0]);
         assert_eq!(sum_weights(4, &[0, 1, 2, 3]), [1.0; 4]);
-        assert_eq!(evenly_spaced(1, 5), [0]);
         assert_eq!(sum_weights(5, &[2]), [5.0]);
         assert!(sum_weights(5, &[]).is_empty());
+    }
+
+    #[test]
+    fn a_level_without_signal_has_a_place() {
+        let schedule = Schedule::linear(100).unwrap().with_zero_terminal_snr().unwrap();
+        let positions = spread(&visited(&schedule), 10);
+        assert_eq!((positions.len(), positions[9]), (10, 99));
     }
 }

@@ -1,7 +1,7 @@
 //! Running a model over noised images.
 
-use super::levels::{evenly_spaced, sum_weights};
-use super::{DenoisingError, LevelErrors, Model, NoisedBatch, NoisedImages, SplitSum};
+use super::levels::{spread, sum_weights};
+use super::{DenoisingError, LevelErrors, Model, NoisedBatch, NoisedImages};
 use crate::{EvalConfig, EvalError};
 use ddpm_core::Level;
 use ddpm_data::{Dataset, ImageSet, Split};
@@ -120,7 +120,7 @@ fn squared_norms(x: &Tensor) -> Tensor {
     x.to_kind(Kind::Double).square().flatten(1, -1).sum_dim_intlist(1, false, None)
 }
 
-/// Measures a model on both splits at an even choice of the levels that its sampler visits.
+/// Measures a model on both splits at a choice of the levels that its sampler visits ([`spread`]).
 ///
 /// `visited` runs the noisiest first, without data. Where the data set has no held-out split, training images alone are measured.
 pub fn denoising_error(
@@ -135,7 +135,7 @@ pub fn denoising_error(
     if visited.is_empty() {
         return Err(EvalError::mismatch("visited levels", "at least 1", 0));
     }
-    let positions = evenly_spaced(visited.len(), config.levels);
+    let positions = spread(visited, config.levels);
     let weights = sum_weights(visited.len(), &positions);
     let levels: Vec<Level> = positions.iter().map(|&position| visited[position]).collect();
 
@@ -157,7 +157,7 @@ pub fn denoising_error(
         let errors = measurement.run(model, images, split, count, &levels, &mut |done| {
             progress(Progress { done: before + done, total })
         })?;
-        result.add(&errors, SplitSum { split, mse_sum: errors.weighted_sum(&weights)? })?;
+        result.add(&errors, &weights)?;
     }
     Ok(result)
 }

@@ -16,7 +16,7 @@ mod noised;
 mod result;
 
 pub use file::{DenoisingError, FILE_NAME, LevelError, SplitSum};
-pub use levels::{evenly_spaced, sum_weights};
+pub use levels::{spread, sum_weights};
 pub use measure::{Measurement, Progress, denoising_error};
 pub use model::{Model, NetworkModel, Unconditional};
 pub use noised::{NoisedBatch, NoisedImages};

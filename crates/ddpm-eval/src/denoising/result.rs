@@ -60,12 +60,21 @@ impl LevelErrors {
     }
 
     /// E sum_k w_k |x_0 - D(x_{t_k})|^2, summed within each image first: errors of one image at different levels are not independent.
-    pub fn weighted_sum(&self, weights: &[f64]) -> Result<Estimate, EvalError> {
+    pub fn mse_sum(&self, weights: &[f64]) -> Result<Estimate, EvalError> {
+        self.weighted_sum(&self.x0, weights)
+    }
+
+    /// E sum_k w_k |eps - eps_theta(x_{t_k})|^2 / d, summed within each image likewise.
+    pub fn epsilon_sum(&self, weights: &[f64]) -> Result<Estimate, EvalError> {
+        self.weighted_sum(&self.epsilon, weights)
+    }
+
+    fn weighted_sum(&self, values: &[f64], weights: &[f64]) -> Result<Estimate, EvalError> {
         if weights.len() != self.levels.len() {
             return Err(EvalError::mismatch("weights of levels", self.levels.len(), weights.len()));
         }
         Estimate::of(
-            self.x0
+            values
                 .chunks_exact(self.levels.len().max(1))
                 .map(|errors| errors.iter().zip(weights).map(|(error, weight)| error * weight).sum()),
         )

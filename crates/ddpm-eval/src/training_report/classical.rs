@@ -11,7 +11,7 @@ pub(super) fn add_to(page: &mut Page, report: &ClassicalReport, error: Option<&D
     section.paragraph(
         "Theorems bound the distance between the law of the samples and that of the data by three terms, each up to a constant that they do not \
          name. The terms can therefore be compared from run to run, but neither added up nor weighed against each other. All are taken in the view \
-         in which the image keeps its size and the noise grows, x₀ + σ_t ε.",
+         in which the image keeps its size and the noise grows, x₀ + σₜ ε.",
     );
     let images = match report.split {
         Split::Train => "training images",
@@ -48,28 +48,31 @@ pub(super) fn add_to(page: &mut Page, report: &ClassicalReport, error: Option<&D
 
 fn initialization(section: &mut Section, report: &ClassicalReport) {
     section.subheading("Initialization: the sampler does not start where the noised data end");
-    let start = report
-        .levels
-        .first()
-        .map_or(String::new(), |level| format!(" Here σ_T = {}.", number::number(level.snr.sqrt().recip())));
+    let start = report.levels.first().map_or_else(String::new, |level| {
+        format!(
+            " Here σ = {}, and the length of the mean image alone is {}.",
+            number::number(level.snr.sqrt().recip()),
+            number::number(report.mean_norm)
+        )
+    });
     let formula = match report.terms.w2_init_kind {
         InitializationKind::Exact => "It is the exact distance of the two laws.".to_string(),
         InitializationKind::GaussianMoments => format!(
-            "It is computed as if the data were Gaussian, from the mean and covariance of {} training images: the square root of the mean image's squared \
-             length plus, over the eigenvalues λ of the covariance, the squared differences of √(λ + σ_T²) and √(1 + σ_T²).",
+            "It is computed as if the data were Gaussian, from the mean and covariance of {} training images: the square root of the mean image’s squared \
+             length plus, over the eigenvalues λ of the covariance, the squared differences of √(λ + σ²) and √(1 + σ²).",
             number::count(report.moments_of)
         ),
     };
     section.paragraph(format!(
-        "The distance (W₂, the root of the least mean squared displacement) between the images at the highest noise level and the normal law N(0, σ_T² + 1) \
-         from which the sampler starts. {formula}{start} At that noise nearly all of it is the length of the mean image."
+        "The distance (W₂, the root of the least mean squared displacement) between the images at the highest noise level σ and the normal law N(0, σ² + 1) \
+         from which the sampler starts. {formula}{start}"
     ));
 }
 
 fn training(section: &mut Section, report: &ClassicalReport, error: Option<&DenoisingError>) {
     section.subheading("Training: the network is not the ideal denoiser");
     let text = format!(
-        "The mean squared distance between an image and the network's reconstruction of it from x_t, summed over the {} levels that the sampler visits",
+        "The mean squared distance between an image and the network’s reconstruction of it from xₜ, summed over the {} levels that the sampler visits",
         number::count(report.levels.len() as u64)
     );
     let interpolated = match error {
@@ -81,7 +84,7 @@ fn training(section: &mut Section, report: &ClassicalReport, error: Option<&Deno
     let irreducible = if report.terms.mmse_sum.is_some() {
         "The part called irreducible remains for the denoiser that knows the training images by heart, which no other can beat on them."
     } else {
-        "It contains a part that no denoiser could remove, because x_t does not determine the image; that part is not known here."
+        "It contains a part that no denoiser could remove, because xₜ does not determine the image; that part is not known here."
     };
     section.paragraph(format!("{text}{interpolated}. {irreducible}"));
 }
@@ -105,7 +108,7 @@ fn discretization(section: &mut Section, report: &ClassicalReport) {
         }
     });
     section.paragraph(format!(
-        "For neighbouring visited levels s < t, the share 1 − σ_s²/σ_t² of the noise variance that the step from t to s removes; what counts is its \
+        "For neighbouring visited levels s < t, the share 1 − σₛ²/σₜ² of the noise variance that the step from t to s removes; what counts is its \
          maximum. The last step, to the image itself, would always count 1 and is left out.{}",
         largest.unwrap_or_default()
     ));
@@ -123,9 +126,9 @@ fn discretization(section: &mut Section, report: &ClassicalReport) {
         .map(|(level, ratio)| (level.t.filter(|_| by_t).map_or(level.snr, f64::from), *ratio))
         .collect();
     section.plot(
-        Plot::new("Relative size of each step", Axis::log(axis), Axis::log("1 − σ_s²/σ_t²"))
+        Plot::new("Relative size of each step", Axis::log(axis), Axis::log("1 − σₛ²/σₜ²"))
             .description("The share of the noise variance that each step removes.")
-            .series(Series::line("1 − σ_s²/σ_t²", points)),
+            .series(Series::line("1 − σₛ²/σₜ²", points)),
         Text::new("The discretization term of each step."),
     );
 }

@@ -1,9 +1,9 @@
 //! The denoising error at each level, on held-out and on training images.
 
 use crate::classical::ClassicalReport;
-use crate::denoising::{DenoisingError, LevelError, evenly_spaced, sum_weights};
+use crate::denoising::{DenoisingError, LevelError};
 use crate::estimate::{CONFIDENCE, confidence_in_words};
-use crate::report::{Axis, Cell, Page, Plot, Point, Series, Table, Text};
+use crate::report::{Axis, Cell, Page, Plot, Point, Section, Series, Table, Text, number};
 use crate::{Difference, Estimate};
 use ddpm_data::Split;
 
@@ -14,126 +14,117 @@ const SNR_AXIS: &str = "signal-to-noise ratio (noise to the left)";
 
 pub(super) fn add_to(page: &mut Page, error: &DenoisingError, classical: Option<&ClassicalReport>) {
     let section = page.section("Denoising error by noise level");
-    let images = error.levels.first().map_or(0, |level| level.n);
-    let measured = error.curve(SPLITS[0].0).len().max(error.curve(SPLITS[1].0).len());
+    let curves = SPLITS.map(|(split, name)| (name, error.curve(split)));
+    let Some((_, first)) = curves.iter().find(|(_, curve)| !curve.is_empty()) else {
+        return;
+    };
     section.paragraph(format!(
-        "Each of {images} images a split gets noise of its own at {measured} of the {} levels that the sampler visits, and the network removes it again. \
-         Bands are {} t-intervals over images. They do not contain the difference that another training run would make.",
-        error.visited,
+        "{} images of each split get noise of their own at {} of the {} levels that the sampler visits, and the network removes it again. Bands are {} \
+         t-intervals over images; they do not contain the difference that another training run would make.",
+        number::count(first[0].n as u64),
+        first.len(),
+        number::count(error.visited as u64),
         confidence_in_words(),
     ));
-    let curves = |of: &dyn Fn(&LevelError) -> Estimate| {
-        SPLITS.map(|(split, name)| {
-            (name, error.curve(split).iter().map(|level| point(level, of(level))).collect::<Vec<_>>())
-        })
-    };
-    let plot = |title: &str, y: &str, description: &str, of: &dyn Fn(&LevelError) -> Estimate| {
-        let mut plot = Plot::new(title, Axis::log(SNR_AXIS), Axis::log(y)).description(description);
-        for (name, points) in curves(of) {
-            if !points.is_empty() {
-                plot = plot.series(Series::line_and_points(name, points).with_band());
+    let plot =
+        |title: &str, y: &str, of: &dyn Fn(&LevelError) -> Estimate, linear: &dyn Fn(f64, f64) -> f64| {
+            let mut plot = Plot::new(title, Axis::log(SNR_AXIS), Axis::log(y));
+            for (name, curve) in curves.iter().filter(|(_, curve)| !curve.is_empty()) {
+                let points: Vec<Point> = curve.iter().map(|level| point(level.snr, &of(level))).collect();
+                plot = plot.series(Series::line(*name, points).with_band());
             }
-        }
-        plot
-    };
-    let linear = |of: &dyn Fn(f64, f64) -> f64| {
-        classical.map(|classical| {
-            let points = classical.levels.iter().map(|level| (level.snr, of(level.snr, level.linear_mse)));
-            Series::guide("best linear denoiser", points.collect::<Vec<_>>())
-        })
-    };
-    let with = |plot: Plot, guide: Option<Series>| guide.into_iter().fold(plot, Plot::series);
+            if let Some(classical) = classical {
+                let points =
+                    classical.levels.iter().map(|level| (level.snr, linear(level.snr, level.linear_mse)));
+                plot = plot.series(Series::guide("best linear denoiser", points.collect::<Vec<_>>()));
+            }
+            plot
+        };
 
+    let mut caption = Text::new(format!(
+        "The squared distance between the image and what the sampler takes for it, summed over its {} values.",
+        number::count(error.dim as u64)
+    ));
+    if classical.is_some() {
+        caption = caption.plain(
+            " The best linear denoiser knows the mean and the covariance of the training images and nothing else: what lies below it, the network \
+             has learnt beyond them.",
+        );
+    }
     section.plot(
-        with(
-            plot(
-                "Squared error of the denoised image",
-                "E|x₀ − D(x_t)|²",
-                "The error falls with the noise.",
-                &LevelError::mse_estimate,
-            ),
-            linear(&|_, mse| mse),
-        ),
-        format!(
-            "The squared distance between the image and what the sampler takes for it, summed over its {} values. {}",
-            error.dim,
-            if classical.is_some() {
-                "The best linear denoiser knows means and covariances of the training images and nothing else: what lies below it, the network has learnt beyond them."
-            } else {
-                ""
-            },
-        ),
+        plot(
+            "Squared error of the denoised image",
+            "E|x₀ − D(xₜ)|²",
+            &LevelError::mse_estimate,
+            &|_, mse| mse,
+        )
+        .description("At high noise the error is the variance of the data; it falls with the noise."),
+        caption,
     );
     section.plot(
-        with(
-            plot(
-                "Squared error of the predicted noise",
-                "E|ε − ε_θ(x_t)|² a component",
-                "The error rises as the noise falls.",
-                &LevelError::epsilon_estimate,
-            ),
-            linear(&|snr, mse| snr * mse / error.dim as f64),
-        ),
+        plot(
+            "Squared error of the predicted noise",
+            "E|ε − ε̂(xₜ)|² per component",
+            &LevelError::epsilon_estimate,
+            &|snr, mse| snr * mse / error.dim as f64,
+        )
+        .description("At high noise the noise is seen plainly; the error rises as the noise falls."),
         "The same evaluations in the units of the loss, which is their mean over the levels. Predicting no noise at all would err by 1.",
     );
     add_gap(section, error);
 }
 
 /// How much worse held-out images are denoised than training images.
-fn add_gap(section: &mut crate::report::Section, error: &DenoisingError) {
+fn add_gap(section: &mut Section, error: &DenoisingError) {
     let (held_out, train) = (error.curve(Split::HeldOut), error.curve(Split::Train));
-    if held_out.is_empty() || train.is_empty() {
-        return;
-    }
-    let points: Vec<Point> = held_out
-        .iter()
-        .zip(&train)
-        .map(|(held_out, train)| {
-            let gap = relative(&held_out.mse_estimate().minus_independent(&train.mse_estimate()), train.mse);
+    if !held_out.is_empty() && !train.is_empty() {
+        let gap = |(held_out, train): (&LevelError, &LevelError)| {
+            let gap = relative(
+                &held_out.epsilon_estimate().minus_independent(&train.epsilon_estimate()),
+                train.epsilon_mse,
+            );
             let (low, high) = gap.interval(CONFIDENCE);
             Point::with_interval(held_out.snr, gap.mean, low, high)
-        })
-        .collect();
-    section.plot(
-        Plot::new(
-            "How much worse held-out images are denoised",
-            Axis::log(SNR_AXIS),
-            Axis::linear("excess of the held-out error (%)"),
-        )
-        .description("The held-out error minus the training error, as a share of the training error.")
-        .series(Series::line_and_points("held-out − training", points).with_band())
-        .mark_y(0.0, "no difference"),
-        "A network that only generalizes denoises both splits alike; one that remembers its images is better on those.",
-    );
+        };
+        let points: Vec<Point> = held_out.iter().zip(&train).map(gap).collect();
+        let zero: Vec<(f64, f64)> = points.iter().map(|point| (point.x, 0.0)).collect();
+        section.plot(
+            Plot::new(
+                "How much worse held-out images are denoised",
+                Axis::log(SNR_AXIS),
+                Axis::linear("excess of the held-out noise error (%)"),
+            )
+            .description("The held-out error of the predicted noise minus that on training images, as a share of the latter.")
+            .series(Series::line("held-out over training", points).with_band())
+            .series(Series::guide("no difference", zero)),
+            "A network that only generalizes denoises both splits alike; one that remembers its images is better on those.",
+        );
+    }
     let mut table = Table::new(
-        Text::new("The error summed over all levels that the sampler visits, interpolated between the measured ones.")
-            .footnote("Standard errors are over images: an image's errors are summed over its levels first, because they are not independent."),
-        ["images", "n", "E Σ|x₀ − D(x_t)|²"],
+        Text::new("Over all levels that the sampler visits.").footnote(
+            "Levels that were not measured are interpolated. Standard errors are over images: an image's errors are added up over its levels first, \
+             because they are not independent.",
+        ),
+        ["images", "n", "Σ E|x₀ − D(xₜ)|²", "mean E|ε − ε̂(xₜ)|² per component"],
     );
     for (split, name) in SPLITS {
-        if let Some(sum) = error.mse_sum(split) {
-            table.push([Cell::from(name), sum.n.into(), (sum.mean, sum.stderr).into()]);
+        if let (Some(sum), Some(loss)) = (error.mse_sum(split), error.loss(split)) {
+            let measured = |estimate: Estimate| Cell::from((estimate.mean, estimate.stderr));
+            table.push([Cell::from(name), sum.n.into(), measured(sum), measured(loss)]);
         }
-    }
-    if let Some(gap) = sum_gap(error) {
-        table.push([Cell::from("difference"), Cell::Empty, (gap.mean, gap.stderr).into()]);
     }
     section.table(table);
 }
 
-fn point(level: &LevelError, estimate: Estimate) -> Point {
+fn point(snr: f64, estimate: &Estimate) -> Point {
     let (low, high) = estimate.interval(CONFIDENCE);
-    Point::with_interval(level.snr, estimate.mean, low, high)
+    Point::with_interval(snr, estimate.mean, low, high)
 }
 
-/// Held-out minus training error, summed over levels.
-fn sum_gap(error: &DenoisingError) -> Option<Difference> {
-    Some(error.mse_sum(Split::HeldOut)?.minus_independent(&error.mse_sum(Split::Train)?))
-}
-
-/// The same as a share of the training error, in per cent.
-pub(super) fn relative_sum_gap(error: &DenoisingError) -> Option<Difference> {
-    Some(relative(&sum_gap(error)?, error.mse_sum(Split::Train)?.mean))
+/// Held-out minus training loss over all visited levels, in per cent of the training loss.
+pub(super) fn loss_gap(error: &DenoisingError) -> Option<Difference> {
+    let (held_out, train) = (error.loss(Split::HeldOut)?, error.loss(Split::Train)?);
+    Some(relative(&held_out.minus_independent(&train), train.mean))
 }
 
 /// A difference in per cent of a reference. The reference's own error is small beside the difference's and is left out.
@@ -154,8 +145,6 @@ impl Halves {
     pub(super) fn of(error: &DenoisingError) -> Option<Self> {
         let curve =
             SPLITS.map(|(split, _)| error.curve(split)).into_iter().find(|curve| !curve.is_empty())?;
-        // The file holds the levels that this rule chose.
-        let weights = sum_weights(error.visited, &evenly_spaced(error.visited, curve.len()));
         let halfway = |values: Vec<f64>| {
             let half = 0.5 * values.iter().sum::<f64>();
             let mut sum = 0.0;
@@ -164,9 +153,8 @@ impl Halves {
                 sum >= half
             })
         };
-        let image = curve.iter().zip(&weights).map(|(level, weight)| weight * level.mse).collect();
-        let noise =
-            curve.iter().zip(&weights).rev().map(|(level, weight)| weight * level.epsilon_mse).collect();
+        let image = curve.iter().map(|level| level.weight * level.mse).collect();
+        let noise = curve.iter().rev().map(|level| level.weight * level.epsilon_mse).collect();
         Some(Halves {
             image_above: curve[halfway(image)?],
             noise_below: curve[curve.len() - 1 - halfway(noise)?],
@@ -179,7 +167,12 @@ mod tests {
     use super::*;
     use crate::denoising::SplitSum;
 
-    /// A curve of ten levels with a given error at each; all 91 visited levels count.
+    fn sum(split: Split, mean: f64, stderr: f64) -> SplitSum {
+        let loss = Estimate { mean, stderr, n: 5 };
+        SplitSum { split, mse_sum: loss, loss }
+    }
+
+    /// A curve of ten levels with a given error at each, which stand for 91.
     fn error(mse: [f64; 10], epsilon: [f64; 10]) -> DenoisingError {
         let levels = (0..10)
             .map(|k| LevelError {
@@ -191,10 +184,10 @@ mod tests {
                 epsilon_mse: epsilon[k],
                 epsilon_stderr: 0.1,
                 n: 5,
+                weight: if k % 9 == 0 { 5.5 } else { 10.0 },
             })
             .collect();
-        let sums =
-            vec![SplitSum { split: Split::Train, mse_sum: Estimate { mean: 200.0, stderr: 3.0, n: 5 } }];
+        let sums = vec![sum(Split::Train, 200.0, 3.0)];
         DenoisingError { dim: 4, visited: 91, repeats: 1, seed: 0, sums, levels }
     }
 
@@ -211,11 +204,9 @@ mod tests {
     #[test]
     fn the_gap_is_relative_to_the_training_error() {
         let mut error = error([1.0; 10], [1.0; 10]);
-        assert!(relative_sum_gap(&error).is_none());
-        error
-            .sums
-            .push(SplitSum { split: Split::HeldOut, mse_sum: Estimate { mean: 230.0, stderr: 4.0, n: 5 } });
-        let gap = relative_sum_gap(&error).unwrap();
+        assert!(loss_gap(&error).is_none());
+        error.sums.push(sum(Split::HeldOut, 230.0, 4.0));
+        let gap = loss_gap(&error).unwrap();
         assert!((gap.mean - 15.0).abs() < 1e-12 && (gap.stderr - 2.5).abs() < 1e-12);
     }
 }

@@ -2,7 +2,7 @@
 //! remembers its images.
 
 use super::TrainingReport;
-use super::denoising::{Halves, relative_sum_gap};
+use super::denoising::{Halves, loss_gap};
 use super::loss::final_loss;
 use crate::denoising::LevelError;
 use crate::estimate::{CONFIDENCE, confidence_in_words};
@@ -26,10 +26,11 @@ fn what(report: &TrainingReport) -> Text {
     .plain(format!(" of {} images", run.batch_size));
     let training =
         run.seconds_of("train").map(|seconds| format!("training took {}", number::duration(seconds)));
-    let whole = run.total_seconds().map(|seconds| format!("everything {}", number::duration(seconds)));
+    let whole =
+        run.total_seconds().map(|seconds| format!("everything together {}", number::duration(seconds)));
     match (training, whole) {
         (Some(training), Some(whole)) if run.stages.len() > 1 => {
-            text.plain(format!("; {training} and {whole} on {}.", run.device))
+            text.plain(format!("; {training}, {whole} on {}.", run.device))
         }
         (Some(training), _) => text.plain(format!("; {training} on {}.", run.device)),
         _ => text.plain(format!(" on {}.", run.device)),
@@ -51,10 +52,9 @@ fn outcome(report: &TrainingReport) -> Option<Text> {
     });
     let place = report.denoising.as_ref().and_then(Halves::of).map(|halves| {
         format!(
-            "half of the error of the denoised image, summed over all levels, lies at {} and noisier ones, half of the error of the predicted noise, \
-             which the loss counts, at {} and cleaner ones",
-            name_of(&halves.image_above),
-            name_of(&halves.noise_below)
+            "half of the error in the denoised image comes from {}, half of the error in the predicted noise, which is what the loss counts, from {}",
+            side(&halves.image_above, "≥", "below"),
+            side(&halves.noise_below, "≤", "above")
         )
     });
     match (loss, place) {
@@ -67,37 +67,35 @@ fn outcome(report: &TrainingReport) -> Option<Text> {
 
 fn generalization(report: &TrainingReport) -> Option<Text> {
     let error = report.denoising.as_ref()?;
-    let Some(gap) = relative_sum_gap(error) else {
-        let has_train = error.mse_sum(Split::Train).is_some();
-        return has_train.then(|| {
-            Text::new("There are no held-out images: whether the network generalizes cannot be told from its error.")
-        });
+    let train = error.loss(Split::Train)?;
+    let (Some(gap), Some(held_out)) = (loss_gap(error), error.loss(Split::HeldOut)) else {
+        return Some(Text::new(
+            "Without held-out images nothing tells whether the network generalizes or remembers.",
+        ));
     };
     let (low, high) = gap.interval(CONFIDENCE);
     let percent = |value: f64| format!("{}\u{202f}%", number::typeset(&number::plain(value, 2)));
-    let interval = format!("{} interval from {} to {}", confidence_in_words(), percent(low), percent(high));
-    Some(if low > 0.0 {
-        Text::new("Held-out images are denoised ")
-            .strong(format!("{} worse", percent(gap.mean)))
-            .plain(format!(" than training images ({interval}): the network knows its own images better."))
+    let interval = format!("{} interval {} to {}", confidence_in_words(), percent(low), percent(high));
+    let losses = format!(
+        "The averaged network’s noise error is {} on held-out and {} on training images, ",
+        number::measured(held_out.mean, held_out.stderr),
+        number::measured(train.mean, train.stderr)
+    );
+    let (difference, verdict) = if low > 0.0 {
+        (format!("{} more", percent(gap.mean)), "it knows its own images better")
     } else if high < 0.0 {
-        Text::new("Held-out images are denoised ").strong(format!("{} better", percent(-gap.mean))).plain(
-            format!(
-                " than training images (difference {}, {interval}): the held-out images are the easier ones.",
-                percent(gap.mean)
-            ),
-        )
+        (format!("{} less", percent(-gap.mean)), "the held-out images are the easier ones")
     } else {
-        Text::new("Held-out and training images are denoised ")
-            .strong("equally well within the error")
-            .plain(format!(" (difference {}, {interval}): no sign of memorization.", percent(gap.mean)))
-    })
+        ("no difference within the error".to_string(), "no sign of memorization")
+    };
+    Some(Text::new(losses).strong(difference).plain(format!(" ({interval}): {verdict}.")))
 }
 
-fn name_of(level: &LevelError) -> String {
+/// The levels on one side of this one, itself included.
+fn side(level: &LevelError, of_t: &str, of_snr: &str) -> String {
     match level.t {
-        Some(t) => format!("t = {t}"),
-        None => format!("a signal-to-noise ratio of {}", number::number(level.snr)),
+        Some(t) => format!("levels t {of_t} {t}"),
+        None => format!("signal-to-noise ratios {of_snr} {}", number::number(level.snr)),
     }
 }
 

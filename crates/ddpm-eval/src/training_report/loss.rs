@@ -57,7 +57,7 @@ pub(super) fn add_to(page: &mut Page, points: &[LossPoint], batch_size: usize) {
             .series(loss)
             .series(smooth),
         format!(
-            "L_simple, the mean squared error of the predicted noise a component (Ho et al. 2020, eq. 14), over batches of {batch_size} \
+            "L_simple, the mean squared error of the predicted noise per component (Ho et al. 2020, eq. 14), over batches of {batch_size} \
              images at random noise levels.{rate}"
         ),
     );
