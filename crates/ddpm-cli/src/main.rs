@@ -1,2 +1,21 @@
-//! The `ddpm` command.
-fn main() {}
+//! `ddpm`: train, sample and explain denoising diffusion models.
+
+mod cli;
+mod commands;
+mod config;
+mod exit;
+mod pipeline;
+mod progress;
+mod runtime;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = cli::Cli::parse();
+    runtime::start_logging(arguments.global.verbose);
+    match commands::run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => exit::report(&error),
+    }
+}

@@ -4,6 +4,11 @@ use crate::TrainError;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+/// Folders that belong to a run.
+const OWN_FOLDERS: [&str; 4] = ["checkpoints", "samples", "report", ".stages"];
+/// Files that belong to a run, besides TensorBoard's.
+const OWN_FILES: [&str; 2] = ["config.toml", "metrics.jsonl"];
+
 /// The folder of one run.
 ///
 /// ```text
@@ -86,6 +91,27 @@ impl RunDir {
         }
         steps.sort_unstable();
         Ok(steps)
+    }
+
+    /// Removes what a run leaves here, and nothing else; the folder itself goes if that empties it.
+    pub fn clear(&self) -> Result<(), TrainError> {
+        let entries = match fs::read_dir(&self.root) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(TrainError::io(&self.root)(e)),
+        };
+        for entry in entries {
+            let path = entry.map_err(TrainError::io(&self.root))?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if OWN_FOLDERS.contains(&&*name) {
+                fs::remove_dir_all(&path).map_err(TrainError::io(&path))?;
+            } else if OWN_FILES.contains(&&*name) || name.starts_with("events.out.tfevents.") {
+                fs::remove_file(&path).map_err(TrainError::io(&path))?;
+            }
+        }
+        // Fails where other files remain, and that is as it should be.
+        let _ = fs::remove_dir(&self.root);
+        Ok(())
     }
 
     /// Makes the folder for a run's files.
@@ -191,5 +217,10 @@ mod tests {
         let names: Vec<_> =
             fs::read_dir(run.root().join("checkpoints")).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(names.len(), 3, "{names:?}");
+
+        fs::write(run.root().join("notes.txt"), "mine").unwrap();
+        run.clear().unwrap();
+        let left: Vec<_> = fs::read_dir(run.root()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left, ["notes.txt"]);
     }
 }

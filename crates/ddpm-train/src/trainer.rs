@@ -148,7 +148,7 @@ impl<'a> Trainer<'a> {
     /// Trains to the last step, or until the observer asks for a stop.
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
         let (mut metrics, last) = MetricsFile::resume(&self.run.metrics(), self.step)?;
-        let mut events = EventWriter::create(self.run.root(), self.step)?;
+        let mut events = EventWriter::create(self.run.root(), self.step + 1)?;
         let elapsed_before = last.map_or(0.0, |line| line.elapsed_seconds);
         let begun = Instant::now();
         let mut window_begun = begun;

@@ -92,6 +92,18 @@ pub fn libtorch_folder() -> &'static Path {
     Path::new(env!("TORCH_EXT_LIBTORCH_LIB"))
 }
 
+/// The version of libtorch, such as `2.13.0+cpu`, from the file that comes with it.
+pub fn libtorch_version() -> String {
+    let root = libtorch_folder().parent().unwrap_or(libtorch_folder());
+    let from_wheel = || {
+        let text = std::fs::read_to_string(root.join("version.py")).ok()?;
+        let line = text.lines().find(|line| line.starts_with("__version__"))?;
+        line.split(['\'', '"']).nth(1).map(str::to_string)
+    };
+    let from_archive = || Some(std::fs::read_to_string(root.join("build-version")).ok()?.trim().to_string());
+    from_wheel().or_else(from_archive).unwrap_or_else(|| "unknown".to_string())
+}
+
 /// Loads libtorch's CUDA library (once) and asks it for devices.
 pub fn cuda_status() -> CudaStatus {
     static STATUS: OnceLock<CudaStatus> = OnceLock::new();

@@ -16,6 +16,9 @@ fn fixed_values() -> [(&'static str, Value); 7] {
     ]
 }
 
+/// What diffusers takes where the key is absent; null means one head.
+const DIFFUSERS_HEAD_DIM: i64 = 8;
+
 /// Reads diffusers' configuration. Keys that begin with `_` are diffusers' own notes.
 pub(super) fn from_json(value: &Value) -> Result<UNetConfig, String> {
     let object = value.as_object().ok_or("expected a JSON object")?;
@@ -34,6 +37,7 @@ pub(super) fn from_json(value: &Value) -> Result<UNetConfig, String> {
             return Err(format!("{key} = {got} is not supported, expected {supported}"));
         }
     }
+    known.entry("attention_head_dim").or_insert(json!(DIFFUSERS_HEAD_DIM));
     // Only learned time embeddings use it.
     known.remove("num_train_timesteps");
     for key in ["down_block_types", "up_block_types"] {

@@ -52,7 +52,8 @@ impl SampleSize {
     }
 }
 
-/// The U-Net's configuration. Defaults are diffusers' for an absent key, save for the block lists, which have none.
+/// The U-Net's configuration. Defaults are diffusers' for an absent key, save for the block lists, which have none, and for
+/// `attention_head_dim`, whose absence means one head (a TOML file cannot say null).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UNetConfig {
@@ -74,7 +75,7 @@ pub struct UNetConfig {
     /// Levels on the way up, the coarsest first.
     pub up_block_types: Vec<UpBlockType>,
     /// Width of an attention head; none for one head as wide as the level.
-    #[serde(default = "eight")]
+    #[serde(default)]
     pub attention_head_dim: Option<i64>,
     /// Attention in the middle block.
     #[serde(default = "yes")]
@@ -122,9 +123,6 @@ fn two() -> i64 {
 }
 fn three() -> i64 {
     3
-}
-fn eight() -> Option<i64> {
-    Some(8)
 }
 fn thirty_two() -> i64 {
     32

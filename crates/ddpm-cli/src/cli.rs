@@ -1,0 +1,63 @@
+//! What can be typed.
+
+use crate::commands;
+use clap::{Args, Parser, Subcommand};
+use torch_ext::device::DeviceChoice;
+
+/// Train, sample and explain denoising diffusion models.
+#[derive(Parser, Debug)]
+#[command(version = VERSION, about, max_term_width = 100, arg_required_else_help = true, after_help = "\
+Examples:
+  ddpm reproduce digits                         data, training, samples, evaluation and report
+  ddpm train --config digits --resume           train, or go on training
+  ddpm sample --checkpoint runs/digits/checkpoints/latest --num 64 --out grid.png
+  ddpm config show digits                       a complete configuration to start from
+Exit status: 0 success, 2 wrong usage or input, 75 interrupted but resumable.")]
+pub(crate) struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("DDPM_COMMIT"), ")");
+
+/// Options of every command.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct Global {
+    /// Where to compute: cpu, cuda, cuda:N, or auto (CUDA where there is one)
+    #[arg(
+        long,
+        global = true,
+        default_value = "auto",
+        value_name = "DEVICE",
+        help_heading = "Global options"
+    )]
+    pub(crate) device: DeviceChoice,
+    /// CPU threads [default: one a core]
+    #[arg(long, global = true, value_name = "N", help_heading = "Global options")]
+    pub(crate) threads: Option<usize>,
+    /// Seed of everything random; overrides the configuration's
+    #[arg(long, global = true, value_name = "N", help_heading = "Global options")]
+    pub(crate) seed: Option<u64>,
+    /// Log more; twice for details
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
+    pub(crate) verbose: u8,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    Reproduce(commands::reproduce::Reproduce),
+    Train(commands::train::Train),
+    Sample(commands::sample::Sample),
+    Denoise(commands::denoise::Denoise),
+    #[command(subcommand)]
+    Data(commands::data::Data),
+    #[command(subcommand)]
+    Config(commands::config::ConfigCommand),
+    Devices(commands::devices::Devices),
+    GpuCheck(commands::gpu_check::GpuCheck),
+}

@@ -1,0 +1,95 @@
+//! `ddpm data`: what there is, and getting it.
+
+use crate::progress::Progress;
+use anyhow::Result;
+use ddpm_data::{DatasetName, FetchProgress, Source, info, manifest};
+use std::path::{Path, PathBuf};
+
+/// List, fetch and describe data sets
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum Data {
+    /// List the data sets: licence, size, and whether they are here
+    List,
+    /// Download a data set into the cache; resumes, and verifies checksums
+    Fetch {
+        /// The data set
+        name: DatasetName,
+    },
+    /// Say what a data set holds
+    Info {
+        /// The data set
+        name: DatasetName,
+        /// A local folder instead of the cache
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl Data {
+    pub(crate) fn run(&self) -> Result<()> {
+        match self {
+            Data::List => list(),
+            Data::Fetch { name } => {
+                println!("{}", fetch(*name)?.display());
+                Ok(())
+            }
+            Data::Info { name, data_dir, json } => describe(*name, data_dir.as_deref(), *json),
+        }
+    }
+}
+
+/// Downloads a data set into the cache, with progress.
+pub(crate) fn fetch(name: DatasetName) -> Result<PathBuf> {
+    let mut current: Option<(String, Progress)> = None;
+    let mut report = |progress: FetchProgress<'_>| {
+        if current.as_ref().is_none_or(|(file, _)| file != progress.file) {
+            eprintln!("fetch: {} ({:.1} MB)", progress.file, progress.total as f64 / 1e6);
+            let bar = Progress::new("fetch", "bytes", progress.done, progress.total);
+            current = Some((progress.file.to_string(), bar));
+        }
+        if let Some((file, bar)) = &mut current {
+            bar.set(progress.done, || file.clone());
+        }
+    };
+    Ok(ddpm_data::fetch(name, &ddpm_data::datasets_dir()?, &mut report)?)
+}
+
+fn list() -> Result<()> {
+    let cache = ddpm_data::datasets_dir()?;
+    for name in DatasetName::ALL {
+        let Ok(entry) = manifest::entry(name) else { continue };
+        let bytes: u64 = entry.files.iter().map(|file| file.size).sum();
+        let place = if entry.files.iter().all(|file| file.urls.is_empty()) {
+            "part of the program or a folder of yours".to_string()
+        } else if ddpm_data::is_fetched(name, &cache)? {
+            "fetched".to_string()
+        } else {
+            format!("not fetched: ddpm data fetch {name}")
+        };
+        println!("{:14} {:>7.1} MB  {:13} {place}", name.as_str(), bytes as f64 / 1e6, entry.licence);
+    }
+    Ok(())
+}
+
+fn describe(name: DatasetName, data_dir: Option<&Path>, json: bool) -> Result<()> {
+    let summary = info::summarize(&ddpm_data::load(name, &Source::from_data_dir(data_dir)?)?);
+    if json {
+        println!("{}", serde_json::to_string(&summary)?);
+        return Ok(());
+    }
+    let shape = summary.shape;
+    println!("{name}: {} x {} x {} (channels, height, width)", shape.channels, shape.height, shape.width);
+    for split in &summary.splits {
+        println!("{:?}: {} images, pixels sha256 {}", split.split, split.count, split.pixels_sha256);
+        for (index, channel) in split.channels.iter().enumerate() {
+            println!("  channel {index}: mean {:.4}, standard deviation {:.4}", channel.mean, channel.std);
+        }
+        for class in &split.classes {
+            println!("  {:>7} {}", class.count, class.name);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! `ddpm gpu-check`: does everything that a run does give the same answers on the GPU?
+
+use crate::cli::Global;
+use crate::config;
+use crate::runtime;
+use anyhow::{Result, bail, ensure};
+use ddpm_core::{PredictionKind, Schedule};
+use ddpm_nets::UNet;
+use ddpm_train::Objective;
+use std::time::Instant;
+use tch::{Device, Kind, Tensor};
+use torch_ext::device::DeviceChoice;
+
+/// Check a GPU in a minute: forward, gradients, bf16 and a training step against the CPU, and their speed
+#[derive(clap::Args, Debug)]
+pub(crate) struct GpuCheck {
+    /// The preset whose network is timed
+    #[arg(long, default_value = "cifar10-ho2020")]
+    config: String,
+}
+
+/// Largest difference from the CPU, relative to the largest value, in f32 (TF32 is off).
+const TOLERANCE: f64 = 1e-3;
+/// The same under bf16 autocast, whose numbers have 8 bits.
+const TOLERANCE_BF16: f64 = 5e-2;
+const BATCH: i64 = 4;
+const TIMED_BATCH: i64 = 128;
+const TIMED_STEPS: u32 = 10;
+
+impl GpuCheck {
+    pub(crate) fn run(&self, global: &Global) -> Result<()> {
+        let choice = match global.device {
+            DeviceChoice::Auto => DeviceChoice::Cuda(0),
+            other => other,
+        };
+        let device = runtime::prepare(choice, global.threads)?;
+        if device == Device::Cpu {
+            bail!("gpu-check compares a GPU with the CPU; use --device cuda");
+        }
+        let named = config::load(&self.config, &[])?;
+        let model = named.config.model;
+        let schedule = named.config.diffusion.scheduler()?.schedule()?;
+        println!("device      {}", runtime::device_name(device));
+
+        let on = |device| Answers::of(&model, &schedule, device);
+        let (cpu, gpu) = (on(Device::Cpu)?, on(device)?);
+        let mut worst: f64 = 0.0;
+        for (what, a, b, tolerance) in [
+            ("forward", &cpu.output, &gpu.output, TOLERANCE),
+            ("loss", &cpu.loss, &gpu.loss, TOLERANCE),
+            ("gradients", &cpu.gradients, &gpu.gradients, TOLERANCE),
+            ("bf16", &cpu.output, &gpu.output_bf16, TOLERANCE_BF16),
+        ] {
+            let difference = relative(a, b);
+            println!("{what:11} differs from the CPU by {difference:.1e} (allowed {tolerance:.0e})");
+            worst = worst.max(difference / tolerance);
+        }
+        for bf16 in [false, true] {
+            let rate = training_rate(&model, &schedule, device, bf16)?;
+            println!(
+                "{:11} {rate:.0} images/s trained at batch {TIMED_BATCH}",
+                if bf16 { "speed bf16" } else { "speed f32" }
+            );
+        }
+        ensure!(worst <= 1.0, "the GPU's answers differ from the CPU's by more than is allowed: see above");
+        println!("all good");
+        Ok(())
+    }
+}
+
+/// What one device answers to the same question.
+struct Answers {
+    output: Tensor,
+    output_bf16: Tensor,
+    loss: Tensor,
+    gradients: Tensor,
+}
+
+impl Answers {
+    fn of(model: &ddpm_nets::UNetConfig, schedule: &Schedule, device: Device) -> Result<Self> {
+        let network = UNet::new(undropped(model), device, 1)?;
+        // Fresh weights answer nearly 0: fill every weight so that all layers matter.
+        torch_ext::fence(|| {
+            tch::no_grad(|| {
+                for (index, weight) in network.parameters().tensors().iter().enumerate() {
+                    if weight.dim() > 1 {
+                        let fan_in: i64 = weight.size()[1..].iter().product();
+                        tch::manual_seed(index as i64);
+                        let values =
+                            Tensor::randn(weight.size(), (Kind::Float, Device::Cpu)) / (fan_in as f64).sqrt();
+                        weight.shallow_clone().copy_(&values);
+                    }
+                }
+            });
+        })?;
+        let [height, width] = model.sample_size.height_width();
+        tch::manual_seed(0);
+        let x0 =
+            Tensor::rand([BATCH, model.in_channels, height, width], (Kind::Float, Device::Cpu)) * 2.0 - 1.0;
+        let objective = Objective::new(schedule, PredictionKind::Epsilon, 0, device);
+        let problem = objective.pose(&x0.to_device(device), 0)?;
+        let forward = || network.forward(&problem.x_t, &problem.t, None, false);
+        let output_bf16 = torch_ext::fence(|| torch_ext::autocast::bf16(device, || tch::no_grad(forward)))??;
+        let (output, loss) = torch_ext::fence(|| {
+            let output = forward();
+            let loss = (&output - &problem.target).square().mean(Kind::Float);
+            loss.backward();
+            (output, loss)
+        })?;
+        let gradients = torch_ext::fence(|| {
+            let parts: Vec<Tensor> =
+                network.parameters().tensors().iter().map(|weight| weight.grad().reshape([-1])).collect();
+            Tensor::cat(&parts, 0)
+        })?;
+        Ok(Answers { output, output_bf16, loss, gradients })
+    }
+}
+
+fn undropped(model: &ddpm_nets::UNetConfig) -> ddpm_nets::UNetConfig {
+    ddpm_nets::UNetConfig { dropout: 0.0, ..model.clone() }
+}
+
+fn relative(a: &Tensor, b: &Tensor) -> f64 {
+    let (a, b) = (a.detach().to_device(Device::Cpu), b.detach().to_device(Device::Cpu).to_kind(Kind::Float));
+    (&a - b).abs().max().double_value(&[]) / a.abs().max().double_value(&[]).max(f64::MIN_POSITIVE)
+}
+
+/// Images a second of forward and backward.
+fn training_rate(
+    model: &ddpm_nets::UNetConfig,
+    schedule: &Schedule,
+    device: Device,
+    bf16: bool,
+) -> Result<f64> {
+    let network = UNet::new(model.clone(), device, 1)?;
+    let [height, width] = model.sample_size.height_width();
+    let x0 = Tensor::rand([TIMED_BATCH, model.in_channels, height, width], (Kind::Float, device));
+    let objective = Objective::new(schedule, PredictionKind::Epsilon, 0, device);
+    let problem = objective.pose(&x0, 0)?;
+    let step = || -> Result<()> {
+        let forward = || network.forward(&problem.x_t, &problem.t, None, true);
+        torch_ext::fence(|| {
+            let output = if bf16 { torch_ext::autocast::bf16(device, forward) } else { Ok(forward()) }?;
+            (output.to_kind(Kind::Float) - &problem.target).square().mean(Kind::Float).backward();
+            Ok::<(), torch_ext::TorchError>(())
+        })??;
+        Ok(())
+    };
+    for _ in 0..3 {
+        step()?;
+    }
+    tch::Cuda::synchronize(if let Device::Cuda(n) = device { n as i64 } else { 0 });
+    let begun = Instant::now();
+    for _ in 0..TIMED_STEPS {
+        step()?;
+    }
+    tch::Cuda::synchronize(if let Device::Cuda(n) = device { n as i64 } else { 0 });
+    Ok(f64::from(TIMED_STEPS) * TIMED_BATCH as f64 / begun.elapsed().as_secs_f64())
+}

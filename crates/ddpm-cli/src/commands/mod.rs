@@ -1,0 +1,28 @@
+//! The commands: each file holds what can be typed and what then happens.
+
+pub(crate) mod config;
+pub(crate) mod data;
+pub(crate) mod denoise;
+pub(crate) mod devices;
+pub(crate) mod gpu_check;
+pub(crate) mod reproduce;
+pub(crate) mod sample;
+pub(crate) mod train;
+
+use crate::cli::{Cli, Command};
+use anyhow::Result;
+
+/// Runs what was typed.
+pub(crate) fn run(arguments: Cli) -> Result<()> {
+    let global = arguments.global;
+    match arguments.command {
+        Command::Reproduce(command) => command.run(&global),
+        Command::Train(command) => command.run(&global),
+        Command::Sample(command) => command.run(&global),
+        Command::Denoise(command) => command.run(&global),
+        Command::Data(command) => command.run(),
+        Command::Config(command) => command.run(),
+        Command::Devices(command) => command.run(),
+        Command::GpuCheck(command) => command.run(&global),
+    }
+}

@@ -1,0 +1,59 @@
+//! `ddpm train`: the training stage alone.
+
+use crate::cli::Global;
+use crate::config;
+use crate::exit::Interrupted;
+use crate::pipeline::{self, Run};
+use crate::runtime::{self, StopFlag};
+use anyhow::Result;
+use ddpm_train::Outcome;
+use std::path::PathBuf;
+
+/// Train a model
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Examples:
+  ddpm train --config digits
+  ddpm train --config mine.toml --set train.steps=20000 --resume --run runs/mine
+An interrupt (Ctrl-C, SIGTERM) finishes the step, writes a checkpoint and exits with 75; --resume goes on exactly there.")]
+pub(crate) struct Train {
+    /// A preset's name or a TOML file
+    #[arg(long, value_name = "NAME|FILE.toml")]
+    config: String,
+    /// Change a setting
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    set: Vec<String>,
+    /// Go on from the run's newest checkpoint; starts fresh where there is none
+    #[arg(long)]
+    resume: bool,
+    /// The run's folder [default: runs/NAME]
+    #[arg(long, value_name = "DIR")]
+    run: Option<PathBuf>,
+    /// A local folder instead of fetching the data
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+impl Train {
+    pub(crate) fn run(&self, global: &Global) -> Result<()> {
+        let mut named = config::load(&self.config, &self.set)?;
+        pipeline::override_from(&mut named.config, global, self.data_dir.as_deref());
+        let device = runtime::prepare(global.device, global.threads)?;
+        let run = Run::new(named, self.run.clone(), device);
+        if self.resume {
+            run.check_unchanged()?;
+        }
+        let stop = StopFlag::install()?;
+        let dataset = run.load_data()?;
+        match pipeline::train(&run, &dataset, self.resume, &stop)? {
+            Outcome::Finished => {
+                println!("{}", run.dir.latest().display());
+                Ok(())
+            }
+            Outcome::Interrupted { step } => {
+                let remedy = "the same command with --resume goes on".to_string();
+                Err(Interrupted { step, remedy }.into())
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Whether a run can go on under another configuration.
+
+use super::Config;
+use anyhow::{Result, bail};
+use toml::Value;
+
+/// Keys that do not change what has been trained so far, or that are read afresh each time.
+const HARMLESS: [&str; 7] = [
+    "train.steps",
+    "train.checkpoint_every",
+    "train.keep_checkpoints",
+    "train.log_every",
+    "data.dir",
+    "sample",
+    "eval",
+];
+
+/// Refuses if `new` differs from the run's `old` configuration in anything that its training depends on; the text names the keys.
+pub(crate) fn check_unchanged(old: &Config, new: &Config, run: &std::path::Path) -> Result<()> {
+    let (old, new) = (Value::try_from(old)?, Value::try_from(new)?);
+    let mut changed = Vec::new();
+    differences("", Some(&old), Some(&new), &mut changed);
+    changed
+        .retain(|(key, _)| !HARMLESS.iter().any(|free| key == free || key.starts_with(&format!("{free}."))));
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let list: Vec<String> = changed.into_iter().map(|(key, change)| format!("{key} ({change})")).collect();
+    bail!(
+        "{} was trained with another {}; start over with --fresh, or choose another --run",
+        run.display(),
+        list.join(", ")
+    )
+}
+
+fn differences(path: &str, old: Option<&Value>, new: Option<&Value>, changed: &mut Vec<(String, String)>) {
+    if let (Some(Value::Table(old)), Some(Value::Table(new))) = (old, new) {
+        let mut keys: Vec<&String> = old.keys().chain(new.keys()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        for key in keys {
+            let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            differences(&below, old.get(key), new.get(key), changed);
+        }
+    } else if old != new {
+        let text = |value: Option<&Value>| value.map_or_else(|| "absent".to_string(), Value::to_string);
+        changed.push((path.to_string(), format!("{} now, {} then", text(new), text(old))));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{find, parse};
+    use std::path::Path;
+
+    #[test]
+    fn only_what_training_depends_on_is_refused_and_named() {
+        let text = find("digits").unwrap().text;
+        let with = |changes: &[&str]| {
+            parse(text, &changes.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
+        };
+        let base = with(&[]);
+        let run = Path::new("runs/x");
+        check_unchanged(&base, &with(&["train.steps=9", "sample.num=3", "eval.levels=4"]), run).unwrap();
+        let changed = with(&["train.learning_rate=0.5", "model.attention_head_dim=8"]);
+        let error = check_unchanged(&base, &changed, run).unwrap_err().to_string();
+        assert!(error.contains("train.learning_rate (0.5 now"), "{error}");
+        assert!(error.contains("model.attention_head_dim"), "{error}");
+    }
+}

@@ -1,0 +1,40 @@
+//! The configurations that the binary carries: the files of `configs/`.
+
+use anyhow::{Result, bail};
+
+/// A configuration with a name.
+pub(crate) struct Preset {
+    /// The name on the command line.
+    pub(crate) name: &'static str,
+    /// The file.
+    pub(crate) text: &'static str,
+}
+
+macro_rules! presets {
+    ($($name:literal),+ $(,)?) => {
+        /// All presets, in the order in which they are listed.
+        pub(crate) const PRESETS: &[Preset] = &[
+            $(Preset { name: $name, text: include_str!(concat!("../../../../configs/", $name, ".toml")) }),+
+        ];
+    };
+}
+
+presets!["digits", "fashion", "cifar10-small", "cifar10-ho2020"];
+
+/// The preset of this name.
+pub(crate) fn find(name: &str) -> Result<&'static Preset> {
+    match PRESETS.iter().find(|preset| preset.name == name) {
+        Some(preset) => Ok(preset),
+        None => {
+            let known: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
+            bail!("unknown preset {name:?}; expected one of {}, or a FILE.toml", known.join(", "))
+        }
+    }
+}
+
+impl Preset {
+    /// The first line of the file's head comment.
+    pub(crate) fn summary(&self) -> &'static str {
+        self.text.lines().next().map_or("", |line| line.trim_start_matches('#').trim())
+    }
+}

@@ -1,0 +1,123 @@
+//! The sections that no library owns: which data, which process, how to sample.
+
+use anyhow::{Result, ensure};
+use ddpm_core::grid::Grid;
+use ddpm_core::schedule::ScheduleConfig;
+use ddpm_core::scheme::{SamplerInfo, Scheme};
+use ddpm_core::{PredictionKind, Variance};
+use ddpm_data::DatasetName;
+use ddpm_nets::checkpoint::{SchedulerConfig, VarianceType};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// `[data]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DataConfig {
+    /// The data set.
+    pub(crate) name: DatasetName,
+    /// A local folder instead of fetching.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+/// `[diffusion]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct DiffusionConfig {
+    /// What the network predicts.
+    pub(crate) prediction: PredictionKind,
+    /// Variance of an ancestral step.
+    pub(crate) variance: Variance,
+    /// Clip the predicted x_0 to [-1, 1] while sampling.
+    pub(crate) clip_sample: bool,
+    /// The noising process.
+    pub(crate) schedule: ScheduleConfig,
+}
+
+impl Default for DiffusionConfig {
+    /// Ho et al. 2020's.
+    fn default() -> Self {
+        DiffusionConfig {
+            prediction: PredictionKind::Epsilon,
+            variance: Variance::FixedLarge,
+            clip_sample: true,
+            schedule: ScheduleConfig::default(),
+        }
+    }
+}
+
+impl DiffusionConfig {
+    /// The part of a checkpoint that stands for this section.
+    pub(crate) fn scheduler(&self) -> Result<SchedulerConfig> {
+        let variance = match self.variance {
+            Variance::FixedSmall => VarianceType::FixedSmall,
+            Variance::FixedLarge => VarianceType::FixedLarge,
+            other => anyhow::bail!(
+                "diffusion.variance: {} is a choice when sampling (sample.variance); a checkpoint stores fixed-small or fixed-large",
+                other.name()
+            ),
+        };
+        Ok(SchedulerConfig::new(&self.schedule, self.prediction, Grid::Trailing, variance, self.clip_sample)?)
+    }
+}
+
+/// `[sample]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct SampleConfig {
+    /// Number of images.
+    pub(crate) num: u64,
+    /// The sampler's name; `ddpm sample --list-samplers` lists them.
+    pub(crate) sampler: String,
+    /// Levels visited.
+    pub(crate) steps: usize,
+    /// Which levels; none for the checkpoint's own choice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) grid: Option<Grid>,
+    /// Variance of an ancestral step; none for the checkpoint's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) variance: Option<Variance>,
+    /// Images sampled at once.
+    pub(crate) batch_size: u64,
+    /// Seed of the starting states and the noise.
+    pub(crate) seed: u64,
+}
+
+impl Default for SampleConfig {
+    fn default() -> Self {
+        SampleConfig {
+            num: 64,
+            sampler: "ddpm".to_string(),
+            steps: 1000,
+            grid: None,
+            variance: None,
+            batch_size: 64,
+            seed: 0,
+        }
+    }
+}
+
+impl SampleConfig {
+    /// Checks the settings against the number of training levels.
+    pub(crate) fn validate(&self, train_steps: usize) -> Result<()> {
+        ensure!(self.num >= 1, "sample.num must be at least 1, got {}", self.num);
+        ensure!(self.batch_size >= 1, "sample.batch_size must be at least 1, got {}", self.batch_size);
+        ensure!(
+            (1..=train_steps).contains(&self.steps),
+            "sample.steps must lie between 1 and the {train_steps} training levels, got {}",
+            self.steps
+        );
+        SamplerInfo::find(&self.sampler)?;
+        Ok(())
+    }
+
+    /// The sampler with its options; `variance` is the checkpoint's own.
+    pub(crate) fn scheme(&self, variance: Variance) -> Result<Scheme> {
+        let info = SamplerInfo::find(&self.sampler)?;
+        Ok(match info.scheme {
+            Scheme::Ddpm { .. } => Scheme::Ddpm { variance: self.variance.unwrap_or(variance) },
+            other => other,
+        })
+    }
+}

@@ -1,0 +1,75 @@
+//! The evaluation stage: the denoising error at every noise level, and the classical error terms.
+
+use super::Run;
+use super::sampling::own_threshold;
+use super::stage::{self, Stage};
+use crate::progress::{Progress, human_seconds};
+use anyhow::{Context, Result};
+use ddpm_data::Dataset;
+use ddpm_eval::Spectrum;
+use ddpm_eval::classical::{ClassicalReport, classical_terms};
+use ddpm_eval::denoising::{DenoisingError, Measurement, NetworkModel, denoising_error};
+use ddpm_nets::checkpoint::Checkpoint;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Where the classical terms of a run are kept.
+pub(super) fn classical_path(run: &Run) -> PathBuf {
+    run.dir.root().join("report").join("classical.json")
+}
+
+/// The classical terms that the stage left.
+pub(super) fn read_classical(run: &Run) -> Result<ClassicalReport> {
+    let path = classical_path(run);
+    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    serde_json::from_str(&text).with_context(|| path.display().to_string())
+}
+
+/// The evaluation stage of the pipeline. The per-level errors go into the checkpoint, where the analytic variance finds them.
+pub(super) fn evaluate_if_needed(run: &Run, dataset: &Dataset) -> Result<()> {
+    let config = &run.named.config;
+    let settings = (&config.eval, config.sample.steps, config.sample.grid);
+    Stage::Evaluate.unless_done(run, &stage::inputs(run, &settings)?, || {
+        let dir = run.dir.latest();
+        let checkpoint = Checkpoint::load(&dir, run.device)?;
+        let grid = config.sample.grid.unwrap_or(checkpoint.scheduler.spacing());
+        let visited = checkpoint.schedule.visited(&grid.visit(&checkpoint.schedule, config.sample.steps)?)?;
+        let measurement = Measurement {
+            config: &config.eval,
+            threshold: own_threshold(&checkpoint.scheduler),
+            device: run.device,
+        };
+        let model = NetworkModel::new(&checkpoint.network, checkpoint.scheduler.prediction());
+        let begun = Instant::now();
+        let mut progress: Option<Progress> = None;
+        let error = denoising_error(&model, dataset, &visited, &measurement, &mut |at| {
+            progress
+                .get_or_insert_with(|| Progress::new("evaluate", "images", 0, at.total))
+                .set(at.done, String::new);
+            ControlFlow::Continue(())
+        })?;
+        error.write(&dir)?;
+        write_classical(run, dataset, &error, &visited)?;
+        if let Some(progress) = progress {
+            progress.finish(&format!(
+                "denoising error and classical terms, {}",
+                human_seconds(begun.elapsed().as_secs_f64())
+            ));
+        }
+        Ok(())
+    })
+}
+
+fn write_classical(
+    run: &Run,
+    dataset: &Dataset,
+    error: &DenoisingError,
+    visited: &[ddpm_core::Level],
+) -> Result<()> {
+    let spectrum = Spectrum::of_images(&dataset.train)?;
+    let terms = classical_terms(&spectrum, error, None, visited)?;
+    let path = classical_path(run);
+    let text = serde_json::to_string_pretty(&terms)?;
+    ddpm_data::atomic::write_bytes(&path, text.as_bytes()).with_context(|| path.display().to_string())
+}

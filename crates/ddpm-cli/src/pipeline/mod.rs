@@ -1,0 +1,93 @@
+//! The pipeline behind `ddpm reproduce`: data, train, sample, evaluate, report. A straight line; each stage is skipped when its result is
+//! complete, so a rerun goes on where the last one stopped.
+
+mod estimate;
+mod evaluate;
+pub(crate) mod pictures;
+mod report;
+mod sampling;
+mod stage;
+mod training;
+
+pub(crate) use estimate::{estimate, may_take_long};
+pub(crate) use sampling::{Job, TRAJECTORY, default_labels, image_shape, own_variance, sample_checkpoint};
+pub(crate) use training::train;
+
+use crate::cli::Global;
+use crate::commands::data::fetch;
+use crate::config::{self, Named};
+use crate::exit::Interrupted;
+use crate::runtime::StopFlag;
+use anyhow::{Context, Result};
+use ddpm_data::{Dataset, DatasetName, Source};
+use ddpm_train::{Outcome, RunDir};
+use std::path::{Path, PathBuf};
+use tch::Device;
+
+/// A configuration, where its results go, and where it computes.
+#[derive(Debug)]
+pub(crate) struct Run {
+    /// The configuration.
+    pub(crate) named: Named,
+    /// The run directory.
+    pub(crate) dir: RunDir,
+    /// The device.
+    pub(crate) device: Device,
+}
+
+impl Run {
+    /// A run in `folder`, or in `runs/NAME`.
+    pub(crate) fn new(named: Named, folder: Option<PathBuf>, device: Device) -> Self {
+        let folder = folder.unwrap_or_else(|| Path::new("runs").join(&named.name));
+        Run { named, dir: RunDir::new(folder), device }
+    }
+
+    /// Refuses to go on with a run that was begun under other settings.
+    pub(crate) fn check_unchanged(&self) -> Result<()> {
+        let path = self.dir.config();
+        if !path.exists() {
+            return Ok(());
+        }
+        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let old = config::parse(&text, &[]).with_context(|| path.display().to_string())?;
+        config::check_unchanged(&old, &self.named.config, self.dir.root())
+    }
+
+    /// Loads the data, fetching it first where that is needed.
+    pub(crate) fn load_data(&self) -> Result<Dataset> {
+        let data = &self.named.config.data;
+        let source = Source::from_data_dir(data.dir.as_deref())?;
+        if let Source::Managed(cache) = &source
+            && data.name != DatasetName::ImageFolder
+            && !ddpm_data::is_fetched(data.name, cache)?
+        {
+            fetch(data.name)?;
+        }
+        let dataset = ddpm_data::load(data.name, &source)?;
+        let held_out = dataset.held_out.as_ref().map_or(0, ddpm_data::ImageSet::len);
+        eprintln!("data: {}, {} training and {held_out} held-out images", data.name, dataset.train.len());
+        Ok(dataset)
+    }
+}
+
+/// Lets the command line's common options overrule the configuration.
+pub(crate) fn override_from(config: &mut config::Config, global: &Global, data_dir: Option<&Path>) {
+    if let Some(seed) = global.seed {
+        (config.train.seed, config.sample.seed, config.eval.seed) = (seed, seed, seed);
+    }
+    if let Some(dir) = data_dir {
+        config.data.dir = Some(dir.to_path_buf());
+    }
+}
+
+/// All stages; returns the report's path.
+pub(crate) fn reproduce(run: &Run, stop: &StopFlag) -> Result<PathBuf> {
+    let dataset = run.load_data()?;
+    if let Outcome::Interrupted { step } = training::train_if_needed(run, &dataset, stop)? {
+        let remedy = "the same command goes on".to_string();
+        return Err(Interrupted { step, remedy }.into());
+    }
+    sampling::sample_if_needed(run, &dataset, stop)?;
+    evaluate::evaluate_if_needed(run, &dataset)?;
+    report::write(run, &dataset)
+}

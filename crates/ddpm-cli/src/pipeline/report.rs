@@ -1,0 +1,133 @@
+//! The report stage: gathers what the other stages left and writes one page.
+
+use super::Run;
+use super::evaluate::read_classical;
+use super::pictures::{FORWARD_COLUMNS, FORWARD_ROWS, Pictures};
+use super::sampling::TRAJECTORY;
+use super::stage::Stage;
+use crate::runtime::device_name;
+use anyhow::{Context, Result};
+use ddpm_data::{Dataset, DatasetName, ImageSet};
+use ddpm_eval::denoising::DenoisingError;
+use ddpm_eval::training_report::{
+    DataFacts, LossPoint, Measured, PaperComparison, Picture, Pictures as Shown, RunFacts,
+    Stage as StageFact, TrainingReport,
+};
+use ddpm_train::read_metrics;
+use std::path::{Path, PathBuf};
+
+/// Writes `report/index.html` and returns its path.
+pub(super) fn write(run: &Run, dataset: &Dataset) -> Result<PathBuf> {
+    let config = &run.named.config;
+    let (steps, checkpoint) = run.dir.newest()?.context("no checkpoint to report on")?;
+    let parameters = ddpm_nets::UNet::new(config.model.clone(), tch::Device::Cpu, 0)?.parameters().count();
+    let loss = read_metrics(&run.dir.metrics())?
+        .into_iter()
+        .map(|line| LossPoint {
+            step: line.step,
+            loss: line.loss,
+            gradient_norm: Some(line.gradient_norm),
+            images_per_second: Some(line.images_per_second),
+        })
+        .collect();
+    let report = TrainingReport {
+        name: run.named.name.clone(),
+        data: data_facts(config.data.name, dataset),
+        run: RunFacts {
+            model: "U-Net".to_string(),
+            parameters,
+            steps,
+            batch_size: config.train.batch_size,
+            device: device_name(run.device),
+            stages: stages(run),
+            versions: vec![
+                ("ddpm".to_string(), format!("{} ({})", env!("CARGO_PKG_VERSION"), env!("DDPM_COMMIT"))),
+                ("libtorch".to_string(), torch_ext::device::libtorch_version()),
+            ],
+        },
+        pictures: shown(run)?,
+        loss,
+        denoising: Some(DenoisingError::read(&checkpoint)?),
+        classical: Some(read_classical(run)?),
+        paper: (config.data.name == DatasetName::Cifar10)
+            .then(|| beside_the_paper(parameters, steps, config.train.batch_size)),
+        config_toml: config.to_toml()?,
+        commands: commands(run),
+    };
+    let path = run.dir.report();
+    report.write(&path)?;
+    Ok(path)
+}
+
+fn data_facts(name: DatasetName, dataset: &Dataset) -> DataFacts {
+    let shape = dataset.shape();
+    let name = match name {
+        DatasetName::Digits => "UCI digits",
+        DatasetName::FashionMnist => "Fashion-MNIST",
+        DatasetName::Cifar10 => "CIFAR-10",
+        DatasetName::ImageFolder => "a folder of images",
+    };
+    DataFacts {
+        name: name.to_string(),
+        shape: [shape.channels, shape.height, shape.width],
+        train_images: dataset.train.len(),
+        held_out_images: dataset.held_out.as_ref().map_or(0, ImageSet::len),
+    }
+}
+
+fn stages(run: &Run) -> Vec<StageFact> {
+    [("train", Stage::Train), ("sample", Stage::Sample), ("evaluate", Stage::Evaluate)]
+        .map(|(name, stage)| StageFact {
+            name: name.to_string(),
+            seconds: stage.mark(run).map(|mark| mark.seconds),
+        })
+        .into()
+}
+
+fn shown(run: &Run) -> Result<Shown> {
+    let paths = Pictures::of(&run.dir);
+    let sample = &run.named.config.sample;
+    let picture = |path: &Path, caption: String| -> Result<Option<Picture>> {
+        let encoded = std::fs::read(path).with_context(|| path.display().to_string())?;
+        Ok(Some(Picture { encoded, scale: 1, caption }))
+    };
+    Ok(Shown {
+        samples: picture(
+            &paths.grid,
+            format!(
+                "The first of {} samples: {} through {} noise levels, averaged weights, seed {}; not selected.",
+                sample.num, sample.sampler, sample.steps, sample.seed
+            ),
+        )?,
+        data: picture(&paths.data, "Training images, drawn likewise.".to_string())?,
+        reverse: picture(
+            &paths.trajectory,
+            format!(
+                "{} samples on their way from noise (left) to an image (right), {} states evenly spaced over the steps.",
+                TRAJECTORY.images, TRAJECTORY.frames
+            ),
+        )?,
+        forward: picture(
+            &paths.forward,
+            format!(
+                "{FORWARD_ROWS} training images on their way to noise, {} levels evenly spaced over the timesteps.",
+                FORWARD_COLUMNS - 1
+            ),
+        )?,
+    })
+}
+
+/// FID, IS and NLL need what this pipeline does not have yet; the report says so instead of leaving them out.
+fn beside_the_paper(parameters: u64, steps: u64, batch_size: usize) -> PaperComparison {
+    let features = || Measured::Not("needs Inception features of 50,000 samples".to_string());
+    let bound = Measured::Not("needs the variational bound over the test set".to_string());
+    PaperComparison::ho2020_cifar10(parameters, steps, batch_size, features(), features(), bound)
+}
+
+fn commands(run: &Run) -> Vec<String> {
+    let root = run.dir.root().display();
+    vec![
+        format!("ddpm reproduce {}", run.named.name),
+        format!("ddpm sample --checkpoint {root}/checkpoints/latest --num 64 --out grid.png"),
+    ]
+}

@@ -1,0 +1,159 @@
+//! Sampling a checkpoint, for the pipeline and for `ddpm sample`.
+
+use super::Run;
+use super::pictures;
+use super::stage::{self, Stage};
+use crate::progress::{Progress, human_seconds};
+use crate::runtime::StopFlag;
+use anyhow::{Result, ensure};
+use ddpm_core::grid::Grid;
+use ddpm_core::scheme::{Scheme, Trajectory};
+use ddpm_core::{Time, TimeIndex, Variance};
+use ddpm_data::{Dataset, Split};
+use ddpm_eval::denoising::DenoisingError;
+use ddpm_nets::NetworkDenoiser;
+use ddpm_nets::checkpoint::{Checkpoint, SchedulerConfig, VarianceType};
+use ddpm_sample::{NoiseInput, Options, Record, Samples, Threshold, sample, sample_batches};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::Instant;
+use tch::{Device, Tensor};
+
+/// What to sample from a checkpoint.
+pub(crate) struct Job<'a> {
+    /// The sampler with its options.
+    pub(crate) scheme: Scheme,
+    /// Levels visited.
+    pub(crate) steps: usize,
+    /// Which ones.
+    pub(crate) grid: Grid,
+    /// Number of images.
+    pub(crate) num: u64,
+    /// Images at once.
+    pub(crate) batch_size: u64,
+    /// Starting states and noise.
+    pub(crate) noise: NoiseInput,
+    /// A class for each image; none for an unconditional model.
+    pub(crate) labels: Option<&'a [i64]>,
+    /// Which states to keep.
+    pub(crate) record: Record,
+}
+
+/// The variance that a checkpoint's authors sample with.
+pub(crate) fn own_variance(scheduler: &SchedulerConfig) -> Variance {
+    match scheduler.variance_type {
+        VarianceType::FixedSmall => Variance::FixedSmall,
+        VarianceType::FixedLarge => Variance::FixedLarge,
+        VarianceType::LearnedRange => Variance::LearnedRange,
+    }
+}
+
+/// What a checkpoint's authors do to a predicted x_0.
+pub(crate) fn own_threshold(scheduler: &SchedulerConfig) -> Threshold {
+    if scheduler.thresholding {
+        Threshold::Dynamic { quantile: scheduler.dynamic_thresholding_ratio, cap: scheduler.sample_max_value }
+    } else if scheduler.clip_sample {
+        Threshold::Clip { range: scheduler.clip_sample_range }
+    } else {
+        Threshold::None
+    }
+}
+
+/// One class an image, round robin, the null class (the last) left out; none for an unconditional model.
+pub(crate) fn default_labels(checkpoint: &Checkpoint, num: u64) -> Option<Vec<i64>> {
+    let classes = checkpoint.network.config().num_class_embeds?;
+    let real = (classes - 1).max(1);
+    Some((0..num as i64).map(|i| i % real).collect())
+}
+
+/// Samples images from a checkpoint, with a progress bar. `dir` is where the checkpoint came from: the analytic variance reads its stored
+/// errors.
+pub(crate) fn sample_checkpoint(
+    checkpoint: &Checkpoint,
+    dir: &Path,
+    device: Device,
+    job: &Job<'_>,
+    stop: &StopFlag,
+) -> Result<Samples> {
+    let timesteps = job.grid.visit(&checkpoint.schedule, job.steps)?;
+    let mut trajectory = Trajectory::discrete(&checkpoint.schedule, &timesteps)?;
+    if job.scheme == (Scheme::Ddpm { variance: Variance::Analytic }) {
+        trajectory = trajectory.with_mse(stored_mse(checkpoint, dir, &timesteps)?)?;
+    }
+    let options =
+        Options { threshold: own_threshold(&checkpoint.scheduler), record: job.record, ..Options::default() };
+    let begun = Instant::now();
+    let batches = job.num.div_ceil(job.batch_size);
+    let mut progress = Progress::new("sample", "steps", 0, batches * trajectory.steps() as u64);
+    let mut done = 0u64;
+    let samples = sample_batches(job.num, job.batch_size, |images| {
+        let labels = job.labels.map(|labels| {
+            Tensor::from_slice(&labels[images.start as usize..images.end as usize]).to_device(device)
+        });
+        let denoiser = NetworkDenoiser::new(&checkpoint.network, checkpoint.scheduler.prediction(), labels);
+        let mut noise = job.noise.batch(images, device)?;
+        sample(&denoiser, &job.scheme, &trajectory, &mut noise, &options, &mut |_| {
+            done += 1;
+            progress.set(done, String::new);
+            if stop.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+    })?;
+    progress.finish(&format!(
+        "{} images with {}, {} evaluations, {}",
+        job.num,
+        job.scheme.name(),
+        samples.evaluations,
+        human_seconds(begun.elapsed().as_secs_f64())
+    ));
+    Ok(samples)
+}
+
+/// The stored mean-square error per component at each visited level.
+fn stored_mse(checkpoint: &Checkpoint, dir: &Path, timesteps: &[TimeIndex]) -> Result<Vec<f64>> {
+    let error = DenoisingError::read(dir)?;
+    // The error on images that were not trained on, where there are any.
+    let split = if error.curve(Split::HeldOut).is_empty() { Split::Train } else { Split::HeldOut };
+    timesteps
+        .iter()
+        .map(|&t| {
+            let level = checkpoint.schedule.level(t);
+            let mse = error.mse_at(split, &level);
+            ensure!(mse.is_some(), "{}: no error stored near {:?}", dir.display(), Time::Index(t));
+            Ok(mse.unwrap_or_default() / error.dim as f64)
+        })
+        .collect()
+}
+
+/// The shape [channels, height, width] of a checkpoint's images.
+pub(crate) fn image_shape(checkpoint: &Checkpoint) -> [i64; 3] {
+    let config = checkpoint.network.config();
+    let [height, width] = config.sample_size.height_width();
+    [config.in_channels, height, width]
+}
+
+/// Frames and images of the trajectory picture.
+pub(crate) const TRAJECTORY: Record = Record { frames: 11, images: 8 };
+
+/// The sampling stage of the pipeline.
+pub(super) fn sample_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) -> Result<()> {
+    let config = &run.named.config.sample;
+    Stage::Sample.unless_done(run, &stage::inputs(run, config)?, || {
+        let dir = run.dir.latest();
+        let checkpoint = Checkpoint::load(&dir, run.device)?;
+        let labels = default_labels(&checkpoint, config.num);
+        let job = Job {
+            scheme: config.scheme(own_variance(&checkpoint.scheduler))?,
+            steps: config.steps,
+            grid: config.grid.unwrap_or(checkpoint.scheduler.spacing()),
+            num: config.num,
+            batch_size: config.batch_size,
+            noise: NoiseInput::keyed(config.seed, &image_shape(&checkpoint)),
+            labels: labels.as_deref(),
+            record: TRAJECTORY,
+        };
+        let samples = sample_checkpoint(&checkpoint, &dir, run.device, &job, stop)?;
+        pictures::write_samples(&run.dir, &samples)?;
+        pictures::write_data(&run.dir, dataset, config.num)?;
+        pictures::write_forward(&run.dir, dataset, &checkpoint.schedule)
+    })
+}

@@ -1,0 +1,72 @@
+//! Which stages are done: a mark for each, written last, that names what its result was made from.
+
+use super::Run;
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// A stage that leaves a mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Training.
+    Train,
+    /// Sampling.
+    Sample,
+    /// Evaluation.
+    Evaluate,
+}
+
+/// The mark of a finished stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Mark {
+    /// What the result was made from: the checkpoint's step and the settings that were read.
+    inputs: String,
+    /// How long it took, all of its runs together, in seconds.
+    pub(super) seconds: f64,
+}
+
+impl Stage {
+    fn path(self, run: &Run) -> PathBuf {
+        let name = match self {
+            Stage::Train => "train.json",
+            Stage::Sample => "sample.json",
+            Stage::Evaluate => "evaluate.json",
+        };
+        run.dir.root().join(".stages").join(name)
+    }
+
+    /// The mark, if the stage ever finished.
+    pub(super) fn mark(self, run: &Run) -> Option<Mark> {
+        serde_json::from_str(&std::fs::read_to_string(self.path(run)).ok()?).ok()
+    }
+
+    /// Runs `body` unless the stage already finished on the same inputs.
+    pub(super) fn unless_done(
+        self,
+        run: &Run,
+        inputs: &str,
+        body: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
+        if self.mark(run).is_some_and(|mark| mark.inputs == inputs) {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        body()?;
+        self.finish(run, inputs, begun.elapsed().as_secs_f64())
+    }
+
+    /// Leaves the mark.
+    pub(super) fn finish(self, run: &Run, inputs: &str, seconds: f64) -> Result<()> {
+        let text = serde_json::to_string(&Mark { inputs: inputs.to_string(), seconds })?;
+        let path = self.path(run);
+        ddpm_data::atomic::write_bytes(&path, text.as_bytes()).with_context(|| path.display().to_string())
+    }
+}
+
+/// What sampling and evaluation start from: the newest checkpoint, and the settings they read.
+pub(super) fn inputs<T: Serialize>(run: &Run, settings: &T) -> Result<String> {
+    let step = run.dir.newest()?.map_or(0, |(step, _)| step);
+    let model = serde_json::to_string(&run.named.config.model)?;
+    Ok(format!("step {step}, {model}, {}", serde_json::to_string(settings)?))
+}

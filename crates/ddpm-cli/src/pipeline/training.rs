@@ -1,0 +1,112 @@
+//! The training stage.
+
+use super::Run;
+use super::stage::Stage;
+use crate::progress::{Progress, human_seconds};
+use crate::runtime::StopFlag;
+use anyhow::Result;
+use ddpm_data::Dataset;
+use ddpm_train::{Metrics, Observer, Outcome, Trainer};
+use std::path::Path;
+use std::time::Instant;
+
+/// Shows a progress bar with the loss, and passes the wish to stop on.
+struct Bar<'a> {
+    stop: &'a StopFlag,
+    progress: Option<Progress>,
+    begun: Instant,
+    loss: f64,
+    images_per_second: f64,
+    batch_size: usize,
+    from: u64,
+}
+
+impl Observer for Bar<'_> {
+    fn started(&mut self, from: u64, to: u64) {
+        self.from = from;
+        self.begun = Instant::now();
+        self.progress = Some(Progress::new("train", "steps", from, to));
+        if from > 0 {
+            eprintln!("train: going on after step {from}");
+        }
+    }
+
+    fn stepped(&mut self, steps: u64, loss: f64) {
+        // The loss of one batch jumps with its timesteps; show a running mean.
+        self.loss = if self.loss.is_nan() { loss } else { 0.98 * self.loss + 0.02 * loss };
+        let done = (steps - self.from) as f64 * self.batch_size as f64;
+        self.images_per_second = done / self.begun.elapsed().as_secs_f64();
+        let (loss, rate) = (self.loss, self.images_per_second);
+        if let Some(progress) = &mut self.progress {
+            progress.set(steps, || format!("loss {loss:.4}, {rate:.0} images/s"));
+        }
+    }
+
+    fn measured(&mut self, metrics: &Metrics) {
+        tracing::info!(
+            step = metrics.step,
+            loss = metrics.loss,
+            gradient_norm = metrics.gradient_norm,
+            images_per_second = metrics.images_per_second
+        );
+    }
+
+    fn saved(&mut self, _steps: u64, checkpoint: &Path) {
+        tracing::info!("checkpoint {}", checkpoint.display());
+    }
+
+    fn wants_stop(&self) -> bool {
+        self.stop.is_set()
+    }
+}
+
+/// Trains until the configured number of steps, from the newest checkpoint if `resume`.
+pub(crate) fn train(run: &Run, dataset: &Dataset, resume: bool, stop: &StopFlag) -> Result<Outcome> {
+    let config = &run.named.config;
+    let scheduler = config.diffusion.scheduler()?;
+    let text = config.to_toml()?;
+    let mut trainer = Trainer::new(
+        &config.train,
+        &config.model,
+        &scheduler,
+        &text,
+        &dataset.train,
+        run.device,
+        &run.dir,
+        resume,
+    )?;
+    let mut bar = Bar {
+        stop,
+        progress: None,
+        begun: Instant::now(),
+        loss: f64::NAN,
+        images_per_second: 0.0,
+        batch_size: config.train.batch_size,
+        from: 0,
+    };
+    eprintln!(
+        "train: {:.2} M parameters, {} steps",
+        trainer.parameter_count() as f64 / 1e6,
+        config.train.steps
+    );
+    let outcome = trainer.run(&mut bar)?;
+    let (loss, rate) = (bar.loss, bar.images_per_second);
+    let took = human_seconds(bar.begun.elapsed().as_secs_f64());
+    if let Some(progress) = bar.progress.take() {
+        progress.finish(&format!("loss {loss:.4}, {rate:.0} images/s, {took}"));
+    }
+    Ok(outcome)
+}
+
+/// The training stage of the pipeline: nothing where all steps are done.
+pub(super) fn train_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) -> Result<Outcome> {
+    let steps = run.named.config.train.steps;
+    if run.dir.newest()?.is_some_and(|(step, _)| step >= steps) {
+        return Ok(Outcome::Finished);
+    }
+    let before = Stage::Train.mark(run).map_or(0.0, |mark| mark.seconds);
+    let begun = Instant::now();
+    let outcome = train(run, dataset, true, stop)?;
+    Stage::Train.finish(run, &format!("{outcome:?}"), before + begun.elapsed().as_secs_f64())?;
+    Ok(outcome)
+}

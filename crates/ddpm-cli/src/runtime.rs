@@ -1,0 +1,73 @@
+//! The process: devices, threads, logs, and the wish to stop.
+
+use anyhow::{Context, Result};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tch::Device;
+use torch_ext::device::DeviceChoice;
+use tracing_subscriber::EnvFilter;
+
+/// Logs go to the standard error; `-v` shows more, and the variable DDPM_LOG overrides both.
+pub(crate) fn start_logging(verbose: u8) {
+    let default = match verbose {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    let filter = EnvFilter::try_from_env("DDPM_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+}
+
+/// Resolves the device and sets the number of CPU threads.
+pub(crate) fn prepare(device: DeviceChoice, threads: Option<usize>) -> Result<Device> {
+    if let Some(threads) = threads {
+        anyhow::ensure!(
+            (1..=1024).contains(&threads),
+            "--threads must lie between 1 and 1024, got {threads}"
+        );
+        tch::set_num_threads(threads as i32);
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build_global()
+            .context("--threads cannot be changed any more")?;
+    }
+    let device = device.resolve()?;
+    if device.is_cuda() {
+        // Convolutions of fixed shapes: let cuDNN pick the fastest algorithm.
+        tch::Cuda::cudnn_set_benchmark(true);
+    }
+    Ok(device)
+}
+
+/// How a device is named in reports.
+pub(crate) fn device_name(device: Device) -> String {
+    match device {
+        Device::Cuda(n) => format!("cuda:{n}"),
+        _ => format!("cpu, {} threads", tch::get_num_threads()),
+    }
+}
+
+/// Set by the first SIGINT or SIGTERM; the second ends the process at once.
+#[derive(Clone, Debug)]
+pub(crate) struct StopFlag(Arc<AtomicBool>);
+
+impl StopFlag {
+    /// Installs the handler.
+    pub(crate) fn install() -> Result<Self> {
+        let flag = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&flag);
+        ctrlc::set_handler(move || {
+            if seen.swap(true, Ordering::SeqCst) {
+                std::process::exit(130);
+            }
+            eprintln!("stopping after this step and writing a checkpoint; once more to stop at once");
+        })
+        .context("cannot handle interrupts")?;
+        Ok(StopFlag(flag))
+    }
+
+    /// Whether a stop was asked for.
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
