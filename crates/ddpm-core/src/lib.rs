@@ -6,6 +6,7 @@
 #![deny(missing_docs)]
 
 pub mod classical;
+pub mod decomposition;
 mod error;
 pub mod grid;
 mod level;

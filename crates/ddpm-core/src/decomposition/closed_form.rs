@@ -1,0 +1,126 @@
+//! The decomposition of closed-form targets: in closed form for Gaussians, by quadrature in one dimension, by Monte Carlo otherwise.
+
+use super::monte_carlo::{self, MonteCarlo};
+use super::step::{ReverseStep, reverse_steps};
+use super::terms::{Decomposition, Estimate, LevelTerms, truncation_bound};
+use super::{gaussian, quadrature, transport};
+use crate::classical::ClassicalTerms;
+use crate::{CoreError, Level, Target, Variance};
+
+/// What is decomposed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// The variance of the steps; `analytic` uses the target's own mmse.
+    pub variance: Variance,
+    /// A constant added to every component of the ideal denoiser.
+    pub perturbation: f64,
+    /// Effort where neither closed form nor quadrature applies.
+    pub monte_carlo: MonteCarlo,
+}
+
+impl Settings {
+    /// The ideal denoiser with this variance.
+    pub fn new(variance: Variance) -> Self {
+        Settings { variance, perturbation: 0.0, monte_carlo: MonteCarlo::default() }
+    }
+}
+
+/// Exact or estimated statistics of the visited levels, the noisiest first.
+pub(super) struct Statistics {
+    pub(super) init: Estimate,
+    /// mmse by level.
+    pub(super) mmse: Vec<f64>,
+    /// Discretization by step, and their sum.
+    pub(super) discretization: Vec<f64>,
+    pub(super) discretization_sum: Estimate,
+    pub(super) steps: Vec<ReverseStep>,
+    pub(super) routes: Option<monte_carlo::RouteComparison>,
+}
+
+/// Decomposes the error of the ancestral sampler that visits these levels, the noisiest first, none of them data.
+pub fn decompose(
+    target: &Target,
+    visited: &[Level],
+    settings: &Settings,
+) -> Result<Decomposition, CoreError> {
+    let Some((start, lowest)) = visited.first().zip(visited.last()) else {
+        return Err(CoreError::OutOfRange { name: "visited levels", expected: "at least 1", got: 0.0 });
+    };
+    CoreError::check("perturbation", "finite", settings.perturbation, settings.perturbation.is_finite())?;
+    let statistics = match target {
+        Target::Gaussian(_) => exact(target, visited, settings.variance)?,
+        _ if target.dim() == 1 => exact(target, visited, settings.variance)?,
+        _ => monte_carlo::statistics(target, visited, settings)?,
+    };
+    let dim = target.dim();
+    let error = dim as f64 * settings.perturbation * settings.perturbation;
+    let training: Vec<f64> = statistics.steps.iter().map(|step| step.error_weight() * error).collect();
+    let training_sum: f64 = training.iter().sum();
+    let levels: Vec<LevelTerms> = visited
+        .iter()
+        .enumerate()
+        .map(|(k, level)| LevelTerms {
+            level: *level,
+            mmse: statistics.mmse[k],
+            mse: statistics.mmse[k] + error,
+            discretization: statistics.discretization.get(k).copied(),
+            training: training.get(k).copied(),
+            ratio: statistics.steps.get(k).map(ReverseStep::discretization_ratio),
+        })
+        .collect();
+    let mse: Vec<f64> = levels.iter().map(|terms| terms.mse).collect();
+    let initialization = transport::initialization_distance(target, start)?;
+    let (init, discretization) = (statistics.init, statistics.discretization_sum);
+    Ok(Decomposition {
+        dim,
+        init,
+        discretization,
+        training: Estimate::exact(training_sum),
+        total: Estimate {
+            value: init.value + discretization.value + training_sum,
+            // Both come from the same images: the sum of the errors is never too small.
+            stderr: init.stderr + discretization.stderr,
+        },
+        truncation_w2_bound: truncation_bound(target, lowest),
+        classical: ClassicalTerms::new(initialization, visited, &mse, Some(&statistics.mmse))?,
+        levels,
+        routes: statistics.routes,
+    })
+}
+
+fn exact(target: &Target, visited: &[Level], variance: Variance) -> Result<Statistics, CoreError> {
+    let dim = target.dim() as f64;
+    let (mmse, gains, init) = match target {
+        Target::Gaussian(law) => {
+            let mmse: Vec<f64> = visited.iter().map(|level| law.mmse(level)).collect();
+            let gains = visited.windows(2).map(|pair| gaussian::information_gain(law, &pair[0], &pair[1]));
+            let mean_squared = law.mean().iter().map(|m| m * m).sum();
+            let eigenvalues = law.covariance().eigenvalues();
+            let init = gaussian::gaussian_initialization(mean_squared, &eigenvalues, &visited[0]);
+            (mmse, gains.collect::<Vec<f64>>(), init)
+        }
+        _ => {
+            let levels: Result<Vec<_>, CoreError> =
+                visited.iter().map(|level| quadrature::level_statistics(target, level)).collect();
+            let levels = levels?;
+            let gains = levels.windows(2).map(|pair| pair[1].information - pair[0].information).collect();
+            let init = quadrature::initialization(target, &visited[0])?;
+            (levels.iter().map(|level| level.mmse).collect(), gains, init)
+        }
+    };
+    let per_component: Vec<f64> = mmse.iter().map(|m| m / dim).collect();
+    let steps = reverse_steps(visited, variance, Some(&per_component))?;
+    let discretization: Vec<f64> = steps
+        .iter()
+        .zip(mmse.iter().zip(&gains))
+        .map(|(step, (m, gain))| step.discretization(target.dim(), *m, *gain))
+        .collect();
+    Ok(Statistics {
+        init: Estimate::exact(init),
+        discretization_sum: Estimate::exact(discretization.iter().sum()),
+        mmse,
+        discretization,
+        steps,
+        routes: None,
+    })
+}

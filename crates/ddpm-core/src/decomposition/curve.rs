@@ -1,0 +1,199 @@
+//! What stays exact for a trained network on data: identities of denoising-error curves.
+//!
+//! The ideal denoiser of the population is unknown, but with L_{t-1} = d/2 [log(v/post) + post/v - 1] + c^2 mse_t/(2v) and *any* curve m in
+//! the place of mmse (a floor: another model's error, an empirical measure's)
+//!
+//! ```text
+//! disc_t  = d/2 [log(v/post) + post/v - 1] + c^2 m_t/(2v) - 1/2 integral of m over [snr_t, snr_s]
+//! train_t = c^2 (mse_t - m_t)/(2v)
+//! info_t  = 1/2 integral of m over [snr_t, snr_s]                     (not an error)
+//! disc_t + train_t + info_t = L_{t-1}      whatever m is
+//! ```
+//!
+//! Curves have one entry a visited level, the noisiest first, and are squared norms summed over the d components. Integrals use the trapezoid
+//! rule of snr m in log snr, which is far better than in snr; their difference from power-law interpolation is the quadrature error.
+
+use super::step::ReverseStep;
+use crate::{CoreError, Level};
+use serde::{Deserialize, Serialize};
+
+/// The parts of one step, or of all steps together, in nats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Parts {
+    /// What finer steps would remove if the floor were the ideal denoiser.
+    pub discretization: f64,
+    /// What a denoiser as good as the floor would remove.
+    pub training: f64,
+    /// Information that the step restores: not an error.
+    pub information: f64,
+}
+
+impl Parts {
+    /// L_{t-1}, or its sum.
+    pub fn sum(&self) -> f64 {
+        self.discretization + self.training + self.information
+    }
+}
+
+/// The split of a model's denoising error by a floor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Split {
+    /// Parts by step, the noisiest first.
+    pub steps: Vec<Parts>,
+    /// Their sum.
+    pub total: Parts,
+    /// Estimated error of the integrals of the floor, which moves nats between discretization and information.
+    pub quadrature_error: f64,
+}
+
+/// Splits each step's term by the floor `floor`. Curves have one entry a visited level.
+pub fn split(steps: &[ReverseStep], dim: usize, mse: &[f64], floor: &[f64]) -> Result<Split, CoreError> {
+    check_curve("mse", steps, mse)?;
+    check_curve("floor", steps, floor)?;
+    let mut result =
+        Split { steps: Vec::with_capacity(steps.len()), total: Parts::default(), quadrature_error: 0.0 };
+    for (k, step) in steps.iter().enumerate() {
+        let weight = step.error_weight();
+        let information = 0.5 * log_trapezoid(&step.t, &step.s, floor[k], floor[k + 1]);
+        let power_law = 0.5 * power_law_integral(&step.t, &step.s, floor[k], floor[k + 1]);
+        let parts = Parts {
+            discretization: step.discretization(dim, floor[k], information),
+            training: weight * (mse[k] - floor[k]),
+            information,
+        };
+        result.total.discretization += parts.discretization;
+        result.total.training += parts.training;
+        result.total.information += parts.information;
+        result.quadrature_error += (information - power_law).abs();
+        result.steps.push(parts);
+    }
+    Ok(result)
+}
+
+/// L_{t-1} of every step: the divergence of the posterior from the model's step, averaged over data and noise.
+pub fn step_bounds(steps: &[ReverseStep], dim: usize, mse: &[f64]) -> Result<Vec<f64>, CoreError> {
+    check_curve("mse", steps, mse)?;
+    let bound =
+        |(step, m): (&ReverseStep, &f64)| dim as f64 * step.variance_mismatch() + step.error_weight() * m;
+    Ok(steps.iter().zip(mse).map(bound).collect())
+}
+
+/// sum_t c^2/(2v) a_t: a curve of squared errors in nats. Its entry at the lowest level counts nothing.
+///
+/// Per image it is that image's share, so that differences between curves (memorization: held-out less training error) get intervals.
+pub fn in_nats(steps: &[ReverseStep], curve: &[f64]) -> Result<f64, CoreError> {
+    check_curve("curve", steps, curve)?;
+    Ok(steps.iter().zip(curve).map(|(step, m)| step.error_weight() * m).sum())
+}
+
+/// 1/2 of the integral of a curve over all visited levels: information for an mmse curve. For an empirical measure of n points it is at most
+/// log n.
+pub fn half_integral(steps: &[ReverseStep], curve: &[f64]) -> Result<f64, CoreError> {
+    check_curve("curve", steps, curve)?;
+    Ok(steps
+        .iter()
+        .enumerate()
+        .map(|(k, step)| 0.5 * log_trapezoid(&step.t, &step.s, curve[k], curve[k + 1]))
+        .sum())
+}
+
+/// The bracket for the population's training error in nats: its floor lies between the empirical measure's error on training images and the
+/// smaller of a better model's and the memorizer's errors on held-out images.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainingBracket {
+    /// From the best known denoiser on held-out images.
+    pub lower: f64,
+    /// From the empirical measure on its own images. Loose: n images carry at most log n nats.
+    pub upper: f64,
+}
+
+/// The bracket from curves on held-out images (the model's, the best alternative's where there is one, the empirical measure's) and the
+/// empirical measure's error on its own images.
+pub fn training_bracket(
+    steps: &[ReverseStep],
+    held_out: &[f64],
+    reference_held_out: Option<&[f64]>,
+    empirical_held_out: &[f64],
+    empirical_training: &[f64],
+) -> Result<TrainingBracket, CoreError> {
+    check_curve("empirical error on held-out images", steps, empirical_held_out)?;
+    let best: Vec<f64> = match reference_held_out {
+        Some(reference) => {
+            check_curve("reference error on held-out images", steps, reference)?;
+            reference.iter().zip(empirical_held_out).map(|(a, b)| a.min(*b)).collect()
+        }
+        None => empirical_held_out.to_vec(),
+    };
+    let model = in_nats(steps, held_out)?;
+    Ok(TrainingBracket {
+        lower: model - in_nats(steps, &best)?,
+        upper: model - in_nats(steps, empirical_training)?,
+    })
+}
+
+/// The integral of m over [snr_t, snr_s] by the trapezoid rule of snr m in log snr; of m in snr where t has no signal left.
+pub fn log_trapezoid(t: &Level, s: &Level, m_t: f64, m_s: f64) -> f64 {
+    if t.log_snr() == f64::NEG_INFINITY {
+        return 0.5 * s.snr() * (m_s + m_t);
+    }
+    0.5 * (s.log_snr() - t.log_snr()) * (s.snr() * m_s + t.snr() * m_t)
+}
+
+/// The same integral with m a power of snr between the levels.
+pub fn power_law_integral(t: &Level, s: &Level, m_t: f64, m_s: f64) -> f64 {
+    let (low, high) = (t.snr() * m_t, s.snr() * m_s);
+    let growth = (high / low).ln();
+    if !(growth.is_finite() && growth.abs() > 1e-6) {
+        return log_trapezoid(t, s, m_t, m_s);
+    }
+    // snr m is exponential in log snr: its mean over the step is the logarithmic mean of the ends.
+    (s.log_snr() - t.log_snr()) * (high - low) / growth
+}
+
+/// Checks that a curve has an entry for every visited level.
+fn check_curve(what: &str, steps: &[ReverseStep], curve: &[f64]) -> Result<(), CoreError> {
+    let expected = steps.len() + 1;
+    if curve.len() == expected {
+        return Ok(());
+    }
+    Err(CoreError::Dimension { what: format!("{what} by visited level"), expected, got: curve.len() })
+}
+
+/// A curve of squared errors known at some levels, as a function of the level: a power of snr between neighbours, constant beyond the ends.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ErrorCurve {
+    /// (log snr, log value), rising in log snr.
+    points: Vec<(f64, f64)>,
+}
+
+impl ErrorCurve {
+    /// From positive values at levels with distinct finite log-SNR, in any order.
+    pub fn new(levels: &[Level], values: &[f64]) -> Result<Self, CoreError> {
+        if levels.is_empty() || levels.len() != values.len() {
+            let what = "error curve".to_owned();
+            return Err(CoreError::Dimension { what, expected: levels.len().max(1), got: values.len() });
+        }
+        for (index, (level, &value)) in levels.iter().zip(values).enumerate() {
+            if !(value > 0.0 && value.is_finite() && level.log_snr().is_finite()) {
+                let expected = "positive, at a level with signal and noise";
+                return Err(CoreError::Entry { name: "error curve", index, expected, got: value });
+            }
+        }
+        let mut points: Vec<(f64, f64)> =
+            levels.iter().zip(values).map(|(level, value)| (level.log_snr(), value.ln())).collect();
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        Ok(ErrorCurve { points })
+    }
+
+    /// The value at a level.
+    pub fn at(&self, level: &Level) -> f64 {
+        let x = level.log_snr();
+        let after = self.points.partition_point(|point| point.0 < x);
+        let log_value = match (after.checked_sub(1).map(|i| self.points[i]), self.points.get(after)) {
+            (Some((x0, y0)), Some(&(x1, y1))) => y0 + (y1 - y0) * (x - x0) / (x1 - x0),
+            (Some((_, y)), None) | (None, Some(&(_, y))) => y,
+            (None, None) => f64::NEG_INFINITY,
+        };
+        log_value.exp()
+    }
+}

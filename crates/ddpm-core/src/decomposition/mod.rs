@@ -1,0 +1,36 @@
+//! How much of a sampler's error is initialization, discretization, training and truncation.
+//!
+//! For the ancestral sampler that visits levels t_N > ... > t_1, the divergence between the noising path at those levels and the generated
+//! path is a sum without cross terms, because D* is a conditional mean and the noising chain is Markov:
+//!
+//! ```text
+//! KL(noising path || generated path) = init + sum_t disc_t + sum_t train_t
+//! init    = KL(q(x_T) || N(0, I))
+//! train_t = c^2 E|D(x_t) - D*(x_t)|^2/(2v)
+//! disc_t  = d/2 [log(v/post) + post/v - 1] + c^2 mmse_t/(2v) - (I_s - I_t)
+//! ```
+//!
+//! s and t are neighbours among the *visited* levels, post and c belong to q(x_s | x_t, x_0) ([`crate::Posterior`]), v is the step's
+//! variance, mmse_t = E|x_0 - D*(x_t)|^2 and I_t = I(x_0; x_t), in nats. By data processing the total bounds the divergence of the
+//! generated law at the lowest level from the true one.
+//!
+//! [`decompose`] computes all of it for closed-form targets. What remains exact for a trained network on data is in [`curve`].
+
+mod bound;
+mod closed_form;
+pub mod curve;
+mod gaussian;
+mod monte_carlo;
+mod path;
+mod quadrature;
+mod step;
+mod terms;
+mod transport;
+
+pub use bound::{Decoder, VariationalBound, decoder_variance, prior_divergence};
+pub use closed_form::{Settings, decompose};
+pub use gaussian::gaussian_initialization;
+pub use monte_carlo::{MonteCarlo, RouteComparison};
+pub use step::{ReverseStep, reverse_steps};
+pub use terms::{Decomposition, Estimate, LevelTerms, truncation_bound};
+pub use transport::initialization_distance;
