@@ -68,14 +68,15 @@ pub fn classical_terms(
     };
     let InitializationDistance { w2, kind } = spectrum.initialization(start)?;
     let ratios = discretization_ratios(visited);
-    let levels = visited.iter().enumerate().map(|(k, level)| ClassicalLevel {
+    let linear_mse = spectrum.linear_mse(visited)?;
+    let levels = visited.iter().zip(linear_mse).enumerate().map(|(k, (level, linear_mse))| ClassicalLevel {
         t: match level.time() {
             Time::Index(t) => Some(t.one_based()),
             _ => None,
         },
         snr: level.snr(),
         discretization_ratio: ratios.get(k).copied(),
-        linear_mse: spectrum.linear_mse(level.snr()),
+        linear_mse,
     });
     Ok(ClassicalReport {
         terms: ClassicalTerms {

@@ -3,6 +3,7 @@
 use crate::EvalError;
 use ddpm_core::Level;
 use ddpm_core::classical::InitializationDistance;
+use ddpm_core::target::{Covariance, Gaussian};
 use ddpm_data::ImageSet;
 use ddpm_data::moments::{Moments, moments};
 use tch::{Kind, Tensor};
@@ -12,9 +13,9 @@ use tch::{Kind, Tensor};
 pub struct Spectrum {
     /// Images they were taken from.
     pub count: u64,
-    /// The mean, [d].
+    /// The mean, `[d]`.
     pub mean: Vec<f64>,
-    /// The eigenvalues of the covariance, ascending, [d].
+    /// The eigenvalues of the covariance, ascending, `[d]`.
     pub eigenvalues: Vec<f64>,
 }
 
@@ -45,18 +46,26 @@ impl Spectrum {
         Ok(InitializationDistance::of_moments(&self.mean, &self.eigenvalues, start)?)
     }
 
-    /// E|x_0 - A x_t - b|^2 of the best linear denoiser at a signal-to-noise ratio: sum_i l_i / (1 + snr l_i) (Wiener).
+    /// E|x_0 - A x_t - b|^2 of the best linear denoiser at each level, in their order: the ideal denoiser of the Gaussian with these
+    /// moments (Wiener), whose error depends on them alone.
     ///
     /// It is the least error of any denoiser if the data are Gaussian, and an upper bound of the least error whatever they are.
-    pub fn linear_mse(&self, snr: f64) -> f64 {
-        self.eigenvalues.iter().map(|eigenvalue| eigenvalue / (1.0 + snr * eigenvalue)).sum()
+    pub fn linear_mse(&self, levels: &[Level]) -> Result<Vec<f64>, EvalError> {
+        // Directions without variance carry no error.
+        let variances: Vec<f64> = self.eigenvalues.iter().copied().filter(|&value| value > 0.0).collect();
+        if variances.is_empty() {
+            return Ok(vec![0.0; levels.len()]);
+        }
+        let covariance = Covariance::diagonal("eigenvalues", variances)?;
+        let law = Gaussian::new(vec![0.0; covariance.dim()], covariance)?;
+        Ok(levels.iter().map(|level| law.mmse(level)).collect())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ddpm_core::{Schedule, TimeIndex};
+    use ddpm_core::{Schedule, Time, TimeIndex};
     use ddpm_data::ImageShape;
 
     #[test]
@@ -72,16 +81,21 @@ mod tests {
         let start = Schedule::linear(1000).unwrap().level(TimeIndex(999));
         let w2 = spectrum.initialization(&start).unwrap().w2;
         assert!((w2 - 5f64.hypot(3.0 / (2.0 * start.relative_sigma()))).abs() < 1e-6, "{w2}");
-        // Without noise nothing is missed, without signal all of the variance: 1/(1 + snr) twice and 4/(1 + 4 snr).
-        assert_eq!(spectrum.linear_mse(f64::INFINITY), 0.0);
-        assert!((spectrum.linear_mse(0.0) - 6.0).abs() < 1e-12);
-        assert!((spectrum.linear_mse(0.5) - 2.0 * 2.0 / 3.0 - 4.0 / 3.0).abs() < 1e-12);
+        // 1/(1 + snr) twice and 4/(1 + 4 snr): without signal all of the variance is missed.
+        let level = |snr: f64| Level::variance_preserving(snr.ln(), Time::Continuous(0.5));
+        let mse = spectrum.linear_mse(&[level(0.0), level(0.5)]).unwrap();
+        assert!(
+            (mse[0] - 6.0).abs() < 1e-12 && (mse[1] - 2.0 * 2.0 / 3.0 - 4.0 / 3.0).abs() < 1e-12,
+            "{mse:?}"
+        );
     }
 
     #[test]
     fn constant_images_have_a_spectrum_of_zeros() {
         let images = ImageSet::new(ImageShape::new(1, 2, 2), vec![200; 40]).unwrap();
         let spectrum = Spectrum::of_images(&images).unwrap();
+        let start = Schedule::linear(1000).unwrap().level(TimeIndex(999));
+        assert_eq!(spectrum.linear_mse(&[start]).unwrap(), [0.0]);
         assert_eq!((spectrum.count, spectrum.eigenvalues), (10, vec![0.0; 4]));
     }
 }

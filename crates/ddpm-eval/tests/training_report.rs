@@ -27,7 +27,7 @@ fn the_first_sentences_say_what_was_done_and_found() {
         "2 min 45 s on cpu, 2 threads",
         "The loss ended at",
         "at step 10;",
-        "comes from levels t ≥ ",
+        "comes from levels t\u{a0}≥\u{a0}",
         "no difference within the error",
     ] {
         assert!(headlines.contains(words), "{words} is not in {headlines}");

@@ -17,7 +17,7 @@ pub(crate) fn report() -> Result<TrainingReport, EvalError> {
     let data = digits::load()?;
     let spectrum = Spectrum::of_images(&data.train)?;
     let visited: Vec<Level> = Schedule::linear(1000)?.levels().rev().collect();
-    let error = error(&spectrum, &visited);
+    let error = error(&spectrum, &visited)?;
     let classical = classical_terms(&spectrum, &error, None, &visited)?;
     check(&classical, &visited);
     let count = |k| Measured::Not(k);
@@ -93,10 +93,11 @@ fn loss() -> Vec<LossPoint> {
 }
 
 /// Better than linear by a growing factor, and worse at the least noise, as networks are.
-fn error(spectrum: &Spectrum, visited: &[Level]) -> DenoisingError {
+fn error(spectrum: &Spectrum, visited: &[Level]) -> Result<DenoisingError, EvalError> {
     let (dim, n) = (spectrum.mean.len(), 297);
     let positions = spread(visited, 50);
     let weights = sum_weights(visited.len(), &positions);
+    let linear_mse = spectrum.linear_mse(visited)?;
     let mut result = DenoisingError {
         dim,
         visited: visited.len(),
@@ -113,7 +114,7 @@ fn error(spectrum: &Spectrum, visited: &[Level]) -> DenoisingError {
             let learnt = 1.0 - 0.65 * snr / (snr + 0.3) + 0.9 * snr / (snr + 4000.0);
             let bump = 1.0 + excess * (4.0 * snr / (1.0 + snr).powi(2));
             let noise = 1.0 + 0.01 * jitter(position as u64 + split as u64 * 5000);
-            let mse = spectrum.linear_mse(snr) * learnt * bump * noise;
+            let mse = linear_mse[position] * learnt * bump * noise;
             let stderr = 0.017 * mse;
             sum += weight * mse;
             let epsilon = snr * mse / dim as f64;
@@ -136,7 +137,7 @@ fn error(spectrum: &Spectrum, visited: &[Level]) -> DenoisingError {
             loss: Estimate { mean: loss, stderr: 0.011 * loss, n },
         });
     }
-    result
+    Ok(result)
 }
 
 fn pictures(images: &ImageSet) -> Result<Pictures, EvalError> {

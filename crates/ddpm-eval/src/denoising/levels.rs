@@ -37,7 +37,7 @@ pub fn spread(visited: &[Level], count: usize) -> Vec<usize> {
     positions
 }
 
-/// Weights w such that sum_k w_k f(positions[k]) is the sum over all `visited` positions of f interpolated linearly between the measured
+/// Weights w such that sum_k w_k f(p_k) over the `positions` p_k is the sum over all `visited` positions of f interpolated linearly between the measured
 /// ones: each position hands its weight 1 to its two measured neighbours. Exact where everything is measured.
 ///
 /// `positions` ascend; beyond the outermost f is held constant.

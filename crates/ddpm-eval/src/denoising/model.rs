@@ -7,7 +7,7 @@ use tch::Tensor;
 
 /// Anything that denoises batches of labelled or unlabelled images.
 pub trait Model {
-    /// The denoiser for a batch with these labels [n], i64 on the batch's device; `None` for unlabelled images.
+    /// The denoiser for a batch with these labels `[n]`, i64 on the batch's device; `None` for unlabelled images.
     fn denoiser(&self, labels: Option<&Tensor>) -> Box<dyn Denoiser + '_>;
 }
 

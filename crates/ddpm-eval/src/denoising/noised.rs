@@ -122,7 +122,7 @@ impl NoisedBatch<'_> {
         &self.x0
     }
 
-    /// Their labels, i64 [n], if the set has any.
+    /// Their labels, i64 `[n]`, if the set has any.
     pub fn labels(&self) -> Option<&Tensor> {
         self.labels.as_ref()
     }

@@ -80,7 +80,9 @@ pub(super) fn add_to(page: &mut Page, report: &TrainingReport) {
         section.paragraph(
             "The commands, in their order. A run goes on where it stopped: what is complete is not made again.",
         );
-        section.preformatted("Commands", report.commands.join("\n"));
+        for command in &report.commands {
+            section.paragraph(Text::default().code(command));
+        }
     }
     if !run.stages.is_empty() {
         let mut table = Table::new("Time of each stage.", ["stage", "time"]);

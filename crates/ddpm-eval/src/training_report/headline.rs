@@ -94,7 +94,7 @@ fn generalization(report: &TrainingReport) -> Option<Text> {
 /// The levels on one side of this one, itself included.
 fn side(level: &LevelError, of_t: &str, of_snr: &str) -> String {
     match level.t {
-        Some(t) => format!("levels t {of_t} {t}"),
+        Some(t) => format!("levels t\u{a0}{of_t}\u{a0}{t}"),
         None => format!("signal-to-noise ratios {of_snr} {}", number::number(level.snr)),
     }
 }

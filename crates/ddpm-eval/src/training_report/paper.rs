@@ -1,6 +1,6 @@
 //! Published figures beside the measured ones.
 
-use crate::report::{Cell, Page, Table, Text};
+use crate::report::{Cell, Page, Table, Text, number};
 
 /// A figure of this run.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,14 +59,17 @@ impl PaperComparison {
             published: published.to_string(),
             measured,
         };
+        let count = |quantity: &str, published: u64, measured: u64| {
+            row(quantity, &number::count(published), Measured::Count(measured))
+        };
         PaperComparison {
             source: "Ho et al. 2020".to_string(),
             address: "https://arxiv.org/abs/2006.11239".to_string(),
-            conditions: "CIFAR-10 without labels, averaged weights, 50 000 samples of 1000 steps, compared with the training set".to_string(),
+            conditions: "CIFAR-10 without labels, averaged weights, 50\u{202f}000 samples of 1000 steps, compared with the training set".to_string(),
             rows: vec![
-                row("Parameters", "35 746 307", Measured::Count(parameters)),
-                row("Optimizer steps", "800 000", Measured::Count(steps)),
-                row("Images a step", "128", Measured::Count(batch_size as u64)),
+                count("Parameters", 35_746_307, parameters),
+                count("Optimizer steps", 800_000, steps),
+                count("Images a step", 128, batch_size as u64),
                 row("Inception score", "9.46 ± 0.11", inception_score),
                 row("FID", "3.17", fid),
                 row("Negative log-likelihood (bits/dim)", "≤ 3.75", nll_bits_per_dim),
