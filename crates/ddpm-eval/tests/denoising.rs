@@ -1,13 +1,14 @@
 //! The denoising error against closed forms, and its independence of batches.
 #![allow(clippy::unwrap_used)]
 
+use ddpm_core::decomposition::curve::log_trapezoid;
 use ddpm_core::{Level, PredictionKind, Schedule, TimeIndex};
 use ddpm_data::{Dataset, ImageSet, ImageShape, Split};
 use ddpm_eval::denoising::{
     DenoisingError, LevelError, LevelErrors, Measurement, NetworkModel, Progress, Unconditional,
-    denoising_error,
+    denoising_error, training_floor,
 };
-use ddpm_eval::{EvalConfig, EvalError};
+use ddpm_eval::{EvalConfig, EvalError, Spectrum};
 use ddpm_nets::{Denoiser, NetsError, Prediction, UNet, UNetConfig};
 use ddpm_sample::Threshold;
 use std::ops::ControlFlow;
@@ -213,16 +214,55 @@ fn both_splits_of_a_class_conditional_network_end_in_one_file() {
         serde_json::from_slice(&std::fs::read(folder.path().join("denoising_error.json")).unwrap()).unwrap();
     assert_eq!((&json["levels"][0]["split"], &json["levels"][0]["t"]), (&"held-out".into(), &40.into()));
 
-    // At measured levels the interpolation is the curve; between, it lies between; beyond, it follows the limits.
+    // At measured levels the interpolation is the curve; between, it lies between; beyond, it stays.
     let at = |t: usize| result.mse_at(Split::HeldOut, &visited[40 - t]).unwrap();
-    assert!((at(25) / curve[2].mse - 1.0).abs() < 1e-12);
+    assert!((at(25) / curve[2].mse - 1.0).abs() < 1e-9);
     assert!((at(20) - curve[2].mse) * (at(20) - curve[3].mse) < 0.0);
     let cleaner = Level::variance_preserving(visited[39].log_snr() + 2f64.ln(), visited[39].time());
-    assert!((result.mse_at(Split::HeldOut, &cleaner).unwrap() / curve[5].mse - 0.5).abs() < 1e-9);
+    assert!((result.mse_at(Split::HeldOut, &cleaner).unwrap() / curve[5].mse - 1.0).abs() < 1e-9);
 
     let mut unsorted = result.clone();
     unsorted.levels.reverse();
     unsorted.write(folder.path()).unwrap();
     let error = DenoisingError::read(folder.path()).unwrap_err().to_string();
     assert!(error.contains("denoising_error.json") && error.contains("from the noisiest"), "{error}");
+}
+
+#[test]
+fn the_floor_is_below_every_denoiser_and_ends_in_the_spread_of_the_images() {
+    let labels: Vec<i64> = (0..60).map(|k| k % 2).collect();
+    let train = images(60, 8).with_labels(labels, vec!["a".to_string(), "b".to_string()]).unwrap();
+    let data = Dataset { train, held_out: None };
+    let spectrum = Spectrum::of_images(&data.train).unwrap();
+    let visited: Vec<Level> = Schedule::linear(1000).unwrap().levels().rev().collect();
+    let config = EvalConfig { levels: 25, repeats: 8, ..EvalConfig::default() };
+    let measurement = Measurement { config: &config, threshold: Threshold::UNIT, device: Device::Cpu };
+    let floor = |flips, by_class| {
+        let go_on = &mut |_| ControlFlow::Continue(());
+        training_floor(&data, flips, by_class, &visited, &measurement, go_on).unwrap()
+    };
+    let plain = floor(false, false);
+    let curve = plain.curve(Split::Train);
+    assert!(plain.curve(Split::HeldOut).is_empty());
+    let measured: Vec<Level> = curve.iter().map(|level| visited[1000 - level.t.unwrap() as usize]).collect();
+    let linear = spectrum.linear_mse(&measured).unwrap();
+    for (level, linear) in curve.iter().zip(&linear) {
+        assert!(level.mse < linear + 3.0 * level.stderr, "{level:?} {linear}");
+    }
+    // Without signal the mean image is the best guess; without noise each image is told from the others.
+    assert!((curve[0].mse / linear[0] - 1.0).abs() < 0.02, "{} {}", curve[0].mse, linear[0]);
+    assert!(curve[24].mse < 1e-6 * curve[0].mse);
+    // An image carries at most log n nats: half the integral of the least error over the signal-to-noise ratio. All of it here, because the
+    // noisiest level hides every image and the least noisy one none.
+    let nats: f64 = measured
+        .windows(2)
+        .zip(curve.windows(2))
+        .map(|(levels, errors)| 0.5 * log_trapezoid(&levels[0], &levels[1], errors[0].mse, errors[1].mse))
+        .sum();
+    assert!((nats / 60f64.ln() - 1.0).abs() < 0.1, "{nats} of {}", 60f64.ln());
+
+    // Knowing the class leaves less to guess, mirror images more.
+    let sum = |error: &DenoisingError| error.mse_sum(Split::Train).unwrap().mean;
+    assert!(sum(&floor(false, true)) < sum(&plain));
+    assert!(sum(&floor(true, false)) > sum(&plain));
 }

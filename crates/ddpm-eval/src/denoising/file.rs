@@ -2,6 +2,7 @@
 
 use super::LevelErrors;
 use crate::{Estimate, EvalConfig, EvalError};
+use ddpm_core::decomposition::curve::ErrorCurve;
 use ddpm_core::{Level, Time};
 use ddpm_data::{Split, atomic};
 use serde::{Deserialize, Serialize};
@@ -127,27 +128,20 @@ impl DenoisingError {
         self.sums.iter().find(|sum| sum.split == split)
     }
 
-    /// E|x_0 - D(x_t)|^2 at any level, from one split's curve: log mse is interpolated linearly in log snr.
-    ///
-    /// Beyond the curve's ends: the noisiest value stays as it is (nothing is left to learn from x_t), and at less noise the error
-    /// falls as 1/snr, as that of a network whose epsilon error has settled. `None` if the split was not measured.
+    /// One split's curve as a function of the level, interpolated between the measured ones; an error if the split was not measured.
+    pub fn interpolated(&self, split: Split) -> Result<ErrorCurve, EvalError> {
+        // Logarithms know neither a level without signal nor an error of zero, which exact denoisers reach at the least noise.
+        let measured = || self.levels.iter().filter(|l| l.split == split && l.snr > 0.0 && l.mse > 0.0);
+        let levels: Vec<Level> = measured()
+            .map(|l| Level::variance_preserving(l.snr.ln(), Time::Sigma(l.snr.sqrt().recip())))
+            .collect();
+        let values: Vec<f64> = measured().map(|l| l.mse).collect();
+        Ok(ErrorCurve::new(&levels, &values)?)
+    }
+
+    /// E|x_0 - D(x_t)|^2 at any level, from one split's curve; `None` if the split was not measured.
     pub fn mse_at(&self, split: Split, level: &Level) -> Option<f64> {
-        let curve = self.curve(split);
-        let (first, last) = (curve.first()?, curve.last()?);
-        let log_snr = level.log_snr();
-        if log_snr <= first.snr.ln() {
-            return Some(first.mse);
-        }
-        if log_snr >= last.snr.ln() {
-            return Some(last.mse * (last.snr.ln() - log_snr).exp());
-        }
-        let above = curve.partition_point(|entry| entry.snr.ln() <= log_snr);
-        let (noisier, cleaner) = (curve[above - 1], curve[above]);
-        if noisier.snr == 0.0 || noisier.mse <= 0.0 || cleaner.mse <= 0.0 {
-            return Some(noisier.mse);
-        }
-        let share = (log_snr - noisier.snr.ln()) / (cleaner.snr.ln() - noisier.snr.ln());
-        Some((noisier.mse.ln() + share * (cleaner.mse.ln() - noisier.mse.ln())).exp())
+        self.interpolated(split).ok().map(|curve| curve.at(level))
     }
 
     /// Writes the file into a checkpoint's folder; it appears complete or not at all.

@@ -1,7 +1,7 @@
 //! Running a model over noised images.
 
 use super::levels::{spread, sum_weights};
-use super::{DenoisingError, LevelErrors, Model, NoisedBatch, NoisedImages};
+use super::{DenoisingError, LevelErrors, Memorizer, Model, NoisedBatch, NoisedImages};
 use crate::{EvalConfig, EvalError};
 use ddpm_core::Level;
 use ddpm_data::{Dataset, ImageSet, Split};
@@ -130,6 +130,36 @@ pub fn denoising_error(
     measurement: &Measurement<'_>,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<DenoisingError, EvalError> {
+    let splits: &[Split] =
+        if data.held_out.is_some() { &[Split::HeldOut, Split::Train] } else { &[Split::Train] };
+    measure_splits(model, data, splits, visited, measurement, progress)
+}
+
+/// Measures what no denoiser can remove on training images, on the same images and the same noise as [`denoising_error`]: the error of the
+/// [`Memorizer`].
+///
+/// `flips` and `by_class` say what the network to compare with was trained on: mirror images too, and told each image's class. The cost
+/// grows with the product of measured and training images: two matrix products of that size a level, four with flips.
+pub fn training_floor(
+    data: &Dataset,
+    flips: bool,
+    by_class: bool,
+    visited: &[Level],
+    measurement: &Measurement<'_>,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<DenoisingError, EvalError> {
+    let memorizer = Memorizer::new(&data.train, flips, by_class, measurement.device)?;
+    measure_splits(&memorizer, data, &[Split::Train], visited, measurement, progress)
+}
+
+fn measure_splits(
+    model: &dyn Model,
+    data: &Dataset,
+    splits: &[Split],
+    visited: &[Level],
+    measurement: &Measurement<'_>,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<DenoisingError, EvalError> {
     let config = measurement.config;
     config.validate()?;
     if visited.is_empty() {
@@ -138,23 +168,17 @@ pub fn denoising_error(
     let positions = spread(visited, config.levels);
     let weights = sum_weights(visited.len(), &positions);
     let levels: Vec<Level> = positions.iter().map(|&position| visited[position]).collect();
-
+    // The same number of images on each split, and on a split that is measured later.
     let limit = if config.max_images == 0 { usize::MAX } else { config.max_images };
     let available = data.held_out.as_ref().unwrap_or(&data.train).len();
     let count = available.min(data.train.len()).min(limit);
-    let splits: Vec<(Split, &ImageSet)> = data
-        .held_out
-        .iter()
-        .map(|images| (Split::HeldOut, images))
-        .chain(std::iter::once((Split::Train, &data.train)))
-        .collect();
     let of_split = (count * levels.len() * config.repeats) as u64;
     let total = of_split * splits.len() as u64;
 
     let mut result = DenoisingError::new(data.shape().dimension(), visited.len(), config);
-    for (k, (split, images)) in splits.into_iter().enumerate() {
+    for (k, &split) in splits.iter().enumerate() {
         let before = k as u64 * of_split;
-        let errors = measurement.run(model, images, split, count, &levels, &mut |done| {
+        let errors = measurement.run(model, data.split(split)?, split, count, &levels, &mut |done| {
             progress(Progress { done: before + done, total })
         })?;
         result.add(&errors, &weights)?;

@@ -11,13 +11,15 @@
 mod file;
 mod levels;
 mod measure;
+mod memorizer;
 mod model;
 mod noised;
 mod result;
 
 pub use file::{DenoisingError, FILE_NAME, LevelError, SplitSum};
 pub use levels::{spread, sum_weights};
-pub use measure::{Measurement, Progress, denoising_error};
+pub use measure::{Measurement, Progress, denoising_error, training_floor};
+pub use memorizer::Memorizer;
 pub use model::{Model, NetworkModel, Unconditional};
 pub use noised::{NoisedBatch, NoisedImages};
 pub use result::LevelErrors;
