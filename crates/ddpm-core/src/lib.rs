@@ -9,6 +9,7 @@ pub mod classical;
 pub mod decomposition;
 mod error;
 pub mod grid;
+pub mod interval;
 mod level;
 pub mod noise;
 pub mod parameterization;

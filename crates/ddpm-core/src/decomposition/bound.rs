@@ -8,7 +8,7 @@
 //!
 //! VLB - VLB_infinity is what infinitely many steps would change for *this* model, with a sign: it is not the discretization error.
 
-use super::curve::{half_integral, step_bounds};
+use super::curve::{half_integral_of_error, step_bounds};
 use super::step::ReverseStep;
 use crate::{CoreError, Level, Posterior};
 use libm::erfc;
@@ -44,7 +44,7 @@ impl VariationalBound {
             prior: prior_divergence(second_moment, dim, &start),
             denoising: step_bounds(steps, dim, mse)?.iter().sum(),
             decoder,
-            denoising_continuum: half_integral(steps, mse)?,
+            denoising_continuum: half_integral_of_error(steps, mse)?,
         })
     }
 

@@ -16,21 +16,27 @@
 //!
 //! [`decompose`] computes all of it for closed-form targets. What remains exact for a trained network on data is in [`curve`].
 
+mod advice;
 mod bound;
 mod closed_form;
 pub mod curve;
 mod gaussian;
 mod monte_carlo;
 mod path;
+mod placement;
 mod quadrature;
+mod report;
 mod step;
 mod terms;
 mod transport;
 
+pub use advice::{Advice, Shares, Situation};
 pub use bound::{Decoder, VariationalBound, decoder_variance, prior_divergence};
 pub use closed_form::{Settings, decompose};
 pub use gaussian::gaussian_initialization;
 pub use monte_carlo::{MonteCarlo, RouteComparison};
+pub use placement::{Placement, ScheduleCurve};
+pub use report::{DecomposeReport, LevelEntry, StandardErrors};
 pub use step::{ReverseStep, reverse_steps};
 pub use terms::{Decomposition, Estimate, LevelTerms, truncation_bound};
 pub use transport::initialization_distance;

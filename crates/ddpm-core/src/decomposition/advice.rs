@@ -1,0 +1,183 @@
+//! What would help most, from the error curves of a model: three sentences and the numbers behind them.
+
+use super::placement::{Placement, ScheduleCurve};
+use crate::{CoreError, Grid, Variance};
+
+/// A model on a schedule: its error and the floor it is measured against at every level, the noisiest first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Situation {
+    /// The floor m, at all levels of the schedule.
+    pub floor: ScheduleCurve,
+    /// The model's error at the same levels.
+    pub mse: Vec<f64>,
+    /// The initialization term in nats, or its best estimate.
+    pub init: f64,
+    /// The grid in use.
+    pub grid: Grid,
+    /// Levels visited.
+    pub steps: usize,
+    /// The variance in use.
+    pub variance: Variance,
+}
+
+/// The advice.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Advice {
+    /// Initialization, discretization and training as they are, in nats.
+    pub now: [f64; 3],
+    /// Discretization and training with each fixed or fitted variance on the same levels.
+    pub by_variance: Vec<(Variance, f64, f64)>,
+    /// The variance with the least sum of the two.
+    pub best_variance: Variance,
+    /// The best placement of as many levels with the best variance.
+    pub placement: Placement,
+    /// The fewest steps of the grid at which discretization, with the best variance, is below the training error; None where even all levels
+    /// do not reach that.
+    pub enough_steps: Option<usize>,
+    /// Discretization with all training levels visited and the best variance: what more steps cannot remove.
+    pub discretization_of_all: f64,
+}
+
+impl Situation {
+    /// Works the advice out.
+    pub fn advise(&self) -> Result<Advice, CoreError> {
+        let positions = self.positions(self.steps)?;
+        let terms = |positions: &[usize], variance| -> Result<(f64, f64), CoreError> {
+            let training = self.floor.training(positions, variance, &self.mse)?;
+            Ok((self.floor.discretization(positions, variance)?, training))
+        };
+        let mut by_variance = Vec::new();
+        for variance in [Variance::FixedSmall, Variance::FixedLarge, Variance::Analytic] {
+            let (discretization, training) = terms(&positions, variance)?;
+            by_variance.push((variance, discretization, training));
+        }
+        let best = by_variance.iter().copied().min_by(|a, b| (a.1 + a.2).total_cmp(&(b.1 + b.2)));
+        let best_variance = best.map_or(self.variance, |(variance, ..)| variance);
+        let (discretization, training) = terms(&positions, self.variance)?;
+        let all = self.floor.levels().len();
+        let enough = |steps: usize| -> Result<bool, CoreError> {
+            let (discretization, training) = terms(&self.positions(steps)?, best_variance)?;
+            Ok(discretization <= training)
+        };
+        Ok(Advice {
+            now: [self.init, discretization, training],
+            by_variance,
+            best_variance,
+            placement: self.floor.best_placement(self.steps, best_variance)?,
+            enough_steps: first_where(2, all, enough)?,
+            discretization_of_all: terms(&self.positions(all)?, best_variance)?.0,
+        })
+    }
+
+    /// Positions (the noisiest first) of the grid's levels.
+    fn positions(&self, steps: usize) -> Result<Vec<usize>, CoreError> {
+        let all = self.floor.levels().len();
+        let timesteps = match self.grid {
+            Grid::Leading | Grid::Linspace | Grid::Trailing | Grid::Quadratic => {
+                self.grid.timesteps(all, steps)?
+            }
+            // Placed by noise: the schedule is rebuilt from its levels.
+            Grid::LogSnr | Grid::Karras => {
+                let log_snr = self.floor.levels().iter().rev().map(crate::Level::log_snr).collect();
+                let schedule = crate::Schedule::from_log_snr(crate::Scale::VariancePreserving, log_snr)?;
+                self.grid.visit(&schedule, steps)?
+            }
+        };
+        Ok(timesteps.into_iter().map(|t| all - 1 - t.0 as usize).collect())
+    }
+}
+
+/// The least n in low..=high where `holds`, which stays true once it is; found by doubling and halving.
+fn first_where(
+    low: usize,
+    high: usize,
+    holds: impl Fn(usize) -> Result<bool, CoreError>,
+) -> Result<Option<usize>, CoreError> {
+    let (mut fails, mut probe) = (low - 1, low);
+    while !holds(probe)? {
+        if probe == high {
+            return Ok(None);
+        }
+        fails = probe;
+        probe = (2 * probe).min(high);
+    }
+    let mut works = probe;
+    while works - fails > 1 {
+        let middle = usize::midpoint(works, fails);
+        if holds(middle)? { works = middle } else { fails = middle }
+    }
+    Ok(Some(works))
+}
+
+impl Advice {
+    /// The sum of the three terms in use, in nats.
+    pub fn total(&self) -> f64 {
+        self.now.iter().sum()
+    }
+
+    /// How much of the total each lever could still remove, as shares: a better start, a better variance and placement at the same number of
+    /// steps, all steps with the best variance, a denoiser as good as the floor.
+    pub fn shares(&self) -> Shares {
+        let total = self.total().max(f64::MIN_POSITIVE);
+        let [init, discretization, training] = self.now;
+        let share = |nats: f64| (nats / total).max(0.0);
+        Shares {
+            initialization: share(init),
+            placement: share(discretization - self.placement.discretization),
+            more_steps: share(discretization - self.discretization_of_all),
+            training: share(training),
+        }
+    }
+
+    /// Three sentences for the top of a report.
+    pub fn sentences(&self, situation: &Situation) -> [String; 3] {
+        let [init, discretization, training] = self.now;
+        let (steps, all) = (situation.steps, situation.floor.levels().len());
+        let shares = self.shares();
+        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+        let placement = format!(
+            "With {steps} {} levels and variance {}, discretization costs {discretization:.4} nats; variance {} on the best {steps} levels would \
+             cost {:.4}.",
+            situation.grid, situation.variance, self.best_variance, self.placement.discretization
+        );
+        let more = match self.enough_steps {
+            Some(enough) if enough <= steps => format!(
+                "Discretization is below the training error ({training:.4} nats) from {enough} steps on: more than {steps} steps will not help \
+                 much, a better denoiser will."
+            ),
+            Some(enough) => format!(
+                "With variance {} discretization falls below the training error ({training:.4} nats) at {enough} steps; beyond that more steps will \
+                 not help much.",
+                self.best_variance
+            ),
+            None => format!(
+                "Even all {all} steps leave {:.4} nats of discretization, above the training error of {training:.4} nats: a longer or better placed \
+                 chain helps more than training.",
+                self.discretization_of_all
+            ),
+        };
+        let total = self.total();
+        let share = format!(
+            "Of the total of {total:.4} nats, {} is initialization ({init:.2e} nats), and these could still be removed: {} by training, {} by more \
+             steps, {} by placing the same number better.",
+            percent(shares.initialization),
+            percent(shares.training),
+            percent(shares.more_steps),
+            percent(shares.placement)
+        );
+        [placement, more, share]
+    }
+}
+
+/// Shares of the total, each between 0 and 1; they overlap, since placement and more steps remove the same nats.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Shares {
+    /// By starting from the true law of x_T.
+    pub initialization: f64,
+    /// By the best variance on the best placed levels of the same number.
+    pub placement: f64,
+    /// By visiting all training levels with the best variance.
+    pub more_steps: f64,
+    /// By a denoiser as good as the floor.
+    pub training: f64,
+}
