@@ -14,7 +14,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ("ddpm-data", &[]),
     ("torch-ext", &[]),
     ("ddpm-nets", &["ddpm-core", "torch-ext"]),
-    ("ddpm-sample", &["ddpm-core", "ddpm-nets"]),
+    ("ddpm-sample", &["ddpm-core", "ddpm-nets", "torch-ext"]),
     ("ddpm-train", &["ddpm-core", "ddpm-data", "ddpm-nets", "torch-ext"]),
     ("ddpm-eval", &["ddpm-core", "ddpm-data", "ddpm-nets", "ddpm-sample", "torch-ext"]),
     (

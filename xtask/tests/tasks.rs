@@ -115,7 +115,10 @@ fn doctor_says_what_is_missing_and_how_to_get_it() {
     sandbox.script("bin/c++", "#!/bin/sh\necho 'fake c++ 1.0'\n");
     let devices =
         r#"{"cpu_threads":4,"cuda":{"linked":false,"available":false,"message":"no CUDA in libtorch"}}"#;
-    sandbox.script("target/release/ddpm", &format!("#!/bin/sh\n[ \"$1\" = devices ] && echo '{devices}'\n"));
+    sandbox.script(
+        "target/release/ddpm",
+        &format!("#!/bin/sh\n[ \"$1 $2\" = 'devices --json' ] && echo '{devices}'\n"),
+    );
     let well = predicate::str::contains("nothing is missing")
         .and(predicate::str::contains("4 CPU threads"))
         .and(predicate::str::contains("not linked (libtorch has none)"))

@@ -204,7 +204,7 @@ fn packages_for_tests(libtorch: Option<&(Libtorch, &'static str)>) -> Finding {
     }
 }
 
-/// What `ddpm devices` prints.
+/// What `ddpm devices --json` prints, as far as it is shown here.
 #[derive(Debug, Deserialize)]
 struct Devices {
     cpu_threads: u32,
@@ -224,7 +224,7 @@ fn product(binary: &Path) -> Vec<Finding> {
         return vec![Finding::new(Verdict::Note, "ddpm", "not built yet: `cargo xtask build`")];
     }
     let shown = binary.display();
-    let answer = process::ask(Command::new(binary).arg("devices"));
+    let answer = process::ask(Command::new(binary).args(["devices", "--json"]));
     let Some(devices) = answer.and_then(|text| serde_json::from_str::<Devices>(&text).ok()) else {
         let text =
             format!("{shown} does not say which devices it sees: build it again with `cargo xtask build`");
