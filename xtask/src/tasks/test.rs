@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
@@ -84,7 +84,8 @@ fn is_ci() -> bool {
 
 /// The sentence that names the tests which do nothing without Python.
 fn skipped(workspace: &Workspace, reason: &str) -> String {
-    let files = files_that_mention(&workspace.root().join("crates"), PYTHON);
+    let folders = ["crates", "xtask/tests"].map(|folder| workspace.root().join(folder));
+    let files = files_that_mention(&folders, PYTHON);
     let names: Vec<String> = files
         .iter()
         .map(|file| file.strip_prefix(workspace.root()).unwrap_or(file).display().to_string())
@@ -95,9 +96,9 @@ fn skipped(workspace: &Workspace, reason: &str) -> String {
     )
 }
 
-fn files_that_mention(dir: &Path, word: &str) -> Vec<PathBuf> {
+fn files_that_mention(folders: &[PathBuf], word: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut folders = vec![dir.to_path_buf()];
+    let mut folders = folders.to_vec();
     while let Some(folder) = folders.pop() {
         for path in fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
             if path.is_dir() {
@@ -135,6 +136,6 @@ mod tests {
         fs::write(tests.join("parity.rs"), "std::env::var(\"DDPM_PYTHON\")").unwrap();
         fs::write(tests.join("pure.rs"), "assert!(true)").unwrap();
         fs::write(tests.join("notes.md"), "DDPM_PYTHON").unwrap();
-        assert_eq!(files_that_mention(temporary.path(), PYTHON), [tests.join("parity.rs")]);
+        assert_eq!(files_that_mention(&[temporary.path().to_path_buf()], PYTHON), [tests.join("parity.rs")]);
     }
 }
