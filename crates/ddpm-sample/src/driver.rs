@@ -97,7 +97,11 @@ pub fn run(
     sampler.begin();
     let steps = sampler.steps();
     loop {
-        let moved = torch_ext::fence(|| tch::no_grad(|| sampler.step(&samples.x, &mut evaluator, noise)))??;
+        let moved = torch_ext::fence(|| {
+            // A guard, not a closure: it ends even where libtorch fails.
+            let _guard = tch::no_grad_guard();
+            sampler.step(&samples.x, &mut evaluator, noise)
+        })??;
         let first = evaluator.take_first();
         let Some(Moved { from, to, x }) = moved else { break };
         if let (true, Some(x0)) = (options.record.keeps(samples.steps, steps), first) {

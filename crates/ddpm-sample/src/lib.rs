@@ -35,19 +35,26 @@
 mod adaptive;
 mod batches;
 mod driver;
+mod encoding;
 mod error;
 mod evaluation;
+pub mod guidance;
+mod inpainting;
 mod noise;
 mod pixels;
 mod sampler;
+mod stride;
 mod threshold;
 
 pub use adaptive::{AdaptiveOde, Tolerance};
 pub use batches::sample_batches;
 pub use driver::{Frame, Options, Progress, Record, Samples, run, sample};
+pub use encoding::{encode, interpolate};
 pub use error::SampleError;
 pub use evaluation::{Evaluation, Evaluator};
+pub use inpainting::Inpainting;
 pub use noise::{BatchNoise, Noise, NoiseInput};
 pub use pixels::to_u8;
 pub use sampler::{LinearSampler, Moved, Sampler, sampler};
+pub use stride::strided_ddim;
 pub use threshold::Threshold;

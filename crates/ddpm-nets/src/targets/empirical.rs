@@ -205,19 +205,18 @@ impl IdealDenoiser for EmpiricalTarget {
     fn posterior(&self, x_t: &Tensor, level: &Level) -> Result<TargetPosterior, NetsError> {
         check(&self.shape, x_t, level)?;
         Ok(torch_ext::fence(|| {
-            tch::no_grad(|| {
-                let rows = x_t.detach().reshape([x_t.size()[0], -1]);
-                let at_once = (LOG_WEIGHTS / self.len()).max(1);
-                let parts: Vec<_> = rows.split(at_once, 0).iter().map(|x| self.rows(x, level)).collect();
-                let joined = |of: fn(&TargetPosterior) -> &Tensor| {
-                    Tensor::cat(&parts.iter().map(of).collect::<Vec<_>>(), 0)
-                };
-                TargetPosterior {
-                    mean: joined(|p| &p.mean).to_kind(x_t.kind()).reshape(x_t.size()),
-                    variance: joined(|p| &p.variance),
-                    log_density: joined(|p| &p.log_density),
-                }
-            })
+            let _guard = tch::no_grad_guard();
+            let rows = x_t.detach().reshape([x_t.size()[0], -1]);
+            let at_once = (LOG_WEIGHTS / self.len()).max(1);
+            let parts: Vec<_> = rows.split(at_once, 0).iter().map(|x| self.rows(x, level)).collect();
+            let joined = |of: fn(&TargetPosterior) -> &Tensor| {
+                Tensor::cat(&parts.iter().map(of).collect::<Vec<_>>(), 0)
+            };
+            TargetPosterior {
+                mean: joined(|p| &p.mean).to_kind(x_t.kind()).reshape(x_t.size()),
+                variance: joined(|p| &p.variance),
+                log_density: joined(|p| &p.log_density),
+            }
         })?)
     }
 }

@@ -1,0 +1,111 @@
+//! The same noise gives the samples of diffusers' schedulers: golden/diffusers_samplers.py wrote what they make of an exact denoiser.
+// A failed unwrap is a failed test.
+#![allow(clippy::unwrap_used)]
+
+use ddpm_core::scheme::{Scheme, Trajectory};
+use ddpm_core::{Grid, Schedule, TargetSpec, Variance};
+use ddpm_nets::targets::ideal_denoiser;
+use ddpm_nets::tensor_file;
+use ddpm_sample::{LinearSampler, NoiseInput, Options, run, sample, strided_ddim};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use tch::{Device, Tensor};
+
+const TOLERANCE: f64 = 5e-5;
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/diffusers_samplers.safetensors")
+}
+
+/// The generator's target.
+fn target() -> TargetSpec {
+    TargetSpec::Mixture {
+        weights: vec![0.3, 0.7],
+        means: vec![vec![-1.5, 0.5], vec![1.0, -0.25]],
+        stds: Some(vec![0.25, 0.4]),
+        covs: None,
+    }
+}
+
+fn on(_: &ddpm_sample::Progress) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
+    (a - b).abs().max().double_value(&[])
+}
+
+#[test]
+fn samplers_reproduce_diffusers_with_the_same_noise() {
+    let law = target().build().unwrap();
+    let denoiser = ideal_denoiser(&law, Device::Cpu).unwrap();
+    let noise = NoiseInput::read(&golden(), &[2]).unwrap();
+    let schedule = Schedule::linear(1000).unwrap();
+    let mut compared = 0;
+    for (name, expected) in tensor_file::read(&golden()).unwrap() {
+        let words: Vec<&str> = name.split('/').collect();
+        let (scheme, grid, steps) = match words[..] {
+            ["ddpm", variance, grid, steps] => {
+                (Scheme::Ddpm { variance: variance.parse().unwrap() }, grid, steps)
+            }
+            ["ddim", eta, grid, steps] => (Scheme::Ddim { eta: eta.parse().unwrap() }, grid, steps),
+            ["dpmpp-2m", grid, steps] => (Scheme::Dpmpp2m, grid, steps),
+            _ => continue,
+        };
+        let (grid, steps): (Grid, usize) = (grid.parse().unwrap(), steps.parse().unwrap());
+        let timesteps = grid.timesteps(1000, steps).unwrap();
+        let trajectory = Trajectory::discrete(&schedule, &timesteps).unwrap();
+        let mut batch = noise.batch(0..8, Device::Cpu).unwrap();
+        let options = Options::default();
+        let got = match scheme {
+            Scheme::Ddim { eta } => {
+                let mut sampler = LinearSampler::new(strided_ddim(&schedule, &timesteps, eta).unwrap());
+                let start = ddpm_sample::Noise::start(&mut batch, trajectory.start()).unwrap();
+                run(denoiser.as_ref(), &mut sampler, start, &mut batch, &options, &mut on)
+            }
+            _ => sample(denoiser.as_ref(), &scheme, &trajectory, &mut batch, &options, &mut on),
+        };
+        let difference = largest_difference(&got.unwrap().x, &expected);
+        assert!(difference < TOLERANCE, "{name}: {difference:e}");
+        compared += 1;
+        // Where the stride is the grid's own, nothing distinguishes diffusers' DDIM from the one between visited levels.
+        if let Scheme::Ddim { .. } = scheme
+            && (grid == Grid::Leading || 1000 % steps == 0 && grid == Grid::Trailing)
+        {
+            let mut batch = noise.batch(0..8, Device::Cpu).unwrap();
+            let own = sample(denoiser.as_ref(), &scheme, &trajectory, &mut batch, &options, &mut on).unwrap();
+            assert!(largest_difference(&own.x, &expected) < TOLERANCE, "{name}");
+        }
+    }
+    assert_eq!(compared, 2 * 7 + 3 * 7 + 3);
+}
+
+#[test]
+fn ddim_with_eta_1_is_ddpm_with_the_posterior_variance() {
+    let law = target().build().unwrap();
+    let denoiser = ideal_denoiser(&law, Device::Cpu).unwrap();
+    let schedule = Schedule::linear(1000).unwrap();
+    for (grid, steps) in [(Grid::Trailing, 40), (Grid::Linspace, 33), (Grid::Quadratic, 20)] {
+        let trajectory = Trajectory::discrete(&schedule, &grid.timesteps(1000, steps).unwrap()).unwrap();
+        let run = |scheme: Scheme| {
+            let mut noise = NoiseInput::keyed(11, &[2]).batch(0..50, Device::Cpu).unwrap();
+            sample(denoiser.as_ref(), &scheme, &trajectory, &mut noise, &Options::default(), &mut on)
+                .unwrap()
+                .x
+        };
+        let (ddpm, ddim) =
+            (run(Scheme::Ddpm { variance: Variance::FixedSmall }), run(Scheme::Ddim { eta: 1.0 }));
+        assert!(largest_difference(&ddpm, &ddim) < 2e-5, "{grid:?}");
+        // A difference that a wrong variance would have to show.
+        assert!(largest_difference(&ddpm, &run(Scheme::Ddim { eta: 0.9 })) > 1e-2);
+    }
+}
+
+#[test]
+fn respacing_to_all_steps_changes_nothing() {
+    let schedule = Schedule::linear(40).unwrap();
+    let all: Vec<_> = schedule.levels().rev().collect();
+    for grid in [Grid::Leading, Grid::Linspace, Grid::Trailing] {
+        assert_eq!(schedule.visited(&grid.timesteps(40, 40).unwrap()).unwrap(), all);
+    }
+}
