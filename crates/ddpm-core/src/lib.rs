@@ -20,6 +20,7 @@ pub mod schedule;
 pub mod scheme;
 pub mod sde;
 pub mod target;
+pub mod transport;
 pub mod variance;
 pub mod weight;
 

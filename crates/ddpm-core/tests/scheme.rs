@@ -273,3 +273,33 @@ fn levels_without_signal_are_left_by_the_posterior() {
         }
     }
 }
+
+#[test]
+fn no_scalar_overflows_single_precision_on_any_schedule_and_grid() {
+    // Rates frozen over a step have a limit of their own, which is an error, not an infinity.
+    let single = |weights: &ddpm_core::Combination| {
+        let all = weights.of_x0.iter().chain(&weights.of_noise).chain([&weights.of_x]);
+        all.clone().all(|&weight| (weight as f32).is_finite())
+    };
+    let mut plans = 0;
+    for kind in ddpm_core::ScheduleKind::ALL.into_iter().take(7) {
+        for train_steps in [50, 1000] {
+            let schedule = ddpm_core::ScheduleConfig::with_steps(kind, train_steps).build().unwrap();
+            for grid in Grid::ALL {
+                for steps in [1, 2, 10, 50] {
+                    let timesteps = grid.visit(&schedule, steps).unwrap();
+                    let trajectory = Trajectory::discrete(&schedule, &timesteps).unwrap();
+                    for info in SAMPLERS.iter().filter(|info| info.name != "ddpm-rate") {
+                        for step in info.scheme.plan(&trajectory).unwrap() {
+                            let states = step.stages.iter().map(|stage| &stage.state);
+                            let finite = states.chain([&step.output]).chain(&step.error).all(single);
+                            assert!(finite, "{kind} {train_steps} {grid} {steps} {}: {step:?}", info.name);
+                        }
+                        plans += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(plans, 7 * 2 * 6 * 4 * 17);
+}

@@ -14,7 +14,9 @@ mod transfer;
 mod wasserstein;
 
 pub use transfer::{Affine, Transfer, transfer};
-pub use wasserstein::{Moments, W2Errors, continuous_law, measured_orders, w2, w2_errors, w2_to_end};
+pub use wasserstein::{
+    Moments, W2Errors, continuous_law, measured_orders, w2, w2_errors, w2_on_process, w2_to_end,
+};
 
 use crate::scheme::Step;
 use crate::target::Gaussian;

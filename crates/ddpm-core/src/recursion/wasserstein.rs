@@ -2,7 +2,7 @@
 
 use super::{GaussianDenoiser, Start, sample_law};
 use crate::scheme::Scheme;
-use crate::{CoreError, Level, Trajectory};
+use crate::{CoreError, Grid, Level, Process, Trajectory};
 use serde::{Deserialize, Serialize};
 
 /// A Gaussian along one direction.
@@ -62,6 +62,19 @@ pub fn w2_errors(
         continuous_from_marginal: continuous(Start::Marginal),
         continuous_from_normal: continuous(Start::Prior),
     })
+}
+
+/// The errors of a sampler in `steps` equal steps of a continuous process down to `t_min`, the published setting (Pierret & Galerne 2025):
+/// there `ddpm` is [`Scheme::on_process`]'s, noise is added in every step, and no denoising follows.
+pub fn w2_on_process(
+    denoiser: &GaussianDenoiser<'_>,
+    process: &Process,
+    scheme: &Scheme,
+    steps: usize,
+    t_min: f64,
+) -> Result<W2Errors, CoreError> {
+    let trajectory = Trajectory::continuous(process, &Grid::Linspace.times(process, steps, t_min)?)?;
+    w2_errors(denoiser, &trajectory, &scheme.on_process())
 }
 
 /// The law at `end` of the exact reverse SDE or probability-flow ODE with the ideal denoiser, started at `start`.

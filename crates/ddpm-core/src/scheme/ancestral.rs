@@ -13,8 +13,8 @@ use crate::{CoreError, Level, LogVarianceRange, Posterior, Scale, Variance};
 
 /// Ho et al.'s step with any variance. No noise is added to data.
 ///
-/// `mse_per_component` is the denoiser's mean-square error at t, which `analytic` needs. `lowest` is the posterior variance that stands in
-/// where the step's own is 0, which `learned-range` needs.
+/// `mse_per_component` is the denoiser's mean-square error at t, which `analytic` needs. With `learned-range` the step's draw has weight 1,
+/// to be scaled by the standard deviation that the network picks from [`Step::learned_range`].
 pub fn ancestral(
     t: &Level,
     s: &Level,

@@ -163,6 +163,15 @@ impl SamplerInfo {
 }
 
 impl Scheme {
+    /// The sampler as the literature runs it along a continuous process: `ddpm` with the transition variance freezes the process's rate
+    /// over each step there, the others are the same.
+    pub fn on_process(self) -> Scheme {
+        match self {
+            Scheme::Ddpm { variance: Variance::FixedLarge } => Scheme::DdpmRate,
+            other => other,
+        }
+    }
+
     /// The name on the command line.
     pub fn name(&self) -> &'static str {
         match self {
