@@ -152,22 +152,20 @@ fn variance_exploding_and_preserving_views_share_posteriors_up_to_scale() {
 fn a_configuration_reads_names_and_rejects_what_it_does_not_know() {
     let read = |text: &str| serde_json::from_str::<ScheduleConfig>(text);
     let config =
-        read(r#"{"schedule":"scaled-linear","beta_start":1e-3,"beta_end":0.03,"train_steps":40}"#).unwrap();
+        read(r#"{"kind":"scaled-linear","beta_start":1e-3,"beta_end":0.03,"train_steps":40}"#).unwrap();
     assert_eq!(config.build().unwrap(), Schedule::scaled_linear(1e-3, 0.03, 40).unwrap());
     assert_eq!(read(&serde_json::to_string(&config).unwrap()).unwrap(), config);
-    assert!(
-        read(r#"{"schedule":"linear","beta_strat":1e-4}"#).unwrap_err().to_string().contains("beta_strat")
-    );
-    assert!(read(r#"{"schedule":"liner"}"#).is_err());
+    assert!(read(r#"{"kind":"linear","beta_strat":1e-4}"#).unwrap_err().to_string().contains("beta_strat"));
+    assert!(read(r#"{"kind":"liner"}"#).is_err());
     for (text, expected) in [
-        (r#"{"schedule":"cosine","beta_start":1e-4}"#, r#"schedule "cosine" does not take key "beta_start""#),
-        (r#"{"schedule":"betas"}"#, r#"schedule "betas" needs key "betas""#),
-        (r#"{"schedule":"betas","betas":[0.1,1.2]}"#, "betas[1] must be between 0 and 1, got 1.2"),
-        (r#"{"schedule":"betas","betas":[0.1],"train_steps":2}"#, "betas must have 2 entries, got 1"),
-        (r#"{"schedule":"linear","train_steps":0}"#, "train_steps must be at least 1, got 0"),
-        (r#"{"schedule":"karras","rho":-1.0}"#, "rho must be positive, got -1"),
+        (r#"{"kind":"cosine","beta_start":1e-4}"#, r#"schedule "cosine" does not take key "beta_start""#),
+        (r#"{"kind":"betas"}"#, r#"schedule "betas" needs key "betas""#),
+        (r#"{"kind":"betas","betas":[0.1,1.2]}"#, "betas[1] must be between 0 and 1, got 1.2"),
+        (r#"{"kind":"betas","betas":[0.1],"train_steps":2}"#, "betas must have 2 entries, got 1"),
+        (r#"{"kind":"linear","train_steps":0}"#, "train_steps must be at least 1, got 0"),
+        (r#"{"kind":"karras","rho":-1.0}"#, "rho must be positive, got -1"),
         (
-            r#"{"schedule":"ve-geometric","sigma_min":2.0,"sigma_max":1.0}"#,
+            r#"{"kind":"ve-geometric","sigma_min":2.0,"sigma_max":1.0}"#,
             "sigma_max must be finite and above sigma_min, got 1",
         ),
     ] {

@@ -59,7 +59,7 @@ impl ScheduleKind {
         }
     }
 
-    /// The keys of [`ScheduleConfig`] that mean something for this kind, besides `schedule` and `train_steps`.
+    /// The keys of [`ScheduleConfig`] that mean something for this kind, besides `kind` and `train_steps`.
     fn keys(self) -> &'static [&'static str] {
         match self {
             ScheduleKind::Linear | ScheduleKind::ScaledLinear | ScheduleKind::Sigmoid => {
