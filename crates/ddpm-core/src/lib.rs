@@ -2,7 +2,13 @@
 //!
 //! The noising process is x_t = alpha_t x_0 + sigma_t eps with eps ~ N(0, I). Everything here is a function of one currency, the
 //! log signal-to-noise ratio log(alpha_t^2 / sigma_t^2): a [`Schedule`] makes [`Level`]s, a [`grid`] chooses which of them a sampler
-//! visits, and the [`posterior`], the [`parameterization`] and the sampler coefficients take levels, never bare betas.
+//! visits, and the [`posterior`], the [`parameterization`] and the samplers' [`scheme`]s take levels, never bare betas.
+//!
+//! - noise: [`schedule`] (discrete), [`sde`] (continuous), [`grid`] (which levels are visited), [`mod@noise`] (random numbers by key)
+//! - one step: [`posterior`], [`variance`], [`scheme`] (the scalars of every sampler)
+//! - networks: [`parameterization`], [`preconditioning`], [`weight`]
+//! - exact references: [`target`] (laws with known denoisers), [`recursion`] (the law of a sampler's output on a Gaussian)
+//! - error: [`decomposition`], [`classical`], [`transport`] (W2 between samples), [`interval`] (confidence)
 #![deny(missing_docs)]
 
 pub mod classical;

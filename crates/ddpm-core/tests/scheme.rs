@@ -239,6 +239,15 @@ fn what_a_sampler_cannot_do_is_said() {
     let trajectory = Trajectory::discrete(&schedule, &Grid::Trailing.timesteps(100, 10).unwrap()).unwrap();
     let message = |scheme: Scheme| scheme.plan(&trajectory).unwrap_err().to_string();
     assert!(message(Scheme::OdeRk4).contains("use ddpm or ddim"));
+    assert!(message(Scheme::Ei).contains("sampler ei cannot start at a level without signal"));
+    assert!(message(Scheme::Edm { churn: Churn::default() }).contains("sampler edm cannot"));
+    assert!(
+        message(Scheme::AnnealedLangevin { epsilon: 1e-5, steps: 1 }).contains("annealed-langevin cannot")
+    );
+    let some_signal = Trajectory::discrete(&Schedule::linear(100).unwrap(), &[TimeIndex(50)]).unwrap();
+    let churn = Churn { amount: -1.0, ..Churn::default() };
+    assert!(Scheme::Edm { churn }.plan(&some_signal).unwrap_err().to_string().contains("churn amount"));
+    assert!(Scheme::Langevin { relative_step: 0.0, steps: 3 }.plan(&some_signal).is_err());
     assert!(message(Scheme::Ddim { eta: 1.5 }).contains("eta must be between 0 and 1, got 1.5"));
     assert!(message(Scheme::Ddpm { variance: Variance::Analytic }).contains("analytic"));
     let ends_at_data = Trajectory::continuous(&Process::VP, &[1.0, 0.5, 0.0]).unwrap();

@@ -10,7 +10,7 @@
 //! ```
 
 use super::{Combination, Stage, Step};
-use crate::Level;
+use crate::{CoreError, Level};
 use serde::{Deserialize, Serialize};
 
 /// How much noise is added back in each step; the default is none, which makes the sampler a deterministic Heun method.
@@ -34,6 +34,20 @@ impl Default for Churn {
 }
 
 impl Churn {
+    /// Checks the amounts.
+    pub(super) fn check(&self) -> Result<(), CoreError> {
+        let amount = self.amount;
+        CoreError::check(
+            "churn amount",
+            "finite and not negative",
+            amount,
+            amount >= 0.0 && amount.is_finite(),
+        )?;
+        let noise = self.noise;
+        CoreError::check("churn noise", "finite and not negative", noise, noise >= 0.0 && noise.is_finite())?;
+        Ok(())
+    }
+
     /// gamma of a step from sigma/alpha = `k` in a run of `steps`.
     pub fn gamma(&self, k: f64, steps: usize) -> f64 {
         let inside = (self.min..=self.max).contains(&k);

@@ -88,7 +88,10 @@ impl Scheme {
                 let step = langevin(level, relative_step * level.sigma() * level.sigma())?;
                 Ok(vec![step; steps])
             }
-            Scheme::AnnealedLangevin { epsilon, steps } => annealed(trajectory, epsilon, steps),
+            Scheme::AnnealedLangevin { epsilon, steps } => {
+                self.needs_signal(trajectory.start())?;
+                annealed(trajectory, epsilon, steps)
+            }
             _ => (0..trajectory.steps()).map(|index| self.step(trajectory, index)).collect(),
         }
     }
@@ -111,6 +114,8 @@ impl Scheme {
             Scheme::Dpmpp3mSde => Ok(dpm_solver_pp(t, s, &earlier, Order::Third, true)),
             Scheme::Unipc => Ok(unipc(t, s, earlier.first(), index == 0)),
             Scheme::Edm { churn } => {
+                self.needs_signal(t)?;
+                churn.check()?;
                 let raised = raised(trajectory, t, churn.gamma(t.relative_sigma(), trajectory.steps()));
                 Ok(edm(t, &raised, s, churn.noise))
             }
@@ -121,7 +126,10 @@ impl Scheme {
                 "Langevin samplers take their steps at a level, not between two".into(),
             )),
             _ if decoder => Ok(Step::decode(t)),
-            Scheme::Ei => Ok(exponential_integrator(t, s, trajectory.scale())),
+            Scheme::Ei => {
+                self.needs_signal(t)?;
+                Ok(exponential_integrator(t, s, trajectory.scale()))
+            }
             Scheme::Em | Scheme::DdpmRate => {
                 let process = trajectory.process(self.name())?;
                 let (time, end) = (process.time_of(t)?, process.time_of(s)?);
@@ -136,6 +144,19 @@ impl Scheme {
             Scheme::OdeRk4 => runge_kutta(trajectory.process(self.name())?, t, s, &Tableau::RK4),
             Scheme::OdeRk45 => runge_kutta(trajectory.process(self.name())?, t, s, &Tableau::DORMAND_PRINCE),
         }
+    }
+}
+
+impl Scheme {
+    /// Methods that divide by alpha cannot leave a level without signal.
+    fn needs_signal(&self, t: &Level) -> Result<(), CoreError> {
+        if t.log_snr() > f64::NEG_INFINITY {
+            return Ok(());
+        }
+        Err(CoreError::Unsupported(format!(
+            "sampler {} cannot start at a level without signal (zero terminal SNR); use ddpm, ddim or dpmpp-2m",
+            self.name()
+        )))
     }
 }
 
