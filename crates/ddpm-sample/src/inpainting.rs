@@ -1,5 +1,9 @@
 //! Inpainting by known-region replacement (Song et al. 2021, appendix I.2): after every step the known region is set to the known data, noised
-//! to the level that was reached. The seam improves with the number of steps; nothing is learned and nothing is conditioned exactly.
+//! to the level that was reached.
+//!
+//! Nothing is learned, and nothing is conditioned exactly: the unknown region sees the known one only through states whose noise is drawn
+//! anew in every step. More steps do not cure it. On two numbers with correlation 0.9, of which one is known, the other moves 0.70 of the way
+//! that exact conditioning asks for, at 200 steps as at 1,000 (a test holds this).
 
 use crate::{Evaluator, Moved, Noise, SampleError, Sampler};
 use tch::{Kind, Tensor};
@@ -42,10 +46,8 @@ impl Sampler for Inpainting {
         noise: &mut dyn Noise,
     ) -> Result<Option<Moved>, SampleError> {
         let Some(moved) = self.sampler.step(x_t, denoiser, noise)? else { return Ok(None) };
-        let mut known = &self.known * moved.to.alpha();
-        if !moved.to.is_clean() {
-            known += noise.draw()? * moved.to.sigma();
-        }
+        let signal = &self.known * moved.to.alpha();
+        let known = if moved.to.is_clean() { signal } else { noise.draw()? * moved.to.sigma() + signal };
         let x = known.where_self(&self.mask, &moved.x).to_kind(moved.x.kind());
         Ok(Some(Moved { x, ..moved }))
     }

@@ -2,12 +2,14 @@
 // A failed unwrap is a failed test.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
+use common::{keyed, on};
 use ddpm_core::scheme::{Scheme, Trajectory};
 use ddpm_core::{Grid, Schedule, TargetSpec, Variance};
 use ddpm_nets::targets::ideal_denoiser;
 use ddpm_nets::tensor_file;
 use ddpm_sample::{LinearSampler, NoiseInput, Options, run, sample, strided_ddim};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use tch::{Device, Tensor};
 
@@ -25,10 +27,6 @@ fn target() -> TargetSpec {
         stds: Some(vec![0.25, 0.4]),
         covs: None,
     }
-}
-
-fn on(_: &ddpm_sample::Progress) -> ControlFlow<()> {
-    ControlFlow::Continue(())
 }
 
 fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
@@ -87,12 +85,7 @@ fn ddim_with_eta_1_is_ddpm_with_the_posterior_variance() {
     let schedule = Schedule::linear(1000).unwrap();
     for (grid, steps) in [(Grid::Trailing, 40), (Grid::Linspace, 33), (Grid::Quadratic, 20)] {
         let trajectory = Trajectory::discrete(&schedule, &grid.timesteps(1000, steps).unwrap()).unwrap();
-        let run = |scheme: Scheme| {
-            let mut noise = NoiseInput::keyed(11, &[2]).batch(0..50, Device::Cpu).unwrap();
-            sample(denoiser.as_ref(), &scheme, &trajectory, &mut noise, &Options::default(), &mut on)
-                .unwrap()
-                .x
-        };
+        let run = |scheme: Scheme| keyed(denoiser.as_ref(), &scheme, &trajectory, (50, 2), 11).x;
         let (ddpm, ddim) =
             (run(Scheme::Ddpm { variance: Variance::FixedSmall }), run(Scheme::Ddim { eta: 1.0 }));
         assert!(largest_difference(&ddpm, &ddim) < 2e-5, "{grid:?}");

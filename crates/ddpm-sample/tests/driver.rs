@@ -2,7 +2,9 @@
 // A failed unwrap is a failed test.
 #![allow(clippy::unwrap_used)]
 
-use ddpm_core::grid::Grid;
+mod common;
+
+use common::{on, trailing};
 use ddpm_core::scheme::{Scheme, Trajectory};
 use ddpm_core::{Level, PredictionKind, Scale, Schedule, Time, TimeIndex, Variance};
 use ddpm_nets::{Denoiser, NetsError, Prediction};
@@ -26,15 +28,6 @@ impl Denoiser for StandardNormal {
 const EXACT: StandardNormal = StandardNormal { broken_at: None };
 
 const LARGE: Scheme = Scheme::Ddpm { variance: Variance::FixedLarge };
-
-fn trailing(steps: usize) -> Trajectory {
-    let schedule = Schedule::linear(1000).unwrap();
-    Trajectory::discrete(&schedule, &Grid::Trailing.timesteps(1000, steps).unwrap()).unwrap()
-}
-
-fn on(_: &ddpm_sample::Progress) -> ControlFlow<()> {
-    ControlFlow::Continue(())
-}
 
 #[test]
 fn image_i_is_the_same_in_any_batch() {

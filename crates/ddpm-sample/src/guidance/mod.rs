@@ -9,8 +9,8 @@
 //! ```
 //!
 //! For any other w the samples do *not* follow the density p(x_0) p(y | x_0)^w: the noised laws of that density have other scores than those
-//! above, because noising and tilting do not commute. On a labelled mixture, where everything is known, the test
-//! `guidance_is_not_the_tilted_density` measures by how much.
+//! above, because noising and tilting do not commute. A labelled mixture, where everything is known, shows it: with w = 3 the tilted density
+//! has its mean at (-0.31, -0.29), the samples of the guided ODE at (-0.45, -0.48) (the test `guidance_is_not_the_tilted_density`).
 
 mod classifier;
 mod classifier_free;
