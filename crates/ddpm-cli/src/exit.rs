@@ -17,6 +17,29 @@ pub(crate) struct Interrupted {
     pub(crate) remedy: String,
 }
 
+/// Prints what clap has to say: help as it is, an error as one line.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    use clap::error::ErrorKind;
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            print!("{error}");
+            ExitCode::SUCCESS
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            eprint!("{error}");
+            ExitCode::from(INPUT)
+        }
+        _ => {
+            let text = error.to_string();
+            // clap goes on with the usage and a pointer to --help, which would be the second and third line.
+            let message = text.split("\n\nUsage:").next().and_then(|text| text.split("\n\nFor more").next());
+            let words: Vec<&str> = message.unwrap_or(&text).split_whitespace().collect();
+            eprintln!("{} (see --help)", words.join(" "));
+            ExitCode::from(INPUT)
+        }
+    }
+}
+
 /// Prints an error as one line and names its exit status.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     let mut line = String::new();

@@ -80,14 +80,13 @@ pub(crate) fn override_from(config: &mut config::Config, global: &Global, data_d
     }
 }
 
-/// All stages; returns the report's path.
-pub(crate) fn reproduce(run: &Run, stop: &StopFlag) -> Result<PathBuf> {
-    let dataset = run.load_data()?;
-    if let Outcome::Interrupted { step } = training::train_if_needed(run, &dataset, stop)? {
+/// All stages after the data; returns the report's path.
+pub(crate) fn reproduce(run: &Run, dataset: &Dataset, stop: &StopFlag) -> Result<PathBuf> {
+    if let Outcome::Interrupted { step } = training::train_if_needed(run, dataset, stop)? {
         let remedy = "the same command goes on".to_string();
         return Err(Interrupted { step, remedy }.into());
     }
-    sampling::sample_if_needed(run, &dataset, stop)?;
-    evaluate::evaluate_if_needed(run, &dataset)?;
-    report::write(run, &dataset)
+    sampling::sample_if_needed(run, dataset, stop)?;
+    evaluate::evaluate_if_needed(run, dataset)?;
+    report::write(run, dataset)
 }

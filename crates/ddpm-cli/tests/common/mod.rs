@@ -1,0 +1,54 @@
+//! What the tests of the command share.
+
+use assert_cmd::Command;
+use std::path::{Path, PathBuf};
+
+/// The command on one thread: results are then the same on every machine, and several at once do not slow each other down.
+pub(crate) fn ddpm(folder: &Path) -> Command {
+    let mut command = plain_ddpm(folder);
+    command.args(["--threads", "1", "--device", "cpu"]);
+    command
+}
+
+/// The command as it is.
+#[allow(dead_code, reason = "not every test file chooses the device")]
+pub(crate) fn plain_ddpm(folder: &Path) -> Command {
+    let mut command = Command::cargo_bin("ddpm").unwrap();
+    command.current_dir(folder).env("OMP_WAIT_POLICY", "passive");
+    command
+}
+
+/// Settings that make the digits recipe a matter of seconds; dropout stays on so that resuming has masks to reproduce.
+#[allow(dead_code, reason = "not every test file trains")]
+pub(crate) const TINY: [&str; 9] = [
+    "model.block_out_channels=[8,16]",
+    "model.norm_num_groups=4",
+    "model.dropout=0.1",
+    "train.batch_size=16",
+    "train.warmup_steps=2",
+    "train.log_every=5",
+    "sample.num=4",
+    "sample.steps=10",
+    "eval.levels=4",
+];
+
+/// `--set` for each.
+#[allow(dead_code, reason = "not every test file trains")]
+pub(crate) fn set(changes: &[&str]) -> Vec<String> {
+    changes.iter().flat_map(|change| ["--set".to_string(), (*change).to_string()]).collect()
+}
+
+/// The Python that has diffusers, from `DDPM_PYTHON` (`cargo xtask test` sets it). Without it the caller is skipped and says so; under CI
+/// that is a failure.
+#[allow(dead_code, reason = "not every test file asks Python")]
+pub(crate) fn python(what: &str) -> Option<PathBuf> {
+    let python = std::env::var_os("DDPM_PYTHON").map(PathBuf::from);
+    if python.is_none() {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "DDPM_PYTHON is not set: CI must name a Python with diffusers"
+        );
+        println!("skipped: {what} needs DDPM_PYTHON (run `cargo xtask test`)");
+    }
+    python
+}
