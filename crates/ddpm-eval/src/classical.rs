@@ -1,6 +1,6 @@
 //! The three classical error terms of a trained model on a data set: formulas in [`ddpm_core::classical`], estimates here.
 
-use crate::denoising::DenoisingError;
+use crate::denoising::{DenoisingError, LevelError};
 use crate::{Estimate, EvalError, Spectrum};
 use ddpm_core::classical::{
     ClassicalTerms, InitializationDistance, discretization_max, discretization_ratios,
@@ -24,6 +24,9 @@ pub struct ClassicalReport {
     pub moments_of: u64,
     /// The visited levels, the noisiest first.
     pub levels: Vec<ClassicalLevel>,
+    /// The floor of the training error at the measured levels, the noisiest first; empty where none is known.
+    #[serde(default)]
+    pub floor: Vec<LevelError>,
 }
 
 /// What the classical terms say of one visited level.
@@ -91,5 +94,6 @@ pub fn classical_terms(
         mean_norm: spectrum.mean.iter().map(|value| value * value).sum::<f64>().sqrt(),
         moments_of: spectrum.count,
         levels: levels.collect(),
+        floor: floor.map(|floor| floor.curve(Split::Train)).unwrap_or_default(),
     })
 }

@@ -101,10 +101,33 @@ fn an_unmeasured_figure_says_so() {
 #[test]
 fn an_irreducible_part_stands_beside_the_training_term() {
     let mut report = invented::report().unwrap();
-    assert!(html(&report).contains("that part is not known here"));
-    report.classical.as_mut().unwrap().terms.mmse_sum = Some(9_876.5);
+    assert!(html(&report).contains("of which irreducible") && html(&report).contains("training images</td>"));
+    let classical = report.classical.as_mut().unwrap();
+    classical.floor.clear();
+    classical.terms.mmse_sum = None;
+    assert!(html(&report).contains("that part is not known here") && !html(&report).contains("by heart"));
+    let train = report.denoising.as_ref().unwrap().curve(Split::Train);
+    let classical = report.classical.as_mut().unwrap();
+    classical.terms.mmse_sum = Some(9_876.5);
+    // Half of the network's error, and nothing at all at the least noise.
+    classical.floor = train;
+    for level in &mut classical.floor {
+        level.mse *= if level.snr > 1.0 { 1e-200 } else { 0.5 };
+    }
     let html = html(&report);
     assert!(html.contains("of which irreducible") && html.contains(">9876</td>"), "the floor is shown");
+    assert!(html.contains("floor on training images") && html.contains("knows the training images by heart"));
+    assert!(!html.contains("e-20") && !html.contains("10⁻²⁰"), "the axis stays with the network");
+}
+
+#[test]
+fn an_error_above_the_linear_denoisers_is_explained() {
+    let mut report = invented::report().unwrap();
+    let words = "a small error in the predicted noise is a large one in the image";
+    assert!(!html(&report).contains(words));
+    let noisiest = &mut report.denoising.as_mut().unwrap().levels[0];
+    noisiest.mse *= 3.0;
+    assert!(html(&report).contains(words));
 }
 
 #[test]

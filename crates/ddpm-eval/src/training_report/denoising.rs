@@ -41,26 +41,36 @@ pub(super) fn add_to(page: &mut Page, error: &DenoisingError, classical: Option<
             plot
         };
 
+    let mut image = plot(
+        "Squared error of the denoised image",
+        "E|x₀ − D(xₜ)|²",
+        &LevelError::mse_estimate,
+        &|_, mse| mse,
+    )
+    .description("At high noise the error is the variance of the data or above it; it falls with the noise.");
     let mut caption = Text::new(format!(
         "The squared distance between the image and what the sampler takes for it, summed over its {} values.",
         number::count(error.dim as u64)
     ));
-    if classical.is_some() {
+    if let Some(classical) = classical {
         caption = caption.plain(
             " The best linear denoiser knows the mean and the covariance of the training images and nothing else: what lies below it, the network \
              has learnt beyond them.",
         );
+        if curves.iter().any(|(_, curve)| exceeds_linear(curve, classical)) {
+            caption = caption.plain(
+                " Where the network lies above it, at high noise, a small error in the predicted noise is a large one in the image.",
+            );
+        }
+        let floor = visible_floor(error, classical);
+        if !floor.is_empty() {
+            image = image.series(Series::line("floor on training images", floor));
+            caption = caption.plain(
+                " The floor is the error of a denoiser that knows the training images by heart, which on these no other can beat.",
+            );
+        }
     }
-    section.plot(
-        plot(
-            "Squared error of the denoised image",
-            "E|x₀ − D(xₜ)|²",
-            &LevelError::mse_estimate,
-            &|_, mse| mse,
-        )
-        .description("At high noise the error is the variance of the data; it falls with the noise."),
-        caption,
-    );
+    section.plot(image, caption);
     section.plot(
         plot(
             "Squared error of the predicted noise",
@@ -72,6 +82,21 @@ pub(super) fn add_to(page: &mut Page, error: &DenoisingError, classical: Option<
         "The same evaluations in the units of the loss, which is their mean over the levels. Predicting no noise at all would err by 1.",
     );
     add_gap(section, error);
+}
+
+/// Whether a network denoises worse somewhere than the best linear denoiser, by more than chance.
+fn exceeds_linear(curve: &[LevelError], classical: &ClassicalReport) -> bool {
+    curve.iter().any(|level| {
+        let (low, _) = level.mse_estimate().interval(CONFIDENCE);
+        classical.levels.iter().any(|linear| linear.snr == level.snr && low > linear.linear_mse)
+    })
+}
+
+/// The floor as far as it belongs beside the measured curves: at low noise it falls to nothing faster than any power.
+fn visible_floor(error: &DenoisingError, classical: &ClassicalReport) -> Vec<(f64, f64)> {
+    let least = error.levels.iter().map(|level| level.mse).fold(f64::INFINITY, f64::min);
+    let floor = classical.floor.iter().map(|level| (level.snr, level.mse));
+    floor.filter(|&(_, mse)| mse > 0.1 * least).collect()
 }
 
 /// How much worse held-out images are denoised than training images.

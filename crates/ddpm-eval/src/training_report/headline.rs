@@ -82,9 +82,12 @@ fn generalization(report: &TrainingReport) -> Option<Text> {
         number::measured(train.mean, train.stderr)
     );
     let (difference, verdict) = if low > 0.0 {
-        (format!("{} more", percent(gap.mean)), "it knows its own images better")
+        (
+            format!("{} more", percent(gap.mean)),
+            "held-out images are harder for it, because it remembers its own or because they differ",
+        )
     } else if high < 0.0 {
-        (format!("{} less", percent(-gap.mean)), "the held-out images are the easier ones")
+        (format!("{} less", percent(-gap.mean)), "the held-out images are easier ones")
     } else {
         ("no difference within the error".to_string(), "no sign of memorization")
     };
