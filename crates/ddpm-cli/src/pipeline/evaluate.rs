@@ -5,10 +5,11 @@ use super::sampling::own_threshold;
 use super::stage::{self, Stage};
 use crate::progress::{Progress, human_seconds};
 use anyhow::{Context, Result};
+use ddpm_core::Level;
 use ddpm_data::Dataset;
 use ddpm_eval::Spectrum;
 use ddpm_eval::classical::{ClassicalReport, classical_terms};
-use ddpm_eval::denoising::{DenoisingError, Measurement, NetworkModel, denoising_error};
+use ddpm_eval::denoising::{DenoisingError, Measurement, NetworkModel, denoising_error, training_floor};
 use ddpm_nets::checkpoint::Checkpoint;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -40,7 +41,7 @@ pub(super) fn evaluate_if_needed(run: &Run, dataset: &Dataset) -> Result<()> {
             threshold: own_threshold(&checkpoint.scheduler),
             device: run.device,
         };
-        let model = NetworkModel::new(&checkpoint.network, checkpoint.scheduler.prediction());
+        let model = NetworkModel::from(&checkpoint);
         let begun = Instant::now();
         let mut progress: Option<Progress> = None;
         let error = denoising_error(&model, dataset, &visited, &measurement, &mut |at| {
@@ -50,26 +51,41 @@ pub(super) fn evaluate_if_needed(run: &Run, dataset: &Dataset) -> Result<()> {
             ControlFlow::Continue(())
         })?;
         error.write(&dir)?;
-        write_classical(run, dataset, &error, &visited)?;
-        if let Some(progress) = progress {
-            progress.finish(&format!(
-                "denoising error and classical terms, {}",
-                human_seconds(begun.elapsed().as_secs_f64())
-            ));
-        }
-        Ok(())
+        finish(progress, "denoising error", begun);
+        let floor =
+            config.eval.training_floor.then(|| floor(run, dataset, &visited, &measurement)).transpose()?;
+        let spectrum = Spectrum::of_images(&dataset.train)?;
+        let terms = classical_terms(&spectrum, &error, floor.as_ref(), &visited)?;
+        let path = classical_path(run);
+        let text = serde_json::to_string_pretty(&terms)?;
+        ddpm_data::atomic::write_bytes(&path, text.as_bytes()).with_context(|| path.display().to_string())
     })
 }
 
-fn write_classical(
+/// The error that even a perfect memorizer of the training images makes on them.
+fn floor(
     run: &Run,
     dataset: &Dataset,
-    error: &DenoisingError,
-    visited: &[ddpm_core::Level],
-) -> Result<()> {
-    let spectrum = Spectrum::of_images(&dataset.train)?;
-    let terms = classical_terms(&spectrum, error, None, visited)?;
-    let path = classical_path(run);
-    let text = serde_json::to_string_pretty(&terms)?;
-    ddpm_data::atomic::write_bytes(&path, text.as_bytes()).with_context(|| path.display().to_string())
+    visited: &[Level],
+    measurement: &Measurement<'_>,
+) -> Result<DenoisingError> {
+    let config = &run.named.config;
+    let by_class = config.model.num_class_embeds.is_some();
+    let begun = Instant::now();
+    let mut progress: Option<Progress> = None;
+    let floor =
+        training_floor(dataset, config.train.horizontal_flips, by_class, visited, measurement, &mut |at| {
+            progress
+                .get_or_insert_with(|| Progress::new("floor", "images", 0, at.total))
+                .set(at.done, String::new);
+            ControlFlow::Continue(())
+        })?;
+    finish(progress, "irreducible error of the training images", begun);
+    Ok(floor)
+}
+
+fn finish(progress: Option<Progress>, what: &str, begun: Instant) {
+    if let Some(progress) = progress {
+        progress.finish(&format!("{what}, {}", human_seconds(begun.elapsed().as_secs_f64())));
+    }
 }
