@@ -52,8 +52,10 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     Reproduce(commands::reproduce::Reproduce),
     Train(commands::train::Train),
+    Schedule(commands::schedule::PrintSchedule),
     Sample(commands::sample::Sample),
     Denoise(commands::denoise::Denoise),
+    Decompose(commands::decompose::Decompose),
     #[command(subcommand)]
     Data(commands::data::Data),
     #[command(subcommand)]

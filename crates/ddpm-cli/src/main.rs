@@ -4,9 +4,15 @@ mod cli;
 mod commands;
 mod config;
 mod exit;
+mod json_output;
+mod noising_options;
 mod pipeline;
 mod progress;
 mod runtime;
+mod sampler_options;
+mod schedule_options;
+mod target_file;
+mod target_sampling;
 
 use clap::Parser;
 use std::process::ExitCode;

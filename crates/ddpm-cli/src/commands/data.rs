@@ -1,7 +1,9 @@
 //! `ddpm data`: what there is, and getting it.
 
 use crate::progress::Progress;
+use crate::target_file;
 use anyhow::Result;
+use ddpm_data::moments::moments;
 use ddpm_data::{DatasetName, FetchProgress, Source, info, manifest};
 use std::path::{Path, PathBuf};
 
@@ -26,6 +28,24 @@ pub(crate) enum Data {
         #[arg(long)]
         json: bool,
     },
+    /// Fit a Gaussian to a data set's training images: a target for sample, denoise and decompose
+    ///
+    /// Writes f64 `mean` [d] and `cov` [d, d] of the images scaled to [-1, 1]; divided by n, not n - 1.
+    #[command(after_help = "\
+Example:
+  ddpm data fit-gaussian digits --out digits.safetensors
+  echo '{\"kind\":\"gaussian\",\"file\":\"digits.safetensors\"}' > digits.json
+  ddpm decompose --target digits.json --w2 --process vp --sampler ei --steps 100")]
+    FitGaussian {
+        /// The data set
+        name: DatasetName,
+        /// A local folder instead of the cache
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
+        /// Where the moments go
+        #[arg(long, value_name = "FILE.safetensors")]
+        out: PathBuf,
+    },
 }
 
 impl Data {
@@ -37,6 +57,7 @@ impl Data {
                 Ok(())
             }
             Data::Info { name, data_dir, json } => describe(*name, data_dir.as_deref(), *json),
+            Data::FitGaussian { name, data_dir, out } => fit_gaussian(*name, data_dir.as_deref(), out),
         }
     }
 }
@@ -71,6 +92,19 @@ fn list() -> Result<()> {
         };
         println!("{:14} {:>7.1} MB  {:13} {place}", name.as_str(), bytes as f64 / 1e6, entry.licence);
     }
+    Ok(())
+}
+
+fn fit_gaussian(name: DatasetName, data_dir: Option<&Path>, out: &Path) -> Result<()> {
+    let moments = moments(&ddpm_data::load(name, &Source::from_data_dir(data_dir)?)?.train)?;
+    target_file::write_moments(out, &moments.mean, &moments.covariance)?;
+    let trace: f64 = moments.covariance.iter().step_by(moments.mean.len() + 1).sum();
+    println!(
+        "{}: {} images, {} dimensions, total variance {trace:.4}",
+        out.display(),
+        moments.count,
+        moments.mean.len()
+    );
     Ok(())
 }
 

@@ -1,57 +1,129 @@
 //! `ddpm denoise`: one evaluation of a denoiser, from file to file.
 
 use crate::cli::Global;
+use crate::noising_options::{Noising, NoisingOptions};
 use crate::runtime;
-use anyhow::{Context, Result, ensure};
+use crate::target_file;
+use anyhow::{Context, Result, bail, ensure};
 use ddpm_core::{LinearMap, PredictionKind, TimeIndex};
 use ddpm_nets::checkpoint::Checkpoint;
+use ddpm_nets::targets::ideal_denoiser;
 use ddpm_nets::{NetworkDenoiser, tensor_file};
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
-/// Evaluate a checkpoint's denoiser on given inputs
+/// Evaluate a checkpoint's or a closed-form target's denoiser on given inputs
 ///
 /// Reads `x` [n, ...] f32, `t` [n] i64 (0-based timesteps) and, for a class-conditional model, `y` [n] i64 from a safetensors file;
-/// writes `eps` and `x0`, f32 of x's shape.
+/// writes `eps` and `x0`, f32 of x's shape. A target's x is [n, d].
 #[derive(clap::Args, Debug)]
-#[command(
-    after_help = "Example:\n  ddpm denoise --checkpoint runs/digits/checkpoints/latest --input x.safetensors --output eps.safetensors"
-)]
+#[command(after_help = "\
+Examples:
+  ddpm denoise --checkpoint runs/digits/checkpoints/latest --input x.safetensors --output eps.safetensors
+  ddpm denoise --target mixture.json --schedule cosine --train-steps 1000 --input x.safetensors --output eps.safetensors")]
 pub(crate) struct Denoise {
     /// A diffusers pipeline directory
-    #[arg(long, value_name = "DIR")]
-    checkpoint: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "target",
+        conflicts_with_all = ["target", "NoisingOptions", "ScheduleOptions"])]
+    checkpoint: Option<PathBuf>,
+    /// A closed-form target
+    #[arg(long, value_name = "FILE.json", conflicts_with = "process")]
+    target: Option<PathBuf>,
     /// Inputs
     #[arg(long, value_name = "FILE.safetensors")]
     input: PathBuf,
     /// Where the predictions go
     #[arg(long, value_name = "FILE.safetensors")]
     output: PathBuf,
-    /// Rows evaluated at once
+    /// Rows evaluated at once by a network
     #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
     batch_size: i64,
+    #[command(flatten)]
+    noising: NoisingOptions,
 }
 
-impl Denoise {
-    pub(crate) fn run(&self, global: &Global) -> Result<()> {
-        let device = runtime::prepare(global.device, global.threads)?;
-        let mut input = tensor_file::read(&self.input)?;
-        let name = self.input.display().to_string();
-        let mut take = |key: &str| input.remove(key);
+/// What is read: rows x [n, ...], their timesteps `[n]`, and classes `[n]`.
+struct Input {
+    name: String,
+    x: Tensor,
+    t: Tensor,
+    y: Option<Tensor>,
+}
+
+impl Input {
+    fn read(path: &Path) -> Result<Self> {
+        let mut tensors = tensor_file::read(path)?;
+        let name = path.display().to_string();
+        let mut take = |key: &str| tensors.remove(key);
         let x = take("x").with_context(|| format!("{name}: tensor x is missing"))?;
         let t = take("t").with_context(|| format!("{name}: tensor t is missing"))?;
         let y = take("y");
         ensure!(x.kind() == Kind::Float, "{name}: x must be f32, got {:?}", x.kind());
-        ensure!(x.dim() == 4, "{name}: x must be [n, channels, height, width], got {:?}", x.size());
+        ensure!(x.dim() >= 2, "{name}: x must be [n, ...], got {:?}", x.size());
         let n = x.size()[0];
         for (key, tensor) in [("t", Some(&t)), ("y", y.as_ref())] {
             let Some(tensor) = tensor else { continue };
             ensure!(tensor.kind() == Kind::Int64, "{name}: {key} must be i64, got {:?}", tensor.kind());
             ensure!(tensor.size() == [n], "{name}: {key} must be [{n}], got {:?}", tensor.size());
         }
+        Ok(Input { name, x, t, y })
+    }
 
-        let checkpoint = Checkpoint::load(&self.checkpoint, device)?;
-        let times = times(&t, checkpoint.schedule.steps()).with_context(|| name.clone())?;
+    /// The timesteps, each below `train_steps`.
+    fn times(&self, train_steps: usize) -> Result<Vec<TimeIndex>> {
+        times(&self.t, train_steps).with_context(|| self.name.clone())
+    }
+}
+
+impl Denoise {
+    pub(crate) fn run(&self, global: &Global) -> Result<()> {
+        let device = runtime::prepare(global.device, global.threads)?;
+        let input = Input::read(&self.input)?;
+        let (eps, x0) = match (&self.target, &self.checkpoint) {
+            (Some(path), _) => self.of_target(path, &input, device)?,
+            (None, Some(dir)) => self.of_checkpoint(dir, &input, device)?,
+            (None, None) => bail!("--checkpoint or --target is needed"),
+        };
+        Ok(tensor_file::write(&self.output, [("eps", &eps), ("x0", &x0)])?)
+    }
+
+    /// eps and x_0 of a closed-form target, evaluated in f64.
+    fn of_target(&self, path: &Path, input: &Input, device: Device) -> Result<(Tensor, Tensor)> {
+        let Noising::Discrete { schedule, .. } = self.noising.build()? else {
+            bail!("--process has no timesteps; use --schedule")
+        };
+        let target = target_file::read(path)?;
+        let name = &input.name;
+        ensure!(input.y.is_none(), "{name}: y was given, but a target has no classes");
+        ensure!(
+            input.x.size()[1..] == [target.dim() as i64],
+            "{name}: x must be [n, {}] like the target, got {:?}",
+            target.dim(),
+            input.x.size()
+        );
+        let times = input.times(schedule.steps())?;
+        let denoiser = ideal_denoiser(&target, device)?;
+        let x = input.x.to_device(device).to_kind(Kind::Double);
+        let (mut eps, mut x0) = (x.zeros_like(), x.zeros_like());
+        for (t, rows) in rows_by_time(&times) {
+            let (level, rows) = (schedule.level(t), Tensor::from_slice(&rows).to_device(device));
+            let x_t = x.index_select(0, &rows);
+            let prediction = denoiser.predict(&x_t, &level)?;
+            let _ = eps.index_copy_(0, &rows, &prediction.epsilon(&x_t, &level)?);
+            let _ = x0.index_copy_(0, &rows, &prediction.x0(&x_t, &level)?);
+        }
+        let single = |tensor: &Tensor| tensor.to_kind(Kind::Float).to_device(Device::Cpu);
+        Ok((single(&eps), single(&x0)))
+    }
+
+    /// eps and x_0 of a checkpoint's network.
+    fn of_checkpoint(&self, dir: &Path, input: &Input, device: Device) -> Result<(Tensor, Tensor)> {
+        let Input { name, x, t, y } = input;
+        let n = x.size()[0];
+        ensure!(x.dim() == 4, "{name}: x must be [n, channels, height, width], got {:?}", x.size());
+        let checkpoint = Checkpoint::load(dir, device)?;
+        let times = input.times(checkpoint.schedule.steps())?;
         let kind = checkpoint.scheduler.prediction();
         let (mut eps, mut x0) = (Vec::new(), Vec::new());
         let mut first = 0;
@@ -60,8 +132,8 @@ impl Denoise {
             let part = |tensor: &Tensor| tensor.narrow(0, first, count).to_device(device);
             let rows = &times[first as usize..(first + count) as usize];
             let denoiser = NetworkDenoiser::new(&checkpoint.network, kind, y.as_ref().map(part));
-            let x_t = part(&x);
-            let value = denoiser.predict_at(&x_t, &part(&t))?.value;
+            let x_t = part(x);
+            let value = denoiser.predict_at(&x_t, &part(t))?.value;
             let to_x0 = rows
                 .iter()
                 .map(|&t| kind.to_x0(&checkpoint.schedule.level(t)))
@@ -78,9 +150,17 @@ impl Denoise {
             first += count;
         }
         let join = |parts: &[Tensor]| if parts.is_empty() { x.copy() } else { Tensor::cat(parts, 0) };
-        tensor_file::write(&self.output, [("eps", &join(&eps)), ("x0", &join(&x0))])?;
-        Ok(())
+        Ok((join(&eps), join(&x0)))
     }
+}
+
+/// The rows of each timestep.
+fn rows_by_time(times: &[TimeIndex]) -> BTreeMap<TimeIndex, Vec<i64>> {
+    let mut rows: BTreeMap<TimeIndex, Vec<i64>> = BTreeMap::new();
+    for (row, &t) in times.iter().enumerate() {
+        rows.entry(t).or_default().push(row as i64);
+    }
+    rows
 }
 
 fn times(t: &Tensor, train_steps: usize) -> Result<Vec<TimeIndex>> {

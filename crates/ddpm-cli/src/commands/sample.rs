@@ -1,45 +1,52 @@
-//! `ddpm sample`: images from a checkpoint.
+//! `ddpm sample`: samples from a checkpoint or of a closed-form target.
 
 use crate::cli::Global;
+use crate::noising_options::{Noising, NoisingOptions};
 use crate::pipeline::{Job, TRAJECTORY, image_shape, own_variance, pictures, sample_checkpoint};
 use crate::runtime::{self, StopFlag};
+use crate::sampler_options::SamplerOptions;
+use crate::target_file;
+use crate::target_sampling::{TargetJob, sample_target};
 use anyhow::{Context, Result, bail, ensure};
-use ddpm_core::Variance;
 use ddpm_core::grid::Grid;
-use ddpm_core::scheme::{SAMPLERS, SamplerInfo, Scheme};
+use ddpm_core::scheme::{SAMPLERS, Scheme};
+use ddpm_core::{Level, Trajectory, Variance};
 use ddpm_nets::checkpoint::Checkpoint;
 use ddpm_nets::tensor_file;
 use ddpm_sample::{NoiseInput, Record, Samples};
 use std::path::{Path, PathBuf};
 
-/// Sample images from a checkpoint
+/// Sample from a checkpoint or from a closed-form target
+///
+/// A checkpoint brings its own schedule and what is done to a predicted x_0. A closed-form target (a Gaussian or a mixture in a JSON file)
+/// is sampled with its ideal denoiser, unclipped, so that whatever is wrong with the samples is the sampler's doing.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
   ddpm sample --checkpoint runs/digits/checkpoints/latest --num 64 --out grid.png
   ddpm sample --checkpoint DIR --sampler ddim --steps 50 --num 1000 --out images/
   ddpm sample --checkpoint DIR --noise noise.safetensors --out samples.safetensors
+  ddpm sample --target mixture.json --sampler ddpm --variance analytic --steps 50 --num 10000 --out samples.safetensors
+  ddpm sample --target mixture.json --process vp --t-min 1e-3 --sampler ode-heun --steps 40 --out samples.safetensors
+  ddpm sample --target mixture.json --sampler ode-rk45 --rtol 1e-4 --atol 1e-4 --out samples.safetensors
+A target file: {\"kind\":\"mixture\",\"weights\":[0.3,0.7],\"means\":[[-1.5],[1]],\"stds\":[0.25,0.4]} (or covs), or
+{\"kind\":\"gaussian\",\"mean\":[0,0],\"cov\":[[1,0.5],[0.5,1]]} (or var, or file, a safetensors file beside it with f64 mean and cov).
 Image i gets the same noise whatever --batch-size is.")]
 pub(crate) struct Sample {
     /// A diffusers pipeline directory
-    #[arg(long, value_name = "DIR", required_unless_present = "list_samplers")]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["list_samplers", "target"],
+        conflicts_with_all = ["target", "NoisingOptions", "ScheduleOptions", "at", "final_denoise", "rtol", "atol"])]
     checkpoint: Option<PathBuf>,
-    /// The sampler
-    #[arg(long, default_value = "ddpm", value_name = "NAME")]
-    sampler: String,
-    /// Noise levels visited
-    #[arg(long, default_value_t = 1000, value_name = "N")]
-    steps: usize,
-    /// Number of images [default: 64, or as many as --noise holds]
+    /// A closed-form target
+    #[arg(long, value_name = "FILE.json", conflicts_with_all = ["class", "trajectory"])]
+    target: Option<PathBuf>,
+    /// Noise levels visited; steps along a process; steps of langevin [default: all training levels; otherwise 1000]
+    #[arg(long, value_name = "N")]
+    steps: Option<usize>,
+    /// Number of samples [default: 64, or as many as --noise holds]
     #[arg(long, value_name = "N")]
     num: Option<u64>,
-    /// Variance of ddpm's steps: fixed-small, fixed-large, analytic or learned-range [default: the checkpoint's]
-    #[arg(long, value_name = "KIND")]
-    variance: Option<Variance>,
-    /// Stochasticity of ddim: 0 deterministic, 1 ancestral [default: 0]
-    #[arg(long, value_name = "ETA")]
-    eta: Option<f64>,
-    /// Where the visited levels lie: leading, linspace, trailing, ... [default: the checkpoint's]
+    /// Where the visited levels lie: leading, linspace, trailing, quadratic, log-snr or karras [default: the checkpoint's; trailing]
     #[arg(long, value_name = "NAME")]
     grid: Option<Grid>,
     /// Starting states `x_T` [n, ...] and draws `z` [draws, n, ...] (z[0] first) instead of seeded noise
@@ -48,19 +55,34 @@ pub(crate) struct Sample {
     /// The class to sample from a class-conditional model [default: all in turn]
     #[arg(long, value_name = "K")]
     class: Option<i64>,
-    /// Images at once
-    #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    batch_size: u64,
+    /// Samples at once [default: 64; 65536 numbers for a target]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    batch_size: Option<u64>,
     /// Also write the way the first images came about, as a grid
     #[arg(long, value_name = "FILE.png")]
     trajectory: Option<PathBuf>,
-    /// A grid (.png), a folder of single PNGs (ends in /), or tensors (.safetensors) [default: grid.png]
-    #[arg(long, default_value = "grid.png", value_name = "PATH")]
-    out: PathBuf,
+    /// A grid (.png), a folder of single PNGs (ends in /), or tensors (.safetensors) [default: grid.png; samples.safetensors for a target]
+    #[arg(long, value_name = "PATH")]
+    out: Option<PathBuf>,
     /// List the samplers: order, evaluations and noise draws a step
     #[arg(long)]
     list_samplers: bool,
+    #[command(flatten)]
+    sampler: SamplerOptions,
+    /// Timestep (0-based) or time of the process at which langevin runs [default: the least noisy]
+    #[arg(long, value_name = "T", help_heading = "Sampler")]
+    at: Option<f64>,
+    /// End with the denoiser's answer at the smallest time of a process
+    #[arg(long, requires = "process", help_heading = "Sampler")]
+    final_denoise: bool,
+    #[command(flatten)]
+    noising: NoisingOptions,
 }
+
+/// Images at once from a checkpoint.
+const IMAGES: u64 = 64;
+/// Numbers at once of a target's samples.
+const NUMBERS: u64 = 1 << 16;
 
 impl Sample {
     pub(crate) fn run(&self, global: &Global) -> Result<()> {
@@ -68,26 +90,30 @@ impl Sample {
             list_samplers();
             return Ok(());
         }
-        let dir = self.checkpoint.as_deref().context("--checkpoint is needed")?;
-        let output = Output::of(&self.out)?;
-        ensure!(self.steps >= 1, "--steps must be at least 1, got {}", self.steps);
+        if let Some(steps) = self.steps {
+            ensure!(steps >= 1, "--steps must be at least 1, got {steps}");
+        }
+        match (&self.target, &self.checkpoint) {
+            (Some(path), _) => self.of_target(path, global),
+            (None, Some(dir)) => self.of_checkpoint(dir, global),
+            (None, None) => bail!("--checkpoint or --target is needed"),
+        }
+    }
+
+    fn of_checkpoint(&self, dir: &Path, global: &Global) -> Result<()> {
+        let out = self.out.as_deref().unwrap_or(Path::new("grid.png"));
+        let output = Output::of(out)?;
         let device = runtime::prepare(global.device, global.threads)?;
         let checkpoint = Checkpoint::load(dir, device)?;
-        let shape = image_shape(&checkpoint);
-        let noise = match &self.noise {
-            Some(path) => NoiseInput::read(path, &shape).with_context(|| path.display().to_string())?,
-            None => NoiseInput::keyed(global.seed.unwrap_or(0), &shape),
-        };
-        let num = self.num.or(noise.images()).unwrap_or(64);
-        ensure!(num >= 1, "--num must be at least 1, got {num}");
+        let (noise, num) = self.noise(&image_shape(&checkpoint), global)?;
         let labels = self.labels(&checkpoint, num)?;
         let frames = if self.trajectory.is_some() { TRAJECTORY } else { Record::default() };
         let job = Job {
-            scheme: self.scheme(own_variance(&checkpoint.scheduler))?,
-            steps: self.steps,
+            scheme: self.sampler.scheme(own_variance(&checkpoint.scheduler), self.steps)?,
+            steps: self.steps.unwrap_or(checkpoint.schedule.steps()),
             grid: self.grid.unwrap_or(checkpoint.scheduler.spacing()),
             num,
-            batch_size: self.batch_size,
+            batch_size: self.batch_size.unwrap_or(IMAGES),
             noise,
             labels: labels.as_deref(),
             record: frames,
@@ -98,31 +124,64 @@ impl Sample {
             pictures::write_trajectory(path, &samples)?;
         }
         output.write(&samples)?;
-        println!("{}", self.out.display());
+        println!("{}", out.display());
         Ok(())
     }
 
-    fn scheme(&self, own: Variance) -> Result<Scheme> {
-        let info = SamplerInfo::find(&self.sampler)?;
-        let scheme = match info.scheme {
-            Scheme::Ddpm { .. } => Scheme::Ddpm { variance: self.variance.unwrap_or(own) },
-            Scheme::Ddim { eta } => Scheme::Ddim { eta: self.eta.unwrap_or(eta) },
-            other => other,
+    fn of_target(&self, path: &Path, global: &Global) -> Result<()> {
+        let out = self.out.as_deref().unwrap_or(Path::new("samples.safetensors"));
+        let output = Output::of(out)?;
+        ensure!(
+            matches!(output, Output::Tensors(_)),
+            "--out {}: a target's samples are numbers, not pictures; expected FILE.safetensors",
+            out.display()
+        );
+        let scheme = self.sampler.scheme(Variance::FixedLarge, self.steps)?;
+        let noising = self.noising.build()?;
+        let scheme = match noising {
+            Noising::Discrete { .. } => scheme,
+            Noising::Continuous { .. } => scheme.on_process(),
         };
-        ensure!(
-            self.variance.is_none() || matches!(scheme, Scheme::Ddpm { .. }),
-            "--variance belongs to the sampler ddpm, not to {}",
-            self.sampler
-        );
-        ensure!(
-            self.eta.is_none() || matches!(scheme, Scheme::Ddim { .. }),
-            "--eta belongs to the sampler ddim, not to {}",
-            self.sampler
-        );
-        if let Some(eta) = self.eta {
-            ensure!((0.0..=1.0).contains(&eta), "--eta must lie between 0 and 1, got {eta}");
+        let trajectory = self.trajectory_of(&noising, &scheme)?;
+        let target = target_file::read(path)?;
+        let dim = target.dim() as i64;
+        let (noise, num) = self.noise(&[dim], global)?;
+        let device = runtime::prepare(global.device, global.threads)?;
+        let job = TargetJob {
+            target: &target,
+            scheme,
+            trajectory,
+            tolerance: self.sampler.tolerance(),
+            noise,
+            num,
+            batch_size: self.batch_size.unwrap_or((NUMBERS / dim as u64).max(1)),
+        };
+        output.write(&sample_target(job, device)?)?;
+        println!("{}", out.display());
+        Ok(())
+    }
+
+    fn trajectory_of(&self, noising: &Noising, scheme: &Scheme) -> Result<Trajectory> {
+        let plain_langevin = matches!(scheme, Scheme::Langevin { .. });
+        ensure!(self.at.is_none() || plain_langevin, "--at belongs to the sampler langevin");
+        if plain_langevin {
+            ensure!(self.grid.is_none(), "--grid has no effect on langevin, which stays at one level (--at)");
+            let level = noising.level(self.at)?;
+            return Ok(Trajectory::of_levels(vec![level, Level::CLEAN], noising.scale(), None)?);
         }
-        Ok(scheme)
+        let trajectory = noising.trajectory(self.steps, self.grid)?;
+        Ok(if self.final_denoise { trajectory.with_decoder() } else { trajectory })
+    }
+
+    /// The noise, and how many samples it is for.
+    fn noise(&self, shape: &[i64], global: &Global) -> Result<(NoiseInput, u64)> {
+        let noise = match &self.noise {
+            Some(path) => NoiseInput::read(path, shape).with_context(|| path.display().to_string())?,
+            None => NoiseInput::keyed(global.seed.unwrap_or(0), shape),
+        };
+        let num = self.num.or(noise.images()).unwrap_or(64);
+        ensure!(num >= 1, "--num must be at least 1, got {num}");
+        Ok((noise, num))
     }
 
     fn labels(&self, checkpoint: &Checkpoint, num: u64) -> Result<Option<Vec<i64>>> {

@@ -1,0 +1,115 @@
+//! `ddpm schedule`: the numbers of a noise schedule.
+
+use crate::json_output::JsonOutput;
+use crate::schedule_options::ScheduleOptions;
+use anyhow::Result;
+use ddpm_core::{Schedule, ScheduleKind};
+use ddpm_eval::report::{Axis, Plot, Series};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Rows of the table where not all are asked for.
+const ROWS: usize = 21;
+
+/// Print a noise schedule: beta, alpha-bar, signal-to-noise ratio, posterior variance
+///
+/// Index 0 is the least noise, as in the code of Ho et al. and in diffusers. The signal-to-noise ratio is alpha_bar/(1 - alpha_bar); the
+/// posterior variance is that of x_{t-1} given x_t and x_0.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Examples:
+  ddpm schedule --schedule linear --steps 1000
+  ddpm schedule --schedule cosine --steps 1000 --plot cosine.svg
+  ddpm schedule --schedule linear --steps 50 --all
+  ddpm schedule --betas betas.txt --zero-terminal-snr --json -
+  ddpm schedule --schedule karras --steps 40 --sigma-min 0.002 --sigma-max 80 --rho 7")]
+pub(crate) struct PrintSchedule {
+    #[command(flatten)]
+    schedule: ScheduleOptions,
+    /// Number of levels T [default: 1000, or as many as the file has]
+    #[arg(long, value_name = "T")]
+    steps: Option<usize>,
+    /// Print every level instead of a readable selection
+    #[arg(long)]
+    all: bool,
+    /// Write JSON to a file, or to the standard output (-) instead of the table
+    #[arg(long, value_name = "FILE|-")]
+    json: Option<JsonOutput>,
+    /// Draw alpha-bar, signal-to-noise ratio and posterior variance
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
+}
+
+/// One list a quantity, one entry a level.
+#[derive(Serialize)]
+struct Columns {
+    schedule: &'static str,
+    steps: usize,
+    beta: Vec<f64>,
+    alpha_bar: Vec<f64>,
+    snr: Vec<f64>,
+    posterior_variance: Vec<f64>,
+}
+
+impl Columns {
+    fn of(kind: ScheduleKind, schedule: &Schedule) -> Self {
+        Columns {
+            schedule: kind.name(),
+            steps: schedule.steps(),
+            beta: schedule.betas(),
+            alpha_bar: schedule.levels().map(|level| level.alpha_bar()).collect(),
+            snr: schedule.levels().map(|level| level.snr()).collect(),
+            posterior_variance: schedule.posteriors().map(|posterior| posterior.variance).collect(),
+        }
+    }
+}
+
+impl PrintSchedule {
+    pub(crate) fn run(&self) -> Result<()> {
+        let columns = Columns::of(self.schedule.kind(), &self.schedule.build(self.steps)?);
+        if let Some(path) = &self.plot {
+            plot(&columns).write_svg(path)?;
+        }
+        if let Some(json) = &self.json {
+            json.write(&columns)?;
+        }
+        if !JsonOutput::is_standard(&self.json) {
+            self.table(&columns);
+        }
+        Ok(())
+    }
+
+    fn table(&self, columns: &Columns) {
+        let steps = columns.steps;
+        println!("{}, {steps} levels, index 0 the least noise", columns.schedule);
+        println!(
+            "{:>6} {:>13} {:>15} {:>13} {:>19}",
+            "index", "beta", "alpha_bar", "snr", "posterior_variance"
+        );
+        let rows = if self.all { steps } else { ROWS.min(steps) };
+        for row in 0..rows {
+            // Both ends, and evenly between them.
+            let t = if rows == 1 { 0 } else { row * (steps - 1) / (rows - 1) };
+            println!(
+                "{t:>6} {:>13.6e} {:>15.10} {:>13.6e} {:>19.6e}",
+                columns.beta[t], columns.alpha_bar[t], columns.snr[t], columns.posterior_variance[t]
+            );
+        }
+        if rows < steps {
+            println!("{rows} of {steps} levels; --all prints every one");
+        }
+    }
+}
+
+/// All three on one logarithmic axis; zeros, which it cannot show, are left out.
+fn plot(columns: &Columns) -> Plot {
+    let line = |name: &str, values: &[f64]| {
+        let points = values.iter().enumerate().map(|(t, &value)| (t as f64, value));
+        Series::line(name, points.filter(|(_, value)| *value > 0.0))
+    };
+    let title = format!("Noise schedule {}, {} levels", columns.schedule, columns.steps);
+    Plot::new(title, Axis::linear("timestep (0 is the least noise)"), Axis::log("value"))
+        .series(line("alpha-bar", &columns.alpha_bar))
+        .series(line("signal-to-noise ratio", &columns.snr))
+        .series(line("posterior variance", &columns.posterior_variance))
+}

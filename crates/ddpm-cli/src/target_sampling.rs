@@ -1,0 +1,69 @@
+//! Samples of a closed-form target: the ideal denoiser where a network would be.
+
+use crate::progress::{Progress, human_seconds};
+use anyhow::Result;
+use ddpm_core::decomposition::{Settings, decompose};
+use ddpm_core::{Level, Scheme, Target, Trajectory, Variance};
+use ddpm_nets::targets::ideal_denoiser;
+use ddpm_sample::{NoiseInput, Options, Samples, Tolerance, sample, sample_batches};
+use std::ops::ControlFlow;
+use std::time::Instant;
+use tch::Device;
+
+/// What to sample.
+pub(crate) struct TargetJob<'a> {
+    /// The law of the data.
+    pub(crate) target: &'a Target,
+    /// The sampler with its options.
+    pub(crate) scheme: Scheme,
+    /// The levels that it goes through.
+    pub(crate) trajectory: Trajectory,
+    /// What an adaptive sampler may err by.
+    pub(crate) tolerance: Tolerance,
+    /// Starting states and noise.
+    pub(crate) noise: NoiseInput,
+    /// Number of samples.
+    pub(crate) num: u64,
+    /// Samples at once.
+    pub(crate) batch_size: u64,
+}
+
+/// Samples [n, d], unclipped.
+pub(crate) fn sample_target(job: TargetJob<'_>, device: Device) -> Result<Samples> {
+    let TargetJob { target, scheme, mut trajectory, tolerance, noise, num, batch_size } = job;
+    if scheme == (Scheme::Ddpm { variance: Variance::Analytic }) {
+        let mse = mmse_per_component(target, &trajectory)?;
+        trajectory = trajectory.with_mse(mse)?;
+    }
+    // Also finds out what this sampler cannot do along these levels, before anything runs.
+    let steps = scheme.plan(&trajectory)?.len() as u64;
+    let denoiser = ideal_denoiser(target, device)?;
+    let options = Options { tolerance, ..Options::default() };
+    let begun = Instant::now();
+    let mut progress = Progress::new("sample", "steps", 0, num.div_ceil(batch_size) * steps);
+    let mut done = 0;
+    let samples = sample_batches(num, batch_size, |range| {
+        let mut noise = noise.batch(range, device)?;
+        sample(denoiser.as_ref(), &scheme, &trajectory, &mut noise, &options, &mut |_| {
+            done += 1;
+            progress.set(done, String::new);
+            ControlFlow::Continue(())
+        })
+    })?;
+    progress.finish(&format!(
+        "{num} samples with {}, {} evaluations, {}",
+        scheme.name(),
+        samples.evaluations,
+        human_seconds(begun.elapsed().as_secs_f64())
+    ));
+    Ok(samples)
+}
+
+/// E|x_0 - D*(x_t)|^2 / d at every level that a step leaves: the target's own, which analytic variance needs.
+fn mmse_per_component(target: &Target, trajectory: &Trajectory) -> Result<Vec<f64>> {
+    // It depends on the signal-to-noise ratio alone, whatever the scale of the process.
+    let preserving = |level: &Level| Level::variance_preserving(level.log_snr(), level.time());
+    let visited: Vec<Level> = trajectory.levels()[..trajectory.steps()].iter().map(preserving).collect();
+    let terms = decompose(target, &visited, &Settings::new(Variance::FixedLarge))?;
+    Ok(terms.levels.iter().map(|level| level.mmse / target.dim() as f64).collect())
+}
