@@ -1,4 +1,5 @@
 //! Wrong input ends in exit status 2 and one line that names the thing; nothing appears under its final name.
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The U-Net and the schedules against diffusers: golden files made by `golden/generate.py`.
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
 use ddpm_core::TimeIndex;
 use ddpm_core::grid::Grid;

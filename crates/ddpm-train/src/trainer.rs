@@ -238,7 +238,7 @@ impl<'a> Trainer<'a> {
         let problem = self.objective.pose(&x0, batch.first_sample)?;
         self.network.check_input(&problem.x_t, &problem.t, labels.as_ref())?;
         let forward = || self.network.forward(&problem.x_t, &problem.t, labels.as_ref(), true);
-        Ok(torch_ext::fence(|| -> Result<Tensor, TrainError> {
+        torch_ext::fence(|| -> Result<Tensor, TrainError> {
             if self.network.config().dropout > 0.0 {
                 // Dropout masks come from libtorch's generator; seeded at each step they need no saved state.
                 tch::manual_seed(self.dropout.derived_seed(self.step, 0));
@@ -248,7 +248,7 @@ impl<'a> Trainer<'a> {
                 Precision::Bf16 => torch_ext::autocast::bf16(x0.device(), forward)?,
             };
             Ok(mean_squared_error(&output, &problem.target))
-        })??)
+        })?
     }
 
     fn check_finite(&self, what: &'static str, value: f64) -> Result<(), TrainError> {

@@ -1,4 +1,6 @@
 //! What the tests of the command share.
+#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
 use assert_cmd::Command;
 use std::path::{Path, PathBuf};
@@ -11,7 +13,6 @@ pub(crate) fn ddpm(folder: &Path) -> Command {
 }
 
 /// The command as it is.
-#[allow(dead_code, reason = "not every test file chooses the device")]
 pub(crate) fn plain_ddpm(folder: &Path) -> Command {
     let mut command = Command::cargo_bin("ddpm").unwrap();
     command.current_dir(folder).env("OMP_WAIT_POLICY", "passive");
@@ -19,7 +20,6 @@ pub(crate) fn plain_ddpm(folder: &Path) -> Command {
 }
 
 /// Settings that make the digits recipe a matter of seconds; dropout stays on so that resuming has masks to reproduce.
-#[allow(dead_code, reason = "not every test file trains")]
 pub(crate) const TINY: [&str; 9] = [
     "model.block_out_channels=[8,16]",
     "model.norm_num_groups=4",
@@ -33,14 +33,12 @@ pub(crate) const TINY: [&str; 9] = [
 ];
 
 /// `--set` for each.
-#[allow(dead_code, reason = "not every test file trains")]
 pub(crate) fn set(changes: &[&str]) -> Vec<String> {
     changes.iter().flat_map(|change| ["--set".to_string(), (*change).to_string()]).collect()
 }
 
 /// The Python that has diffusers, from `DDPM_PYTHON` (`cargo xtask test` sets it). Without it the caller is skipped and says so; under CI
 /// that is a failure.
-#[allow(dead_code, reason = "not every test file asks Python")]
 pub(crate) fn python(what: &str) -> Option<PathBuf> {
     let python = std::env::var_os("DDPM_PYTHON").map(PathBuf::from);
     if python.is_none() {
