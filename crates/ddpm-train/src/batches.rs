@@ -51,7 +51,7 @@ impl DeviceImages {
         pixels.to_kind(Kind::Float) / 127.5 - 1.0
     }
 
-    /// The labels of a batch, i64 [n], if the set has any.
+    /// The labels of a batch, i64 `[n]`, if the set has any.
     pub fn gather_labels(&self, batch: &Batch) -> Option<Tensor> {
         let labels = self.labels.as_ref()?;
         let indices: Vec<i64> = batch.indices.iter().map(|&i| i as i64).collect();

@@ -66,7 +66,7 @@ impl Objective {
         })?)
     }
 
-    /// The problem for given timesteps i64 [n] and noise of x_0's shape.
+    /// The problem for given timesteps i64 `[n]` and noise of x_0's shape.
     pub fn pose_with(&self, x0: &Tensor, t: Tensor, eps: &Tensor) -> Problem {
         let mut shape = vec![1i64; x0.dim()];
         shape[0] = -1;
