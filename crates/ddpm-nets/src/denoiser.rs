@@ -57,12 +57,12 @@ pub struct NetworkDenoiser<'a> {
 }
 
 impl<'a> NetworkDenoiser<'a> {
-    /// A network that predicts `kind`. `labels` [n] i64 for a class-conditional network, of the length of the batches to come.
+    /// A network that predicts `kind`. `labels` `[n]` i64 for a class-conditional network, of the length of the batches to come.
     pub fn new(network: &'a UNet, kind: PredictionKind, labels: Option<Tensor>) -> Self {
         NetworkDenoiser { network, kind, labels }
     }
 
-    /// The prediction for a batch whose rows are at different times: t [n].
+    /// The prediction for a batch whose rows are at different times: t `[n]`.
     pub fn predict_at(&self, x_t: &Tensor, t: &Tensor) -> Result<Prediction, NetsError> {
         self.network.check_input(x_t, t, self.labels.as_ref())?;
         let output = torch_ext::fence(|| {

@@ -101,8 +101,8 @@ impl UNet {
         &self.parameters
     }
 
-    /// The raw output [n, out_channels, h, w] for x [n, in_channels, h, w], times [n] (any numeric kind) and, for a class-conditional
-    /// network, labels [n] i64. `train` switches dropout on.
+    /// The raw output [n, out_channels, h, w] for x [n, in_channels, h, w], times `[n]` (any numeric kind) and, for a class-conditional
+    /// network, labels `[n]` i64. `train` switches dropout on.
     ///
     /// Shapes are the caller's duty ([`UNet::check_input`]); libtorch panics on others.
     pub fn forward(&self, x: &Tensor, t: &Tensor, labels: Option<&Tensor>, train: bool) -> Tensor {
