@@ -1,11 +1,12 @@
 //! `ddpm`: train, sample and explain denoising diffusion models.
+#![allow(rustdoc::broken_intra_doc_links, reason = "help texts are doc comments and speak of shapes such as [n]")]
 
 mod cli;
 mod commands;
 mod config;
 mod exit;
-mod json_output;
 mod noising_options;
+mod output;
 mod pipeline;
 mod progress;
 mod runtime;

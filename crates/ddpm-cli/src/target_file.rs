@@ -25,6 +25,7 @@ fn build(spec: &TargetSpec, path: &Path) -> Result<Target> {
         return Ok(Target::Gaussian(read_moments(&folder.join(file))?));
     }
     if let TargetSpec::Gaussian { mean: Some(mean), cov: None, var: Some(var), file: None } = spec
+        && var.len() == mean.len()
         && var.iter().all(|&v| v >= 0.0 && v.is_finite())
     {
         // The spectrum of real data has directions without spread: as from a fitted file, a variance may be 0.

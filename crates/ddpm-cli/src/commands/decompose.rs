@@ -1,8 +1,8 @@
 //! `ddpm decompose`: how much of a sampler's error is initialization, discretization, training and truncation.
 
 use crate::cli::Global;
-use crate::json_output::JsonOutput;
 use crate::noising_options::{Noising, NoisingOptions};
+use crate::output::{self, JsonOutput};
 use crate::sampler_options::SamplerOptions;
 use crate::target_file;
 use anyhow::{Result, bail, ensure};
@@ -10,6 +10,7 @@ use ddpm_core::classical::InitializationKind;
 use ddpm_core::decomposition::{DecomposeReport, LevelEntry, MonteCarlo, Settings, decompose};
 use ddpm_core::recursion::{GaussianDenoiser, W2Errors, w2_errors};
 use ddpm_core::{Grid, Scheme, Target, Variance};
+use std::fmt::Write;
 use std::path::PathBuf;
 
 /// Rows of the table where not all are asked for.
@@ -79,7 +80,7 @@ impl Decompose {
             json.write(&report)?;
         }
         if !JsonOutput::is_standard(&self.json) {
-            print_report(&report, self.all);
+            output::print(&table(&report, self.all)?)?;
         }
         Ok(())
     }
@@ -157,9 +158,11 @@ impl Decompose {
 }
 
 /// The report for people.
-fn print_report(report: &DecomposeReport, all: bool) {
+fn table(report: &DecomposeReport, all: bool) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
     let noising = report.schedule.as_ref().or(report.process.as_ref());
-    println!(
+    writeln!(
+        text,
         "{}: {} dimension{}, {}, {} steps, {}",
         report.target.as_deref().unwrap_or("target"),
         report.dim,
@@ -167,28 +170,30 @@ fn print_report(report: &DecomposeReport, all: bool) {
         noising.map_or("", String::as_str),
         report.steps,
         report.variance.map_or(report.sampler.clone().unwrap_or_default(), |v| format!("ddpm, {v}")),
-    );
+    )?;
     if let Some(w2) = &report.w2 {
-        print_w2(w2);
+        w2_table(&mut text, w2)?;
     }
-    print_terms(report);
+    terms_table(&mut text, report)?;
     if let Some(levels) = &report.per_level {
-        print_levels(levels, all);
+        levels_table(&mut text, levels, all)?;
     }
+    Ok(text)
 }
 
-fn print_w2(w2: &W2Errors) {
-    println!("\nW2 between the law of the samples and the target");
-    println!("{:<28} {:>14} {:>22}", "start", "these steps", "infinitely many steps");
+fn w2_table(text: &mut String, w2: &W2Errors) -> std::fmt::Result {
+    writeln!(text, "\nW2 between the law of the samples and the target")?;
+    writeln!(text, "{:<28} {:>14} {:>22}", "start", "these steps", "infinitely many steps")?;
     for (start, sampled, continuous) in [
         ("true law of x_T", w2.from_marginal, w2.continuous_from_marginal),
         ("N(0, I)", w2.from_normal, w2.continuous_from_normal),
     ] {
-        println!("{start:<28} {sampled:>14.6} {continuous:>22.6}");
+        writeln!(text, "{start:<28} {sampled:>14.6} {continuous:>22.6}")?;
     }
+    Ok(())
 }
 
-fn print_terms(report: &DecomposeReport) {
+fn terms_table(text: &mut String, report: &DecomposeReport) -> std::fmt::Result {
     let stderr = report.stderr.unwrap_or_default();
     let terms = [
         ("initialization", report.init_nats, stderr.init_nats),
@@ -197,40 +202,47 @@ fn print_terms(report: &DecomposeReport) {
         ("total", report.total_nats, stderr.total_nats),
     ];
     if report.total_nats.is_some() {
-        println!("\nKL(noising path || generated path)");
+        writeln!(text, "\nKL(noising path || generated path)")?;
     }
     for (name, value, stderr) in terms {
         let Some(value) = value else { continue };
         let error = if stderr > 0.0 { format!(" +- {stderr:.2e}") } else { String::new() };
-        println!("  {name:<16} {value:>15.8e} nats{error}");
+        writeln!(text, "  {name:<16} {value:>15.8e} nats{error}")?;
     }
     if let Some(bound) = report.truncation_w2_bound {
-        println!("W2 between the data and the lowest level is at most {bound:.6}");
+        writeln!(text, "W2 between the data and the lowest level is at most {bound:.6}")?;
     }
     if let Some(classical) = &report.classical {
         let kind = match classical.w2_init_kind {
             InitializationKind::Exact => "exact",
             InitializationKind::GaussianMoments => "from the first two moments",
         };
-        println!("\nClassical terms (variance-exploding units)");
-        println!("  initialization W2 {:.6e}, {kind}", classical.w2_init);
+        writeln!(text, "\nClassical terms (variance-exploding units)")?;
+        writeln!(text, "  initialization W2 {:.6e}, {kind}", classical.w2_init)?;
         let mmse =
             classical.mmse_sum.map_or(String::new(), |sum| format!(", of which irreducible {sum:.6e}"));
-        println!("  training, sum of mean-square errors {:.6e}{mmse}", classical.training_mse_sum);
-        println!("  discretization, largest 1 - sigma_s^2/sigma_t^2 {:.6}", classical.discretization_max);
+        writeln!(text, "  training, sum of mean-square errors {:.6e}{mmse}", classical.training_mse_sum)?;
+        writeln!(
+            text,
+            "  discretization, largest 1 - sigma_s^2/sigma_t^2 {:.6}",
+            classical.discretization_max
+        )?;
     }
+    Ok(())
 }
 
-fn print_levels(levels: &[LevelEntry], all: bool) {
-    println!(
+fn levels_table(text: &mut String, levels: &[LevelEntry], all: bool) -> std::fmt::Result {
+    writeln!(
+        text,
         "\n{:>6} {:>13} {:>13} {:>13} {:>16} {:>13} {:>9}",
         "t", "snr", "mmse", "mse", "discretization", "training", "ratio"
-    );
+    )?;
     let rows = if all { levels.len() } else { ROWS.min(levels.len()) };
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.6e}"));
     for row in 0..rows {
         let level = &levels[if rows == 1 { 0 } else { row * (levels.len() - 1) / (rows - 1) }];
-        println!(
+        writeln!(
+            text,
             "{:>6} {:>13.6e} {:>13.6e} {:>13.6e} {:>16} {:>13} {:>9}",
             level.t,
             level.snr,
@@ -239,9 +251,10 @@ fn print_levels(levels: &[LevelEntry], all: bool) {
             number(level.discretization_nats),
             number(level.training_nats),
             level.discretization_ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.6}")),
-        );
+        )?;
     }
     if rows < levels.len() {
-        println!("{rows} of {} levels; --all prints every one", levels.len());
+        writeln!(text, "{rows} of {} levels; --all prints every one", levels.len())?;
     }
+    Ok(())
 }

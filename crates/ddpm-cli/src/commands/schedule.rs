@@ -1,11 +1,13 @@
 //! `ddpm schedule`: the numbers of a noise schedule.
 
-use crate::json_output::JsonOutput;
+use crate::output::{self, JsonOutput};
 use crate::schedule_options::ScheduleOptions;
 use anyhow::Result;
 use ddpm_core::{Schedule, ScheduleKind};
 use ddpm_eval::report::{Axis, Plot, Series};
+use ddpm_nets::tensor_file::write_atomically;
 use serde::Serialize;
+use std::fmt::Write;
 use std::path::PathBuf;
 
 /// Rows of the table where not all are asked for.
@@ -68,36 +70,41 @@ impl PrintSchedule {
     pub(crate) fn run(&self) -> Result<()> {
         let columns = Columns::of(self.schedule.kind(), &self.schedule.build(self.steps)?);
         if let Some(path) = &self.plot {
-            plot(&columns).write_svg(path)?;
+            write_atomically(path, plot(&columns).to_svg().as_bytes())?;
         }
         if let Some(json) = &self.json {
             json.write(&columns)?;
         }
         if !JsonOutput::is_standard(&self.json) {
-            self.table(&columns);
+            output::print(&self.table(&columns)?)?;
         }
         Ok(())
     }
 
-    fn table(&self, columns: &Columns) {
+    /// The table for people.
+    fn table(&self, columns: &Columns) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
         let steps = columns.steps;
-        println!("{}, {steps} levels, index 0 the least noise", columns.schedule);
-        println!(
+        writeln!(text, "{}, {steps} levels, index 0 the least noise", columns.schedule)?;
+        writeln!(
+            text,
             "{:>6} {:>13} {:>15} {:>13} {:>19}",
             "index", "beta", "alpha_bar", "snr", "posterior_variance"
-        );
+        )?;
         let rows = if self.all { steps } else { ROWS.min(steps) };
         for row in 0..rows {
             // Both ends, and evenly between them.
             let t = if rows == 1 { 0 } else { row * (steps - 1) / (rows - 1) };
-            println!(
+            writeln!(
+                text,
                 "{t:>6} {:>13.6e} {:>15.10} {:>13.6e} {:>19.6e}",
                 columns.beta[t], columns.alpha_bar[t], columns.snr[t], columns.posterior_variance[t]
-            );
+            )?;
         }
         if rows < steps {
-            println!("{rows} of {steps} levels; --all prints every one");
+            writeln!(text, "{rows} of {steps} levels; --all prints every one")?;
         }
+        Ok(text)
     }
 }
 

@@ -1,11 +1,21 @@
-//! Where the JSON of a command goes.
+//! Where results go: the standard output, or a file.
 
 use anyhow::Result;
 use ddpm_nets::tensor_file::write_atomically;
 use serde::Serialize;
 use std::convert::Infallible;
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::str::FromStr;
+
+/// Prints a whole result. A reader that has seen enough, such as `head`, is no error.
+pub(crate) fn print(text: &str) -> Result<()> {
+    let mut output = std::io::stdout().lock();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
 
 /// A file, or `-` for the standard output.
 #[derive(Clone, Debug)]
@@ -35,7 +45,7 @@ impl JsonOutput {
         let mut text = serde_json::to_string(value)?;
         text.push('\n');
         match self {
-            JsonOutput::Standard => print!("{text}"),
+            JsonOutput::Standard => print(&text)?,
             JsonOutput::File(path) => write_atomically(path, text.as_bytes())?,
         }
         Ok(())
