@@ -10,6 +10,7 @@ mod embedding;
 mod error;
 mod layers;
 mod parameters;
+pub mod pixels;
 pub mod targets;
 pub mod tensor_file;
 pub mod unet;

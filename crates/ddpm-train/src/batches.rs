@@ -2,7 +2,8 @@
 
 use crate::TrainError;
 use ddpm_data::{Batch, ImageSet};
-use tch::{Device, Kind, Tensor};
+use ddpm_nets::pixels::from_u8;
+use tch::{Device, Tensor};
 
 /// A set of images held as bytes on a device; batches are gathered, mirrored and scaled to [-1, 1] there.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ impl DeviceImages {
         } else {
             pixels
         };
-        pixels.to_kind(Kind::Float) / 127.5 - 1.0
+        from_u8(&pixels)
     }
 
     /// The labels of a batch, i64 `[n]`, if the set has any.

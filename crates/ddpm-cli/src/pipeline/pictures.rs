@@ -5,10 +5,11 @@ use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_core::{Schedule, TimeIndex};
 use ddpm_data::picture::{GridLayout, Picture, write_png_folder};
 use ddpm_data::{Dataset, ImageShape};
-use ddpm_sample::{Samples, to_u8};
+use ddpm_nets::pixels::{from_u8, to_u8};
+use ddpm_sample::Samples;
 use ddpm_train::RunDir;
 use std::path::{Path, PathBuf};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 /// Images in the sample grid.
 const GRID_IMAGES: i64 = 64;
@@ -83,7 +84,7 @@ pub(super) fn write_forward(run: &RunDir, dataset: &Dataset, schedule: &Schedule
     let images = dataset.train.first(FORWARD_ROWS);
     let shape = images.shape();
     let size = [images.len() as i64, shape.channels as i64, shape.height as i64, shape.width as i64];
-    let x0 = Tensor::from_slice(images.pixels()).reshape(size).to_kind(Kind::Float) / 127.5 - 1.0;
+    let x0 = from_u8(&Tensor::from_slice(images.pixels()).reshape(size));
     let source = NoiseSource::new(0, Purpose::Evaluation);
     let mut eps = vec![0f32; x0.numel()];
     for (image, values) in eps.chunks_mut(shape.dimension()).enumerate() {

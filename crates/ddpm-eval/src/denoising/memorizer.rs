@@ -7,9 +7,10 @@ use super::Model;
 use crate::EvalError;
 use ddpm_core::{Level, PredictionKind};
 use ddpm_data::ImageSet;
+use ddpm_nets::pixels::from_u8;
 use ddpm_nets::targets::EmpiricalTarget;
 use ddpm_nets::{Denoiser, NetsError, Prediction};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 /// The exact denoiser of the empirical measure of a set of images, each of equal weight.
 #[derive(Debug)]
@@ -26,8 +27,7 @@ impl Memorizer {
         let shape = images.shape();
         let size = [images.len(), shape.channels, shape.height, shape.width].map(|side| side as i64);
         let data = torch_ext::fence(|| {
-            Tensor::from_slice(images.pixels()).reshape(size).to_device(device).to_kind(Kind::Float) / 127.5
-                - 1.0
+            from_u8(&Tensor::from_slice(images.pixels()).reshape(size).to_device(device))
         })?;
         let all = EmpiricalTarget::new(&data, flips)?;
         let mut classes = Vec::new();

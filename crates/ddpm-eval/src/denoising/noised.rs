@@ -4,8 +4,9 @@ use crate::{EvalConfig, EvalError};
 use ddpm_core::Level;
 use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_data::{ImageSet, ShuffledOrder, Split};
+use ddpm_nets::pixels::from_u8;
 use rayon::prelude::*;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 /// A seeded choice of images of one split, and their noise at every level.
 #[derive(Debug)]
@@ -80,8 +81,7 @@ impl<'a> NoisedImages<'a> {
         let (x0, labels) = torch_ext::fence(|| {
             let bytes = Tensor::from_slice(&pixels).reshape(size).to_device(self.device);
             let labels = labels.map(|labels| Tensor::from_slice(&labels).to_device(self.device));
-            // Bytes to model space, [-1, 1].
-            (bytes.to_kind(Kind::Float) / 127.5 - 1.0, labels)
+            (from_u8(&bytes), labels)
         })?;
         Ok(NoisedBatch { of: self, indices, x0, labels })
     }

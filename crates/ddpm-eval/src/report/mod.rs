@@ -20,9 +20,6 @@ mod svg;
 mod table;
 mod text;
 mod tick;
-mod write;
-
-use std::{io, path::PathBuf};
 
 pub use image::Image;
 pub use page::{Page, Section};
@@ -34,13 +31,8 @@ pub use text::Text;
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// A file could not be written.
-    #[error("cannot write {}: {source}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Write(#[from] ddpm_data::DataError),
     /// The bytes of a picture are neither PNG nor GIF.
     #[error("the picture “{alt}” cannot be shown: expected a PNG or GIF file, got {got}")]
     Image {

@@ -12,8 +12,8 @@ use super::{
     svg::{self, Width},
     table::{Cell, Table},
     text::{Footnotes, Text},
-    write,
 };
+use ddpm_data::atomic;
 
 /// What the browser may load: the page itself and nothing else.
 const CONTENT_POLICY: &str =
@@ -139,7 +139,7 @@ impl Page {
 
     /// Writes the page to a file, which appears complete or not at all; its folder is created where it is missing.
     pub fn write(&self, path: &Path) -> Result<(), ReportError> {
-        write::atomically(path, self.to_html()?.as_bytes())
+        Ok(atomic::write_bytes(path, self.to_html()?.as_bytes())?)
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{ReportError, svg, write};
+use super::{ReportError, svg};
+use ddpm_data::atomic;
 
 /// A plot of one or more series over a common pair of axes.
 ///
@@ -173,7 +174,7 @@ impl Plot {
 
     /// Writes [`Plot::to_svg`] to a file, which appears complete or not at all.
     pub fn write_svg(&self, path: &Path) -> Result<(), ReportError> {
-        write::atomically(path, self.to_svg().as_bytes())
+        Ok(atomic::write_bytes(path, self.to_svg().as_bytes())?)
     }
 }
 
