@@ -1,5 +1,8 @@
 //! `ddpm`: train, sample and explain denoising diffusion models.
-#![allow(rustdoc::broken_intra_doc_links, reason = "help texts are doc comments and speak of shapes such as [n]")]
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "help texts are doc comments and speak of shapes such as [n]"
+)]
 
 mod cli;
 mod commands;
