@@ -11,6 +11,8 @@ Examples:
   ddpm reproduce digits                         data, training, samples, evaluation and report
   ddpm train --config digits --resume           train, or go on training
   ddpm sample --checkpoint runs/digits/checkpoints/latest --num 64 --out grid.png
+  ddpm schedule --schedule cosine               a noise schedule as a table, JSON or picture
+  ddpm decompose --target mixture.json --steps 50   where a sampler's error comes from
   ddpm config show digits                       a complete configuration to start from
 Exit status: 0 success, 2 wrong usage or input, 75 interrupted but resumable.")]
 pub(crate) struct Cli {

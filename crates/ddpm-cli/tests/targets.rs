@@ -231,6 +231,14 @@ fn a_gaussian_fitted_to_data_is_a_target() {
     assert_eq!((moments["mean"].kind(), moments["cov"].kind()), (Kind::Double, Kind::Double));
     assert!(largest(&moments["mean"], &mean) < 1e-12 && largest(&moments["cov"], &covariance) < 1e-12);
 
+    ddpm(folder.path())
+        .args(["data", "fit-gaussian", "digits", "--centred", "--out", "c.safetensors"])
+        .assert()
+        .success();
+    let centred_moments = tensor_file::read(&folder.path().join("c.safetensors")).unwrap();
+    assert_eq!(centred_moments["mean"].abs().max().double_value(&[]), 0.0);
+    assert!(centred_moments["cov"].equal(&moments["cov"]));
+
     std::fs::write(folder.path().join("d.json"), r#"{"kind":"gaussian","file":"d.safetensors"}"#).unwrap();
     let samples = samples(
         folder.path(),

@@ -42,6 +42,9 @@ Example:
         /// A local folder instead of the cache
         #[arg(long, value_name = "DIR")]
         data_dir: Option<PathBuf>,
+        /// Write a mean of 0 with the covariance around the true mean, as published W2 tables of data sets have it
+        #[arg(long)]
+        centred: bool,
         /// Where the moments go
         #[arg(long, value_name = "FILE.safetensors")]
         out: PathBuf,
@@ -57,7 +60,9 @@ impl Data {
                 Ok(())
             }
             Data::Info { name, data_dir, json } => describe(*name, data_dir.as_deref(), *json),
-            Data::FitGaussian { name, data_dir, out } => fit_gaussian(*name, data_dir.as_deref(), out),
+            Data::FitGaussian { name, data_dir, centred, out } => {
+                fit_gaussian(*name, data_dir.as_deref(), *centred, out)
+            }
         }
     }
 }
@@ -95,8 +100,11 @@ fn list() -> Result<()> {
     Ok(())
 }
 
-fn fit_gaussian(name: DatasetName, data_dir: Option<&Path>, out: &Path) -> Result<()> {
-    let moments = moments(&ddpm_data::load(name, &Source::from_data_dir(data_dir)?)?.train)?;
+fn fit_gaussian(name: DatasetName, data_dir: Option<&Path>, centred: bool, out: &Path) -> Result<()> {
+    let mut moments = moments(&ddpm_data::load(name, &Source::from_data_dir(data_dir)?)?.train)?;
+    if centred {
+        moments.mean.fill(0.0);
+    }
     target_file::write_moments(out, &moments.mean, &moments.covariance)?;
     let trace: f64 = moments.covariance.iter().step_by(moments.mean.len() + 1).sum();
     println!(
