@@ -7,7 +7,7 @@
 //! prints what share of 500 samples ends near each of three modes, and draws them. All start at the mode of weight 0.2.
 
 use ddpm_core::noise::{NoiseSource, Purpose};
-use ddpm_core::{Grid, Process, Scale, Scheme, TargetSpec, Trajectory};
+use ddpm_core::{Grid, Level, Process, Scale, Scheme, TargetSpec, Trajectory};
 use ddpm_nets::targets::ideal_denoiser;
 use ddpm_sample::{LinearSampler, NoiseInput, Options, Progress, run};
 use std::fmt::Write;
@@ -35,8 +35,9 @@ fn main() -> Result<(), Failure> {
     let denoiser = ideal_denoiser(&law, Device::Cpu)?;
 
     let process = Process::VarianceExploding { sigma_min: LOWEST, sigma_max: 4.0 };
-    let falling = Trajectory::continuous(&process, &Grid::LogSnr.times(&process, 59, 0.0)?)?.with_decoder();
-    let lowest = Trajectory::of_levels(falling.levels()[59..].to_vec(), Scale::VarianceExploding, None)?;
+    // Both stop noised at the lowest level, so that the clusters of both are as wide as they should be there.
+    let falling = Trajectory::continuous(&process, &Grid::LogSnr.times(&process, 59, 0.0)?)?;
+    let lowest = Trajectory::of_levels(vec![*falling.end(), Level::CLEAN], Scale::VarianceExploding, None)?;
     let poor = Tensor::from_slice(&MEANS[0]).to_kind(Kind::Float).expand([COUNT, 2], false);
     let langevin = |scheme: Scheme, trajectory: &Trajectory| -> Result<Vec<[f64; 2]>, Failure> {
         let mut noise = NoiseInput::keyed(0, &[2]).batch(0..COUNT as u64, Device::Cpu)?;
@@ -94,7 +95,7 @@ fn draw(panels: &[(&str, Vec<[f64; 2]>); 3]) -> Result<String, std::fmt::Error> 
         svg,
         r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {} {}" font-family="sans-serif" font-size="11">"#,
         3.0 * SIDE,
-        SIDE + 40.0
+        SIDE
     )?;
     writeln!(svg, r##"<rect width="100%" height="100%" fill="#fff"/>"##)?;
     for (k, (title, points)) in panels.iter().enumerate() {
@@ -111,7 +112,7 @@ fn draw(panels: &[(&str, Vec<[f64; 2]>); 3]) -> Result<String, std::fmt::Error> 
             left + SIDE / 2.0
         )?;
         for point in points {
-            let (x, y) = (left + SIDE * (0.5 + point[0] / 4.4), 40.0 + SIDE * (0.5 - point[1] / 4.4));
+            let (x, y) = (left + SIDE * (0.5 + point[0] / 4.4), 20.0 + SIDE * (0.5 - point[1] / 4.4));
             writeln!(
                 svg,
                 r#"<circle cx="{x:.1}" cy="{y:.1}" r="1.3" fill="{}" fill-opacity=".5"/>"#,

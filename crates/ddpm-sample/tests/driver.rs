@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{on, trailing};
+use common::{keyed, on, trailing};
 use ddpm_core::scheme::{Scheme, Trajectory};
 use ddpm_core::{Level, PredictionKind, Scale, Schedule, Time, TimeIndex, Variance};
 use ddpm_nets::{Denoiser, NetsError, Prediction};
@@ -102,4 +102,28 @@ fn the_adaptive_solver_takes_few_steps_where_nothing_moves() {
     assert!(out.x.allclose(&start, 1e-5, 1e-5, false));
     assert_eq!(out.steps, 4);
     assert_eq!(out.evaluations, 1 + 6 * 4);
+}
+
+/// Answers like [`StandardNormal`] and places its variance at one end of the range.
+struct Learned {
+    fraction: f64,
+}
+
+impl Denoiser for Learned {
+    fn predict(&self, x_t: &Tensor, level: &Level) -> Result<Prediction, NetsError> {
+        let prediction = EXACT.predict(x_t, level)?;
+        Ok(Prediction { variance_fraction: Some(x_t.full_like(self.fraction)), ..prediction })
+    }
+}
+
+#[test]
+fn a_learned_variance_lies_between_the_fixed_ones() {
+    let run = |denoiser: &dyn Denoiser, variance| {
+        keyed(denoiser, &Scheme::Ddpm { variance }, &trailing(20), (4, 3), 2).x
+    };
+    let same = |a: &Tensor, b: &Tensor| a.allclose(b, 0.0, 1e-5, false);
+    let learned = |fraction| run(&Learned { fraction }, Variance::LearnedRange);
+    assert!(same(&learned(-1.0), &run(&EXACT, Variance::FixedSmall)));
+    assert!(same(&learned(1.0), &run(&EXACT, Variance::FixedLarge)));
+    assert!(!same(&learned(0.0), &run(&EXACT, Variance::FixedLarge)));
 }
