@@ -3,9 +3,9 @@
 use crate::progress::{Progress, human_seconds};
 use anyhow::Result;
 use ddpm_core::decomposition::{Settings, decompose};
-use ddpm_core::{Level, Scheme, Target, Trajectory, Variance};
+use ddpm_core::{Grid, Level, Schedule, Scheme, Target, Trajectory, Variance};
 use ddpm_nets::targets::ideal_denoiser;
-use ddpm_sample::{NoiseInput, Options, Samples, Tolerance, sample, sample_batches};
+use ddpm_sample::{NoiseInput, Options, Samples, Tolerance, sample, sample_batches, sample_on_grid};
 use std::ops::ControlFlow;
 use std::time::Instant;
 use tch::Device;
@@ -18,6 +18,8 @@ pub(crate) struct TargetJob<'a> {
     pub(crate) scheme: Scheme,
     /// The levels that it goes through.
     pub(crate) trajectory: Trajectory,
+    /// The schedule and the grid that chose them; none on a continuous process.
+    pub(crate) discrete: Option<(&'a Schedule, Grid)>,
     /// What an adaptive sampler may err by.
     pub(crate) tolerance: Tolerance,
     /// Starting states and noise.
@@ -30,7 +32,7 @@ pub(crate) struct TargetJob<'a> {
 
 /// Samples [n, d], unclipped.
 pub(crate) fn sample_target(job: TargetJob<'_>, device: Device) -> Result<Samples> {
-    let TargetJob { target, scheme, mut trajectory, tolerance, noise, num, batch_size } = job;
+    let TargetJob { target, scheme, mut trajectory, discrete, tolerance, noise, num, batch_size } = job;
     if scheme == (Scheme::Ddpm { variance: Variance::Analytic }) {
         let mse = mmse_per_component(target, &trajectory)?;
         trajectory = trajectory.with_mse(mse)?;
@@ -44,11 +46,18 @@ pub(crate) fn sample_target(job: TargetJob<'_>, device: Device) -> Result<Sample
     let mut done = 0;
     let samples = sample_batches(num, batch_size, |range| {
         let mut noise = noise.batch(range, device)?;
-        sample(denoiser.as_ref(), &scheme, &trajectory, &mut noise, &options, &mut |_| {
+        let mut report = |_: &ddpm_sample::Progress| {
             done += 1;
             progress.set(done, String::new);
             ControlFlow::Continue(())
-        })
+        };
+        let (denoiser, noise) = (denoiser.as_ref(), &mut noise);
+        match discrete {
+            Some((schedule, grid)) => {
+                sample_on_grid(denoiser, &scheme, schedule, grid, &trajectory, noise, &options, &mut report)
+            }
+            None => sample(denoiser, &scheme, &trajectory, noise, &options, &mut report),
+        }
     })?;
     progress.finish(&format!(
         "{num} samples with {}, {} evaluations, {}",

@@ -66,7 +66,9 @@ impl<'a> NetworkDenoiser<'a> {
     pub fn predict_at(&self, x_t: &Tensor, t: &Tensor) -> Result<Prediction, NetsError> {
         self.network.check_input(x_t, t, self.labels.as_ref())?;
         let output = torch_ext::fence(|| {
-            tch::no_grad(|| self.network.forward(x_t, t, self.labels.as_ref(), false).to_kind(Kind::Float))
+            // A guard, which a failure inside leaves as well; `no_grad` would leave gradients off.
+            let _guard = tch::no_grad_guard();
+            self.network.forward(x_t, t, self.labels.as_ref(), false).to_kind(Kind::Float)
         })?;
         let config = self.network.config();
         if config.out_channels == 2 * config.in_channels {

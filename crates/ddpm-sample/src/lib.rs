@@ -54,5 +54,5 @@ pub use evaluation::{Evaluation, Evaluator};
 pub use inpainting::Inpainting;
 pub use noise::{BatchNoise, Noise, NoiseInput};
 pub use sampler::{LinearSampler, Moved, Sampler, sampler};
-pub use stride::strided_ddim;
+pub use stride::{sample_on_grid, strided_ddim};
 pub use threshold::Threshold;

@@ -5,9 +5,40 @@
 //! does not divide T) the state is denoised at one level after it was brought to a neighbouring one: an error of the first order in the gap,
 //! which is reproduced here so that the same grid gives the same samples.
 
-use crate::SampleError;
+use crate::{LinearSampler, Noise, Options, Progress, SampleError, Samples, run, sample};
 use ddpm_core::scheme::{Step, ddim};
-use ddpm_core::{Level, Schedule, TimeIndex};
+use ddpm_core::{Grid, Level, Schedule, Scheme, Time, TimeIndex, Trajectory};
+use ddpm_nets::Denoiser;
+use std::ops::ControlFlow;
+
+/// [`sample`] along training timesteps that `grid` chose among those of `schedule`: where the grid is one of diffusers', DDIM arrives where
+/// diffusers' does; everything else goes from each visited level to the next.
+#[allow(clippy::too_many_arguments, reason = "sample's own, the schedule and the grid")]
+pub fn sample_on_grid(
+    denoiser: &dyn Denoiser,
+    scheme: &Scheme,
+    schedule: &Schedule,
+    grid: Grid,
+    trajectory: &Trajectory,
+    noise: &mut dyn Noise,
+    options: &Options,
+    progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<Samples, SampleError> {
+    let (Scheme::Ddim { eta }, Grid::Leading | Grid::Linspace | Grid::Trailing) = (scheme, grid) else {
+        return sample(denoiser, scheme, trajectory, noise, options, progress);
+    };
+    let timesteps: Vec<TimeIndex> = trajectory
+        .levels()
+        .iter()
+        .filter_map(|level| match level.time() {
+            Time::Index(t) => Some(t),
+            _ => None,
+        })
+        .collect();
+    let mut sampler = LinearSampler::new(strided_ddim(schedule, &timesteps, *eta)?);
+    let start = torch_ext::fence(|| noise.start(trajectory.start()))??;
+    run(denoiser, &mut sampler, start, noise, options, progress)
+}
 
 /// The plan of diffusers' DDIM through `timesteps`, the noisiest first, of a schedule: steps of floor(T/N), the last one to data.
 pub fn strided_ddim(

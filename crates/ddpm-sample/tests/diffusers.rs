@@ -9,7 +9,7 @@ use ddpm_core::scheme::{Scheme, Trajectory};
 use ddpm_core::{Grid, Schedule, TargetSpec, Variance};
 use ddpm_nets::targets::ideal_denoiser;
 use ddpm_nets::tensor_file;
-use ddpm_sample::{LinearSampler, NoiseInput, Options, run, sample, strided_ddim};
+use ddpm_sample::{NoiseInput, Options, sample, sample_on_grid};
 use std::path::{Path, PathBuf};
 use tch::{Device, Tensor};
 
@@ -55,14 +55,16 @@ fn samplers_reproduce_diffusers_with_the_same_noise() {
         let trajectory = Trajectory::discrete(&schedule, &timesteps).unwrap();
         let mut batch = noise.batch(0..8, Device::Cpu).unwrap();
         let options = Options::default();
-        let got = match scheme {
-            Scheme::Ddim { eta } => {
-                let mut sampler = LinearSampler::new(strided_ddim(&schedule, &timesteps, eta).unwrap());
-                let start = ddpm_sample::Noise::start(&mut batch, trajectory.start()).unwrap();
-                run(denoiser.as_ref(), &mut sampler, start, &mut batch, &options, &mut on)
-            }
-            _ => sample(denoiser.as_ref(), &scheme, &trajectory, &mut batch, &options, &mut on),
-        };
+        let got = sample_on_grid(
+            denoiser.as_ref(),
+            &scheme,
+            &schedule,
+            grid,
+            &trajectory,
+            &mut batch,
+            &options,
+            &mut on,
+        );
         let difference = largest_difference(&got.unwrap().x, &expected);
         assert!(difference < TOLERANCE, "{name}: {difference:e}");
         compared += 1;

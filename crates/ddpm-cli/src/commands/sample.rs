@@ -151,6 +151,10 @@ impl Sample {
             target: &target,
             scheme,
             trajectory,
+            discrete: match &noising {
+                Noising::Discrete { schedule, .. } => Some((schedule, self.grid.unwrap_or(Grid::Trailing))),
+                Noising::Continuous { .. } => None,
+            },
             tolerance: self.sampler.tolerance(),
             noise,
             num,

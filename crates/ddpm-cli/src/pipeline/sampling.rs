@@ -13,7 +13,7 @@ use ddpm_data::{Dataset, Split};
 use ddpm_eval::denoising::DenoisingError;
 use ddpm_nets::NetworkDenoiser;
 use ddpm_nets::checkpoint::{Checkpoint, SchedulerConfig, VarianceType};
-use ddpm_sample::{NoiseInput, Options, Record, Samples, Threshold, sample, sample_batches};
+use ddpm_sample::{NoiseInput, Options, Record, Samples, Threshold, sample_batches, sample_on_grid};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
@@ -92,11 +92,13 @@ pub(crate) fn sample_checkpoint(
         });
         let denoiser = NetworkDenoiser::new(&checkpoint.network, checkpoint.scheduler.prediction(), labels);
         let mut noise = job.noise.batch(images, device)?;
-        sample(&denoiser, &job.scheme, &trajectory, &mut noise, &options, &mut |_| {
+        let mut report = |_: &ddpm_sample::Progress| {
             done += 1;
             progress.set(done, String::new);
             if stop.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })
+        };
+        let (schedule, grid) = (&checkpoint.schedule, job.grid);
+        sample_on_grid(&denoiser, &job.scheme, schedule, grid, &trajectory, &mut noise, &options, &mut report)
     })?;
     progress.finish(&format!(
         "{} images with {}, {} evaluations, {}",
