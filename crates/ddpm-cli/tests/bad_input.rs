@@ -142,6 +142,7 @@ fn checkpoints_and_tensors() {
         (sample(&["--eta", "0.5"]), "--eta belongs to the sampler ddim"),
         (sample(&["--sampler", "ddim", "--eta", "1.5"]), "--eta must lie between 0 and 1"),
         (sample(&["--class", "3"]), "unconditional"),
+        (sample(&["--guidance", "2"]), "--guidance: this model is unconditional"),
         (sample(&["--noise", "noise.safetensors"]), "x_T"),
         (sample(&["--num", "0"]), "--num must be at least 1"),
         (vec!["sample", "--checkpoint", model, "--steps", "0"], "--steps must be at least 1"),

@@ -141,6 +141,32 @@ fn a_termination_writes_a_checkpoint_and_going_on_loses_nothing() {
 }
 
 #[test]
+fn guidance_of_weight_one_is_the_conditional_model_and_zero_the_unconditional_one() {
+    let folder = tempfile::tempdir().unwrap();
+    ddpm(folder.path())
+        .args(["train", "--config", "digits", "--run", "run"])
+        .args(set(&TINY))
+        .args(set(&["train.steps=30", "train.learning_rate=5e-3", "model.num_class_embeds=11"]))
+        .assert()
+        .success();
+    let sample = |more: &[&str]| {
+        let mut command = ddpm(folder.path());
+        command.args(["sample", "--checkpoint", "run/checkpoints/latest", "--steps", "5", "--num", "2"]);
+        command.args(more).args(["--out", "x.safetensors"]).assert().success();
+        ddpm_nets::tensor_file::read(&folder.path().join("x.safetensors")).unwrap().remove("samples").unwrap()
+    };
+    let distance = |a: &tch::Tensor, b: &tch::Tensor| (a - b).abs().max().double_value(&[]);
+    let conditional = sample(&["--class", "3"]);
+    let unconditional = sample(&["--class", "10"]);
+    assert!(distance(&conditional, &unconditional) > 1e-3, "the class matters");
+    assert!(distance(&sample(&["--class", "3", "--guidance", "1"]), &conditional) < 1e-4);
+    assert!(distance(&sample(&["--class", "3", "--guidance", "0"]), &unconditional) < 1e-4);
+    assert!(distance(&sample(&["--class", "3", "--guidance", "4"]), &conditional) > 1e-3);
+    let nowhere = ["--class", "3", "--guidance", "4", "--guidance-interval", "1e8,1e9"];
+    assert!(distance(&sample(&nowhere), &conditional) < 1e-4);
+}
+
+#[test]
 fn images_keep_their_noise_at_every_batch_size_and_noise_can_be_given() {
     let folder = tempfile::tempdir().unwrap();
     ddpm(folder.path())

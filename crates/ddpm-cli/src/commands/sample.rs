@@ -13,6 +13,7 @@ use ddpm_core::scheme::{SAMPLERS, Scheme};
 use ddpm_core::{Level, Trajectory, Variance};
 use ddpm_nets::checkpoint::Checkpoint;
 use ddpm_nets::tensor_file;
+use ddpm_sample::guidance::Interval;
 use ddpm_sample::{NoiseInput, Record, Samples};
 use std::path::{Path, PathBuf};
 
@@ -55,6 +56,12 @@ pub(crate) struct Sample {
     /// The class to sample from a class-conditional model [default: all in turn]
     #[arg(long, value_name = "K")]
     class: Option<i64>,
+    /// Classifier-free guidance: 1 is the conditional model, 0 the unconditional one, above 1 exaggerates the class
+    #[arg(long, value_name = "W", conflicts_with = "target", allow_negative_numbers = true)]
+    guidance: Option<f64>,
+    /// Noise levels sigma/alpha between which guidance acts [default: all]
+    #[arg(long, value_name = "LOW,HIGH", value_delimiter = ',', num_args = 2, requires = "guidance")]
+    guidance_interval: Option<Vec<f64>>,
     /// Samples at once [default: 64; 65536 numbers for a target]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     batch_size: Option<u64>,
@@ -116,6 +123,7 @@ impl Sample {
             batch_size: self.batch_size.unwrap_or(IMAGES),
             noise,
             labels: labels.as_deref(),
+            guidance: self.guidance(labels.is_some())?,
             record: frames,
         };
         let stop = StopFlag::install()?;
@@ -126,6 +134,23 @@ impl Sample {
         output.write(&samples)?;
         println!("{}", out.display());
         Ok(())
+    }
+
+    fn guidance(&self, conditional: bool) -> Result<Option<(f64, Interval)>> {
+        let Some(weight) = self.guidance else { return Ok(None) };
+        ensure!(conditional, "--guidance: this model is unconditional");
+        ensure!(weight.is_finite(), "--guidance must be finite, got {weight}");
+        let interval = match self.guidance_interval.as_deref() {
+            Some(&[low, high]) => {
+                ensure!(
+                    low < high,
+                    "--guidance-interval must be LOW,HIGH with LOW below HIGH, got {low},{high}"
+                );
+                Interval { low, high }
+            }
+            _ => Interval::ALL,
+        };
+        Ok(Some((weight, interval)))
     }
 
     fn of_target(&self, path: &Path, global: &Global) -> Result<()> {

@@ -8,11 +8,12 @@ use crate::runtime::StopFlag;
 use anyhow::{Result, ensure};
 use ddpm_core::grid::Grid;
 use ddpm_core::scheme::{Scheme, Trajectory};
-use ddpm_core::{Time, TimeIndex, Variance};
+use ddpm_core::{Level, Time, TimeIndex, Variance};
 use ddpm_data::{Dataset, Split};
 use ddpm_eval::denoising::DenoisingError;
-use ddpm_nets::NetworkDenoiser;
 use ddpm_nets::checkpoint::{Checkpoint, SchedulerConfig, VarianceType};
+use ddpm_nets::{Denoiser, NetworkDenoiser};
+use ddpm_sample::guidance::{ClassifierFree, Interval};
 use ddpm_sample::{NoiseInput, Options, Record, Samples, Threshold, sample_batches, sample_on_grid};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -35,6 +36,8 @@ pub(crate) struct Job<'a> {
     pub(crate) noise: NoiseInput,
     /// A class for each image; none for an unconditional model.
     pub(crate) labels: Option<&'a [i64]>,
+    /// Weight of classifier-free guidance (1 is the conditional model) and where it acts; none evaluates the model alone.
+    pub(crate) guidance: Option<(f64, Interval)>,
     /// Which states to keep.
     pub(crate) record: Record,
 }
@@ -90,7 +93,19 @@ pub(crate) fn sample_checkpoint(
         let labels = job.labels.map(|labels| {
             Tensor::from_slice(&labels[images.start as usize..images.end as usize]).to_device(device)
         });
-        let denoiser = NetworkDenoiser::new(&checkpoint.network, checkpoint.scheduler.prediction(), labels);
+        let network =
+            |labels| NetworkDenoiser::new(&checkpoint.network, checkpoint.scheduler.prediction(), labels);
+        let conditional = |x_t: &Tensor, level: &Level, labels: &Tensor| {
+            network(Some(labels.shallow_clone())).predict(x_t, level)
+        };
+        let no_class = checkpoint.network.config().num_class_embeds.unwrap_or(1) - 1;
+        let denoiser: Box<dyn Denoiser> = match (labels, job.guidance) {
+            (Some(labels), Some((weight, interval))) => {
+                Box::new(ClassifierFree::new(&conditional, labels, no_class, weight, interval))
+            }
+            (labels, _) => Box::new(network(labels)),
+        };
+        let denoiser = denoiser.as_ref();
         let mut noise = job.noise.batch(images, device)?;
         let mut report = |_: &ddpm_sample::Progress| {
             done += 1;
@@ -98,7 +113,7 @@ pub(crate) fn sample_checkpoint(
             if stop.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let (schedule, grid) = (&checkpoint.schedule, job.grid);
-        sample_on_grid(&denoiser, &job.scheme, schedule, grid, &trajectory, &mut noise, &options, &mut report)
+        sample_on_grid(denoiser, &job.scheme, schedule, grid, &trajectory, &mut noise, &options, &mut report)
     })?;
     progress.finish(&format!(
         "{} images with {}, {} evaluations, {}",
@@ -151,6 +166,7 @@ pub(super) fn sample_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) ->
             batch_size: config.batch_size,
             noise: NoiseInput::keyed(config.seed, &image_shape(&checkpoint)),
             labels: labels.as_deref(),
+            guidance: None,
             record: TRAJECTORY,
         };
         let samples = sample_checkpoint(&checkpoint, &dir, run.device, &job, stop)?;
