@@ -60,7 +60,7 @@ pub(crate) struct Sample {
     #[arg(long, value_name = "W", conflicts_with = "target", allow_negative_numbers = true)]
     guidance: Option<f64>,
     /// Noise levels sigma/alpha between which guidance acts [default: all]
-    #[arg(long, value_name = "LOW,HIGH", value_delimiter = ',', num_args = 2, requires = "guidance")]
+    #[arg(long, value_name = "LOW,HIGH", value_delimiter = ',', requires = "guidance")]
     guidance_interval: Option<Vec<f64>>,
     /// Samples at once [default: 64; 65536 numbers for a target]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -141,14 +141,9 @@ impl Sample {
         ensure!(conditional, "--guidance: this model is unconditional");
         ensure!(weight.is_finite(), "--guidance must be finite, got {weight}");
         let interval = match self.guidance_interval.as_deref() {
-            Some(&[low, high]) => {
-                ensure!(
-                    low < high,
-                    "--guidance-interval must be LOW,HIGH with LOW below HIGH, got {low},{high}"
-                );
-                Interval { low, high }
-            }
-            _ => Interval::ALL,
+            None => Interval::ALL,
+            Some(&[low, high]) if low < high => Interval { low, high },
+            Some(other) => bail!("--guidance-interval must be LOW,HIGH with LOW below HIGH, got {other:?}"),
         };
         Ok(Some((weight, interval)))
     }
