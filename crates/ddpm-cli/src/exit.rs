@@ -1,5 +1,7 @@
 //! What the exit status says.
 
+use ddpm_eval::EvalError;
+use ddpm_sample::SampleError;
 use std::process::ExitCode;
 
 /// A usage or input error.
@@ -40,6 +42,13 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     }
 }
 
+/// Whether the user asked for the stop: of training, sampling or evaluation.
+fn was_interrupted(error: &anyhow::Error) -> bool {
+    error.is::<Interrupted>()
+        || matches!(error.downcast_ref(), Some(SampleError::Interrupted { .. }))
+        || matches!(error.downcast_ref(), Some(EvalError::Interrupted))
+}
+
 /// Prints an error as one line and names its exit status.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     let mut line = String::new();
@@ -53,7 +62,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
             line.push_str(&text);
         }
     }
-    if error.downcast_ref::<Interrupted>().is_some() {
+    if was_interrupted(error) {
         eprintln!("ddpm: {line}");
         return ExitCode::from(INTERRUPTED);
     }

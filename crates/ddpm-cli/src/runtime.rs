@@ -1,6 +1,7 @@
 //! The process: devices, threads, logs, and the wish to stop.
 
 use anyhow::{Context, Result};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tch::Device;
@@ -60,10 +61,15 @@ impl StopFlag {
             if seen.swap(true, Ordering::SeqCst) {
                 std::process::exit(130);
             }
-            eprintln!("stopping after this step and writing a checkpoint; once more to stop at once");
+            eprintln!("stopping after this step; once more to stop at once");
         })
         .context("cannot handle interrupts")?;
         Ok(StopFlag(flag))
+    }
+
+    /// Break once a stop was asked for.
+    pub(crate) fn flow(&self) -> ControlFlow<()> {
+        if self.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     /// Whether a stop was asked for.

@@ -4,6 +4,7 @@ use super::Run;
 use super::sampling::own_threshold;
 use super::stage::{self, Stage};
 use crate::progress::{Progress, human_seconds};
+use crate::runtime::StopFlag;
 use anyhow::{Context, Result};
 use ddpm_core::Level;
 use ddpm_data::Dataset;
@@ -11,7 +12,6 @@ use ddpm_eval::Spectrum;
 use ddpm_eval::classical::{ClassicalReport, classical_terms};
 use ddpm_eval::denoising::{DenoisingError, Measurement, NetworkModel, denoising_error, training_floor};
 use ddpm_nets::checkpoint::Checkpoint;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -28,7 +28,7 @@ pub(super) fn read_classical(run: &Run) -> Result<ClassicalReport> {
 }
 
 /// The evaluation stage of the pipeline. The per-level errors go into the checkpoint, where the analytic variance finds them.
-pub(super) fn evaluate_if_needed(run: &Run, dataset: &Dataset) -> Result<()> {
+pub(super) fn evaluate_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) -> Result<()> {
     let config = &run.named.config;
     let settings = (&config.eval, config.sample.steps, config.sample.grid);
     Stage::Evaluate.unless_done(run, &stage::inputs(run, &settings)?, || {
@@ -48,12 +48,15 @@ pub(super) fn evaluate_if_needed(run: &Run, dataset: &Dataset) -> Result<()> {
             progress
                 .get_or_insert_with(|| Progress::new("evaluate", "images", 0, at.total))
                 .set(at.done, String::new);
-            ControlFlow::Continue(())
+            stop.flow()
         })?;
         error.write(&dir)?;
         finish(progress, "denoising error", begun);
-        let floor =
-            config.eval.training_floor.then(|| floor(run, dataset, &visited, &measurement)).transpose()?;
+        let floor = config
+            .eval
+            .training_floor
+            .then(|| floor(run, dataset, &visited, &measurement, stop))
+            .transpose()?;
         let spectrum = Spectrum::of_images(&dataset.train)?;
         let terms = classical_terms(&spectrum, &error, floor.as_ref(), &visited)?;
         let path = classical_path(run);
@@ -68,6 +71,7 @@ fn floor(
     dataset: &Dataset,
     visited: &[Level],
     measurement: &Measurement<'_>,
+    stop: &StopFlag,
 ) -> Result<DenoisingError> {
     let config = &run.named.config;
     let by_class = config.model.num_class_embeds.is_some();
@@ -78,7 +82,7 @@ fn floor(
             progress
                 .get_or_insert_with(|| Progress::new("floor", "images", 0, at.total))
                 .set(at.done, String::new);
-            ControlFlow::Continue(())
+            stop.flow()
         })?;
     finish(progress, "irreducible error of the training images", begun);
     Ok(floor)

@@ -87,6 +87,6 @@ pub(crate) fn reproduce(run: &Run, dataset: &Dataset, stop: &StopFlag) -> Result
         return Err(Interrupted { step, remedy }.into());
     }
     sampling::sample_if_needed(run, dataset, stop)?;
-    evaluate::evaluate_if_needed(run, dataset)?;
+    evaluate::evaluate_if_needed(run, dataset, stop)?;
     report::write(run, dataset)
 }

@@ -15,7 +15,6 @@ use ddpm_nets::checkpoint::{Checkpoint, SchedulerConfig, VarianceType};
 use ddpm_nets::{Denoiser, NetworkDenoiser};
 use ddpm_sample::guidance::{ClassifierFree, Interval};
 use ddpm_sample::{NoiseInput, Options, Record, Samples, Threshold, sample_batches, sample_on_grid};
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 use tch::{Device, Tensor};
@@ -110,7 +109,7 @@ pub(crate) fn sample_checkpoint(
         let mut report = |_: &ddpm_sample::Progress| {
             done += 1;
             progress.set(done, String::new);
-            if stop.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            stop.flow()
         };
         let (schedule, grid) = (&checkpoint.schedule, job.grid);
         sample_on_grid(denoiser, &job.scheme, schedule, grid, &trajectory, &mut noise, &options, &mut report)
