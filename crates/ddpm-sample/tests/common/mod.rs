@@ -1,6 +1,6 @@
 //! What the tests of samplers share.
 // No test file uses all of it.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test file uses its part")]
 
 use ddpm_core::{Grid, Schedule, Scheme, Trajectory};
 use ddpm_nets::Denoiser;
