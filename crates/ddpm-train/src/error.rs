@@ -29,7 +29,7 @@ pub enum TrainError {
     },
     /// A loss or a gradient is no longer a number.
     #[error(
-        "{what} is {value} at step {step}; the last good checkpoint is intact: lower train.learning_rate and resume with --resume"
+        "{what} is {value} at step {step}; earlier checkpoints are intact, but the same settings fail again: start another --run with a lower train.learning_rate"
     )]
     NonFinite {
         /// What was not finite.

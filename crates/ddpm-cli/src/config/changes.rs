@@ -27,7 +27,7 @@ pub(crate) fn check_unchanged(old: &Config, new: &Config, run: &std::path::Path)
     }
     let list: Vec<String> = changed.into_iter().map(|(key, change)| format!("{key} ({change})")).collect();
     bail!(
-        "{} was trained with another {}; start over with --fresh, or choose another --run",
+        "{} was trained with another {}; choose another --run, or start over with ddpm reproduce --fresh",
         run.display(),
         list.join(", ")
     )
