@@ -1,0 +1,40 @@
+//! The divergence of the ancestral sampler's path on a closed-form target.
+
+use super::Decompose;
+use crate::noising_options::Noising;
+use anyhow::{Result, bail, ensure};
+use ddpm_core::decomposition::{DecomposeReport, MonteCarlo, Settings, decompose};
+use ddpm_core::{Scheme, Target, Variance};
+
+impl Decompose {
+    /// init, discretization and training in nats, by level and in total.
+    pub(super) fn divergences(
+        &self,
+        target: &Target,
+        noising: &Noising,
+        scheme: &Scheme,
+        seed: u64,
+    ) -> Result<DecomposeReport> {
+        let Scheme::Ddpm { variance } = *scheme else {
+            bail!("the divergence is that of the sampler ddpm; for {} add --w2", scheme.name())
+        };
+        let Noising::Discrete { name, schedule } = noising else {
+            bail!("--process goes with --w2; divergences are those of a schedule's levels")
+        };
+        ensure!(
+            variance != Variance::LearnedRange,
+            "--variance learned-range needs a network; use fixed-small, fixed-large or analytic"
+        );
+        let timesteps = Noising::timesteps(schedule, self.steps, self.grid)?;
+        let visited = schedule.visited(&timesteps)?;
+        let default = MonteCarlo::default();
+        let images = self.images.unwrap_or(default.images);
+        let settings = Settings {
+            variance,
+            perturbation: self.perturb,
+            monte_carlo: MonteCarlo { images, seed, ..default },
+        };
+        let result = decompose(target, &visited, &settings)?;
+        Ok(DecomposeReport::closed_form(&self.name(), name, variance, &timesteps, &result)?)
+    }
+}
