@@ -1,6 +1,6 @@
 //! Training: the objective, the optimizer, averaged weights, exact resume, and the files a run leaves behind.
 //!
-//! [`Trainer`] owns one run from its first to its last step. What happens around it (progress bars, sample grids, signals) is an
+//! [`Trainer`] owns one run of a [`Trainable`] model from its first to its last step. What happens around it (progress bars, sample grids, signals) is an
 //! [`Observer`] that the caller hands in; this crate knows nothing of samplers, reports or command lines.
 //!
 //! All randomness derives from (seed, step, global sample index, purpose), so resuming needs no generator state and is exact.
@@ -8,6 +8,7 @@
 
 mod batches;
 mod config;
+mod diffusion;
 mod ema;
 mod error;
 mod metrics;
@@ -16,10 +17,12 @@ mod optimizer;
 mod run;
 mod state;
 pub mod tensorboard;
+mod trainable;
 mod trainer;
 
 pub use batches::DeviceImages;
 pub use config::{EmaConfig, Precision, TrainConfig};
+pub use diffusion::ImageDiffusion;
 pub use ema::Ema;
 pub use error::TrainError;
 pub use metrics::{Metrics, read_metrics};
@@ -27,4 +30,5 @@ pub use objective::Objective;
 pub use optimizer::Adam;
 pub use run::RunDir;
 pub use state::TrainingState;
+pub use trainable::Trainable;
 pub use trainer::{Observer, Outcome, Trainer};

@@ -1,19 +1,15 @@
 //! One run from its first step to its last.
 
-use crate::config::{Precision, TrainConfig};
+use crate::config::TrainConfig;
 use crate::metrics::{Metrics, MetricsFile};
-use crate::objective::{Objective, mean_squared_error};
 use crate::optimizer::{Adam, clip_global_norm};
 use crate::state::{self, TrainingState};
 use crate::tensorboard::EventWriter;
-use crate::{DeviceImages, Ema, RunDir, TrainError};
-use ddpm_core::noise::{NoiseSource, Purpose};
-use ddpm_data::{Batch, ImageSet, Shard, ShuffledOrder};
-use ddpm_nets::checkpoint::{self, SchedulerConfig};
-use ddpm_nets::{NetsError, UNet, UNetConfig};
+use crate::{Ema, RunDir, TrainError, Trainable};
+use ddpm_data::Shard;
 use std::path::Path;
 use std::time::Instant;
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 /// What the caller of a run sees of it, and its way to stop it. Every method has an empty default.
 pub trait Observer {
@@ -57,17 +53,12 @@ pub enum Outcome {
 
 /// A model in training.
 #[derive(Debug)]
-pub struct Trainer<'a> {
+pub struct Trainer<'a, M> {
     config: &'a TrainConfig,
-    scheduler: &'a SchedulerConfig,
     config_text: &'a str,
     run: &'a RunDir,
-    network: UNet,
-    images: DeviceImages,
-    order: ShuffledOrder,
+    model: M,
     shard: Shard,
-    objective: Objective,
-    dropout: NoiseSource,
     adam: Adam,
     ema: Ema,
     /// Steps done.
@@ -82,35 +73,28 @@ struct Window {
     steps: u64,
 }
 
-impl<'a> Trainer<'a> {
+impl<'a, M: Trainable> Trainer<'a, M> {
     /// A run at its first step, or, with `resume`, at its newest checkpoint if there is one.
     ///
     /// `config_text` is the whole resolved configuration, kept in the run directory and in each checkpoint. A run directory that already
     /// holds a run is refused without `resume`.
-    #[allow(clippy::too_many_arguments, reason = "each part of a run is named once, here")]
     pub fn new(
         config: &'a TrainConfig,
-        model: &UNetConfig,
-        scheduler: &'a SchedulerConfig,
+        model: M,
         config_text: &'a str,
-        images: &ImageSet,
-        device: Device,
         run: &'a RunDir,
         resume: bool,
     ) -> Result<Self, TrainError> {
         config.validate()?;
-        check_images(model, images)?;
         let newest = run.newest()?;
         if !resume && (newest.is_some() || run.config().exists()) {
             return Err(TrainError::RunExists(run.root().to_path_buf()));
         }
-        let schedule = scheduler.schedule()?;
-        let network = torch_ext::fence(|| UNet::new(model.clone(), device, config.seed))??;
-        let weights = network.parameters().tensors();
+        let weights = model.parameters().tensors();
         let (adam, ema) = (Adam::new(weights), Ema::new(config.ema, weights));
         let step = match newest.filter(|_| resume) {
             Some((_, checkpoint)) => {
-                let saved = state::load(&checkpoint, network.parameters(), &adam, &ema)?;
+                let saved = state::load(&checkpoint, model.parameters(), &adam, &ema)?;
                 warn_of_other_threads(&saved);
                 saved.step
             }
@@ -118,26 +102,13 @@ impl<'a> Trainer<'a> {
         };
         run.create()?;
         ddpm_data::atomic::write_bytes(run.config(), config_text.as_bytes())?;
-        Ok(Trainer {
-            objective: Objective::new(&schedule, scheduler.prediction(), config.seed, device),
-            images: DeviceImages::new(images, device)?,
-            order: ShuffledOrder::new(config.seed, images.len())?,
-            shard: Shard::single(config.batch_size)?,
-            dropout: NoiseSource::new(config.seed, Purpose::Dropout),
-            config,
-            scheduler,
-            config_text,
-            run,
-            network,
-            adam,
-            ema,
-            step,
-        })
+        let shard = Shard::single(config.batch_size)?;
+        Ok(Trainer { config, config_text, run, model, shard, adam, ema, step })
     }
 
     /// Number of scalar weights.
     pub fn parameter_count(&self) -> u64 {
-        self.network.parameters().count()
+        self.model.parameters().count()
     }
 
     /// Steps done.
@@ -205,12 +176,11 @@ impl<'a> Trainer<'a> {
 
     /// One step: batch, loss, gradients, clip, Adam, average. Returns the loss and the gradient's norm before clipping.
     pub fn advance(&mut self) -> Result<(f64, f64), TrainError> {
-        let batch = self.order.batch(self.step, &self.shard);
-        let loss = self.loss(&batch)?;
+        let loss = self.model.loss(self.step, &self.shard)?;
         let value = torch_ext::fence(|| loss.double_value(&[]))?;
         self.check_finite("loss", value)?;
 
-        let weights = self.network.parameters().tensors();
+        let weights = self.model.parameters().tensors();
         let grads = torch_ext::fence(|| {
             for weight in weights {
                 let mut grad = weight.grad();
@@ -229,68 +199,19 @@ impl<'a> Trainer<'a> {
         Ok((value, gradient_norm))
     }
 
-    fn loss(&self, batch: &Batch) -> Result<Tensor, TrainError> {
-        let x0 = torch_ext::fence(|| self.images.gather(batch, self.config.horizontal_flips))?;
-        let labels = match self.network.config().num_class_embeds {
-            Some(_) => self.images.gather_labels(batch),
-            None => None,
-        };
-        let problem = self.objective.pose(&x0, batch.first_sample)?;
-        self.network.check_input(&problem.x_t, &problem.t, labels.as_ref())?;
-        let forward = || self.network.forward(&problem.x_t, &problem.t, labels.as_ref(), true);
-        torch_ext::fence(|| -> Result<Tensor, TrainError> {
-            if self.network.config().dropout > 0.0 {
-                // Dropout masks come from libtorch's generator; seeded at each step they need no saved state.
-                tch::manual_seed(self.dropout.derived_seed(self.step, 0));
-            }
-            let output = match self.config.precision {
-                Precision::F32 => forward(),
-                Precision::Bf16 => torch_ext::autocast::bf16(x0.device(), forward)?,
-            };
-            Ok(mean_squared_error(&output, &problem.target))
-        })?
-    }
-
     fn check_finite(&self, what: &'static str, value: f64) -> Result<(), TrainError> {
         if value.is_finite() { Ok(()) } else { Err(TrainError::NonFinite { what, value, step: self.step }) }
     }
 
     /// Writes a checkpoint: the averaged weights as a pipeline directory, and the state for resuming.
     fn save(&self) -> Result<std::path::PathBuf, TrainError> {
-        let parameters = self.network.parameters();
         let progress =
             TrainingState { step: self.step, threads: tch::get_num_threads(), seed: self.config.seed };
         self.run.publish(self.step, self.config.keep_checkpoints, |dir| {
-            let averages = parameters.names().iter().map(String::as_str).zip(self.ema.averages());
-            checkpoint::save(dir, self.network.config(), averages, self.scheduler)?;
-            state::save(dir, &progress, parameters, &self.adam, self.config_text)
+            self.model.publish(dir, self.ema.averages())?;
+            state::save(dir, &progress, self.model.parameters(), &self.adam, self.config_text)
         })
     }
-}
-
-fn check_images(model: &UNetConfig, images: &ImageSet) -> Result<(), TrainError> {
-    let [height, width] = model.sample_size.height_width();
-    let shape = images.shape();
-    let got = [shape.channels as i64, shape.height as i64, shape.width as i64];
-    if got != [model.in_channels, height, width] {
-        return Err(TrainError::ImageShape {
-            expected: format!("{} x {height} x {width}", model.in_channels),
-            got: format!("{} x {} x {}", shape.channels, shape.height, shape.width),
-        });
-    }
-    if model.out_channels != model.in_channels {
-        return Err(TrainError::Nets(NetsError::Config {
-            key: "out_channels".into(),
-            reason: format!("must equal in_channels ({}), got {}", model.in_channels, model.out_channels),
-        }));
-    }
-    if model.num_class_embeds.is_some() && images.labels().is_none() {
-        return Err(TrainError::Nets(NetsError::Config {
-            key: "num_class_embeds".into(),
-            reason: "is set, but the data set has no labels".into(),
-        }));
-    }
-    Ok(())
 }
 
 fn warn_of_other_threads(saved: &TrainingState) {

@@ -6,7 +6,7 @@ use crate::progress::{Progress, human_seconds};
 use crate::runtime::StopFlag;
 use anyhow::Result;
 use ddpm_data::Dataset;
-use ddpm_train::{Metrics, Observer, Outcome, Trainer};
+use ddpm_train::{ImageDiffusion, Metrics, Observer, Outcome, Trainer};
 use std::path::Path;
 use std::time::Instant;
 
@@ -65,16 +65,8 @@ pub(crate) fn train(run: &Run, dataset: &Dataset, resume: bool, stop: &StopFlag)
     let config = &run.named.config;
     let scheduler = config.diffusion.scheduler()?;
     let text = config.to_toml()?;
-    let mut trainer = Trainer::new(
-        &config.train,
-        &config.model,
-        &scheduler,
-        &text,
-        &dataset.train,
-        run.device,
-        &run.dir,
-        resume,
-    )?;
+    let model = ImageDiffusion::new(&config.train, &config.model, &scheduler, &dataset.train, run.device)?;
+    let mut trainer = Trainer::new(&config.train, model, &text, &run.dir, resume)?;
     let mut bar = Bar {
         stop,
         progress: None,

@@ -1,0 +1,107 @@
+//! A U-Net that learns to denoise images.
+
+use crate::config::{Precision, TrainConfig};
+use crate::objective::{Objective, mean_squared_error};
+use crate::{DeviceImages, TrainError, Trainable};
+use ddpm_core::noise::{NoiseSource, Purpose};
+use ddpm_data::{ImageSet, Shard, ShuffledOrder};
+use ddpm_nets::checkpoint::{self, SchedulerConfig};
+use ddpm_nets::{NetsError, Parameters, UNet, UNetConfig};
+use std::path::Path;
+use tch::{Device, Tensor};
+
+/// A U-Net, the images it sees, and the noise they are seen through.
+#[derive(Debug)]
+pub struct ImageDiffusion<'a> {
+    scheduler: &'a SchedulerConfig,
+    network: UNet,
+    images: DeviceImages,
+    order: ShuffledOrder,
+    objective: Objective,
+    horizontal_flips: bool,
+    precision: Precision,
+    dropout: NoiseSource,
+}
+
+impl<'a> ImageDiffusion<'a> {
+    /// A network with fresh weights on a device, and a copy of the images there. The seed of everything random is the configuration's.
+    pub fn new(
+        config: &TrainConfig,
+        model: &UNetConfig,
+        scheduler: &'a SchedulerConfig,
+        images: &ImageSet,
+        device: Device,
+    ) -> Result<Self, TrainError> {
+        check_images(model, images)?;
+        let schedule = scheduler.schedule()?;
+        Ok(ImageDiffusion {
+            network: torch_ext::fence(|| UNet::new(model.clone(), device, config.seed))??,
+            objective: Objective::new(&schedule, scheduler.prediction(), config.seed, device),
+            images: DeviceImages::new(images, device)?,
+            order: ShuffledOrder::new(config.seed, images.len())?,
+            horizontal_flips: config.horizontal_flips,
+            precision: config.precision,
+            dropout: NoiseSource::new(config.seed, Purpose::Dropout),
+            scheduler,
+        })
+    }
+}
+
+impl Trainable for ImageDiffusion<'_> {
+    fn parameters(&self) -> &Parameters {
+        self.network.parameters()
+    }
+
+    fn loss(&self, step: u64, shard: &Shard) -> Result<Tensor, TrainError> {
+        let batch = self.order.batch(step, shard);
+        let x0 = torch_ext::fence(|| self.images.gather(&batch, self.horizontal_flips))?;
+        let labels = match self.network.config().num_class_embeds {
+            Some(_) => self.images.gather_labels(&batch),
+            None => None,
+        };
+        let problem = self.objective.pose(&x0, batch.first_sample)?;
+        self.network.check_input(&problem.x_t, &problem.t, labels.as_ref())?;
+        let forward = || self.network.forward(&problem.x_t, &problem.t, labels.as_ref(), true);
+        torch_ext::fence(|| -> Result<Tensor, TrainError> {
+            if self.network.config().dropout > 0.0 {
+                // Dropout masks come from libtorch's generator; seeded at each step they need no saved state.
+                tch::manual_seed(self.dropout.derived_seed(step, 0));
+            }
+            let output = match self.precision {
+                Precision::F32 => forward(),
+                Precision::Bf16 => torch_ext::autocast::bf16(x0.device(), forward)?,
+            };
+            Ok(mean_squared_error(&output, &problem.target))
+        })?
+    }
+
+    fn publish(&self, dir: &Path, weights: &[Tensor]) -> Result<(), TrainError> {
+        let named = self.parameters().names().iter().map(String::as_str).zip(weights);
+        Ok(checkpoint::save(dir, self.network.config(), named, self.scheduler)?)
+    }
+}
+
+fn check_images(model: &UNetConfig, images: &ImageSet) -> Result<(), TrainError> {
+    let [height, width] = model.sample_size.height_width();
+    let shape = images.shape();
+    let got = [shape.channels as i64, shape.height as i64, shape.width as i64];
+    if got != [model.in_channels, height, width] {
+        return Err(TrainError::ImageShape {
+            expected: format!("{} x {height} x {width}", model.in_channels),
+            got: format!("{} x {} x {}", shape.channels, shape.height, shape.width),
+        });
+    }
+    if model.out_channels != model.in_channels {
+        return Err(TrainError::Nets(NetsError::Config {
+            key: "out_channels".into(),
+            reason: format!("must equal in_channels ({}), got {}", model.in_channels, model.out_channels),
+        }));
+    }
+    if model.num_class_embeds.is_some() && images.labels().is_none() {
+        return Err(TrainError::Nets(NetsError::Config {
+            key: "num_class_embeds".into(),
+            reason: "is set, but the data set has no labels".into(),
+        }));
+    }
+    Ok(())
+}

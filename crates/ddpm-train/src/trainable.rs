@@ -1,0 +1,21 @@
+//! What the trainer knows of a model: its weights, its loss on the samples of a step, and how it is published.
+
+use crate::TrainError;
+use ddpm_data::Shard;
+use ddpm_nets::Parameters;
+use std::path::Path;
+use tch::Tensor;
+
+/// A model together with its data and its objective.
+///
+/// All randomness of [`Trainable::loss`] is a function of the step and of global sample indices, so that a resumed run goes on exactly.
+pub trait Trainable {
+    /// The weights, in an order that never changes.
+    fn parameters(&self) -> &Parameters;
+
+    /// The mean loss of a process's samples of step `step` (0-based): a scalar whose gradient reaches the weights.
+    fn loss(&self, step: u64, shard: &Shard) -> Result<Tensor, TrainError>;
+
+    /// Writes the model with `weights` (in the order of [`Trainable::parameters`]) as a pipeline directory into `dir`, which exists.
+    fn publish(&self, dir: &Path, weights: &[Tensor]) -> Result<(), TrainError>;
+}
