@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::tasks::{bench, build, doctor, gpu_check, lint, reproduce, run, setup, test};
+use crate::tasks::{bench, build, doctor, gpu_check, lint, reproduce, run, setup, test, torture};
 use crate::workspace::Workspace;
 
 const EXAMPLES: &str = "\
@@ -53,6 +53,8 @@ enum Task {
     Build(build::Args),
     /// Set up and run every test of the workspace, doc tests included
     Test(test::Args),
+    /// Kill a training run at random moments; it must end with the same bits as one that was left alone
+    Torture(torture::Args),
     /// Check formatting, lints, documentation, and which crate may depend on which
     Lint,
     /// Set up, build and run the benchmarks
@@ -94,6 +96,7 @@ fn dispatch(task: Task) -> anyhow::Result<()> {
         Task::Doctor => doctor::run(&workspace),
         Task::Build(args) => build::run(&workspace, &args),
         Task::Test(args) => test::run(&workspace, &args),
+        Task::Torture(args) => torture::run(&workspace, &args),
         Task::Lint => lint::run(&workspace),
         Task::Bench(args) => bench::run(&workspace, &args),
         Task::ReproduceDigits(args) => reproduce::run(&workspace, "digits", args),

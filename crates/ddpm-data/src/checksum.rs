@@ -14,8 +14,13 @@ pub fn sha256_bytes(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
+/// SHA-256 of a whole file, in hexadecimal digits.
+pub fn sha256_file(path: &Path) -> Result<String> {
+    sha256_open(&mut File::open(path).map_err(DataError::io("read", path))?, path)
+}
+
 /// SHA-256 of a whole open file, whatever its position; `path` serves the error messages.
-pub(crate) fn sha256_file(file: &mut File, path: &Path) -> Result<String> {
+pub(crate) fn sha256_open(file: &mut File, path: &Path) -> Result<String> {
     file.seek(SeekFrom::Start(0)).map_err(DataError::io("read", path))?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 18];
@@ -40,7 +45,7 @@ pub(crate) fn verify(path: &Path, entry: &FileEntry) -> Result<()> {
     if size != entry.size {
         return Err(corrupt("bytes", &entry.size.to_string(), size.to_string()));
     }
-    let digest = sha256_file(&mut file, path)?;
+    let digest = sha256_open(&mut file, path)?;
     if digest != entry.sha256 {
         return Err(corrupt("SHA-256", &entry.sha256, digest));
     }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::atomic::sync_folder;
 use crate::cache::dataset_dir;
-use crate::checksum::{sha256_file, verify};
+use crate::checksum::{sha256_open, verify};
 use crate::download::{Client, Interruption};
 use crate::error::{DataError, FailedMirror, Result};
 use crate::manifest::{self, FileEntry};
@@ -144,7 +144,7 @@ impl Transfer<'_> {
         let mut inherited = self.length()? > 0;
         loop {
             self.receive_all(url, progress)?;
-            let digest = sha256_file(&mut self.part, &self.part_path).map_err(Interruption::Local)?;
+            let digest = sha256_open(&mut self.part, &self.part_path).map_err(Interruption::Local)?;
             if digest == self.file.sha256 {
                 return Ok(());
             }

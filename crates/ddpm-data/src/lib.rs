@@ -47,7 +47,7 @@ pub mod picture;
 mod shard;
 
 pub use cache::datasets_dir;
-pub use checksum::sha256_bytes;
+pub use checksum::{sha256_bytes, sha256_file};
 pub use error::{DataError, FailedMirror, Place, Result};
 pub use fetch::{FetchProgress, fetch, fetch_file, is_fetched};
 pub use image_set::{Dataset, ImageSet, ImageShape, Split};

@@ -58,7 +58,8 @@ pub fn write<'a>(
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), NetsError> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(NetsError::io(path))?;
-    file.write_all(bytes).map_err(NetsError::io(path))?;
+    // Through the wrapper, an error would name the temporary file as well.
+    file.as_file_mut().write_all(bytes).map_err(NetsError::io(path))?;
     file.as_file().sync_all().map_err(NetsError::io(path))?;
     make_readable(file.as_file()).map_err(NetsError::io(path))?;
     file.persist(path).map_err(|e| NetsError::Io { path: path.to_path_buf(), source: e.error })?;

@@ -31,8 +31,10 @@ pub struct TrainConfig {
     pub precision: Precision,
     /// Steps between checkpoints; the last step always writes one. 0: only at the end.
     pub checkpoint_every: u64,
-    /// Checkpoints that stay; older ones are removed. 0 keeps all.
+    /// Newest checkpoints that stay; older ones are removed. 0 keeps all. While a checkpoint is written the disk holds one more.
     pub keep_checkpoints: usize,
+    /// Checkpoints that stay for good: those whose step this divides. 0: none.
+    pub keep_every: u64,
     /// Steps between lines of `metrics.jsonl`.
     pub log_every: u64,
     /// Seed of everything random in the run: initial weights, order of images, noise, dropout.
@@ -83,6 +85,7 @@ impl Default for TrainConfig {
             precision: Precision::F32,
             checkpoint_every: 10_000,
             keep_checkpoints: 2,
+            keep_every: 0,
             log_every: 100,
             seed: 0,
         }

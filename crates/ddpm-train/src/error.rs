@@ -42,6 +42,27 @@ pub enum TrainError {
     /// A run directory already holds a run.
     #[error("{} already holds a run; continue it with --resume, or choose another --run", .0.display())]
     RunExists(PathBuf),
+    /// No checkpoint of a run can be trusted.
+    #[error("no checkpoint of {} is intact: {newest}; bring back a copy of one, or start another --run", run.display())]
+    AllDamaged {
+        /// The run's folder.
+        run: PathBuf,
+        /// What is wrong with the newest.
+        newest: Box<TrainError>,
+    },
+    /// The last checkpoint of a process could not be written.
+    #[error(
+        "the checkpoint of step {step} cannot be written: {cause}; once that is mended, --resume goes on from {}",
+        last.map_or_else(|| "the start".to_string(), |last| format!("step {last}"))
+    )]
+    Unsaved {
+        /// Steps done.
+        step: u64,
+        /// Steps done in the newest checkpoint, if there is one.
+        last: Option<u64>,
+        /// Why.
+        cause: Box<TrainError>,
+    },
     /// A saved state that does not belong to this run.
     #[error("{}: {reason}", path.display())]
     State {
@@ -76,6 +97,17 @@ pub enum TrainError {
 }
 
 impl TrainError {
+    /// Whether the disk is at fault (full, over a quota, gone for a moment), so that trying again later may help.
+    pub(crate) fn is_storage(&self) -> bool {
+        matches!(
+            self,
+            TrainError::Io { .. }
+                | TrainError::Nets(NetsError::Io { .. })
+                | TrainError::Data(DataError::Io { .. })
+                | TrainError::Events(crate::tensorboard::EventError::Write { .. })
+        )
+    }
+
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> TrainError + '_ {
         move |source| TrainError::Io { path: path.to_path_buf(), source }
     }

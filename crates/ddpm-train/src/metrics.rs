@@ -45,6 +45,10 @@ pub fn read_metrics(path: &Path) -> Result<Vec<Metrics>, TrainError> {
 pub(crate) struct MetricsFile {
     path: PathBuf,
     file: File,
+    /// Bytes of whole lines in the file.
+    length: u64,
+    /// Lines that the disk has not taken yet.
+    pending: String,
 }
 
 impl MetricsFile {
@@ -57,12 +61,36 @@ impl MetricsFile {
             text.push_str(&as_line(line));
         }
         ddpm_data::atomic::write_bytes(path, text.as_bytes())?;
-        let file = OpenOptions::new().append(true).open(path).map_err(TrainError::io(path))?;
-        Ok((MetricsFile { path: path.to_path_buf(), file }, kept.last().copied()))
+        Ok((MetricsFile::append_to(path)?, kept.last().cloned()))
     }
 
+    fn append_to(path: &Path) -> Result<Self, TrainError> {
+        let file = OpenOptions::new().append(true).open(path).map_err(TrainError::io(path))?;
+        let length = file.metadata().map_err(TrainError::io(path))?.len();
+        Ok(MetricsFile { path: path.to_path_buf(), file, length, pending: String::new() })
+    }
+
+    /// Adds a line. After an error (a full disk) the line is kept and goes out with the next one.
     pub(crate) fn append(&mut self, metrics: &Metrics) -> Result<(), TrainError> {
-        self.file.write_all(as_line(metrics).as_bytes()).map_err(TrainError::io(&self.path))
+        self.pending.push_str(&as_line(metrics));
+        self.write_pending()
+    }
+
+    /// Waits until every line is on the disk.
+    pub(crate) fn sync(&mut self) -> Result<(), TrainError> {
+        self.write_pending()?;
+        self.file.sync_data().map_err(TrainError::io(&self.path))
+    }
+
+    fn write_pending(&mut self) -> Result<(), TrainError> {
+        if let Err(error) = self.file.write_all(self.pending.as_bytes()) {
+            // Part of a line may have found room: a later attempt must not go on behind it.
+            let _ = self.file.set_len(self.length);
+            return Err(TrainError::io(&self.path)(error));
+        }
+        self.length += self.pending.len() as u64;
+        self.pending.clear();
+        Ok(())
     }
 }
 
@@ -75,18 +103,21 @@ fn as_line(metrics: &Metrics) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_resumed_file_ends_at_the_resumed_step() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("metrics.jsonl");
-        let line = |step| Metrics {
+    fn line(step: u64) -> Metrics {
+        Metrics {
             step,
             loss: 0.1 * step as f64,
             gradient_norm: 1.0,
             learning_rate: 1e-4,
             images_per_second: 10.0,
             elapsed_seconds: step as f64,
-        };
+        }
+    }
+
+    #[test]
+    fn a_resumed_file_ends_at_the_resumed_step() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
         let (mut file, last) = MetricsFile::resume(&path, 0).unwrap();
         assert_eq!(last, None);
         for step in [10, 20, 30] {
@@ -97,5 +128,23 @@ mod tests {
         assert_eq!(last, Some(line(20)));
         file.append(&line(25)).unwrap();
         assert_eq!(read_metrics(&path).unwrap(), [line(10), line(20), line(25)]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn lines_that_a_full_disk_refuses_are_kept_for_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        std::fs::write(&path, "").unwrap();
+        let mut full = MetricsFile::append_to(Path::new("/dev/full")).unwrap();
+        for step in [10, 20] {
+            let error = full.append(&line(step)).unwrap_err().to_string();
+            assert!(error.starts_with("/dev/full: No space left"), "{error}");
+        }
+        // The disk has room again.
+        full.file = OpenOptions::new().append(true).open(&path).unwrap();
+        full.append(&line(30)).unwrap();
+        full.sync().unwrap();
+        assert_eq!(read_metrics(&path).unwrap(), [line(10), line(20), line(30)]);
     }
 }

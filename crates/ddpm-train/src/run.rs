@@ -1,6 +1,6 @@
 //! A run directory: what a training run leaves on disk, and how its checkpoints appear whole or not at all.
 
-use crate::TrainError;
+use crate::{TrainError, manifest};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -76,6 +76,48 @@ impl RunDir {
         Ok(self.steps()?.last().map(|&step| (step, self.checkpoint(step))))
     }
 
+    /// The newest checkpoint whose files have the digests that they were written with.
+    ///
+    /// Newer ones that are damaged are named in a warning and set aside as `damaged-step-00000000`: the run goes on from the good one and
+    /// takes their place. Where all are damaged nothing is touched, and the error says what to do.
+    pub fn newest_intact(&self) -> Result<Option<(u64, PathBuf)>, TrainError> {
+        let mut damaged = Vec::new();
+        for step in self.steps()?.into_iter().rev() {
+            let checkpoint = self.checkpoint(step);
+            match manifest::verify(&checkpoint) {
+                Ok(()) => {
+                    for (step, error) in damaged {
+                        let aside = self.set_aside(step)?;
+                        tracing::warn!("damaged checkpoint: {error}; kept as {}", aside.display());
+                    }
+                    // A damaged one was set aside, or a crash came before the link.
+                    if fs::read_link(self.latest()).ok() != checkpoint.file_name().map(PathBuf::from) {
+                        self.link_latest(step)?;
+                    }
+                    return Ok(Some((step, checkpoint)));
+                }
+                Err(error) => damaged.push((step, error)),
+            }
+        }
+        match damaged.into_iter().next() {
+            None => Ok(None),
+            Some((_, newest)) => {
+                Err(TrainError::AllDamaged { run: self.root.clone(), newest: Box::new(newest) })
+            }
+        }
+    }
+
+    fn set_aside(&self, step: u64) -> Result<PathBuf, TrainError> {
+        let folder = self.checkpoint(step);
+        let aside = |n: u32| {
+            let suffix = if n == 0 { String::new() } else { format!("-{n}") };
+            self.checkpoints().join(format!("damaged-step-{step:08}{suffix}"))
+        };
+        let free = (0..).map(aside).find(|path| !path.exists()).unwrap_or_else(|| aside(0));
+        fs::rename(&folder, &free).map_err(TrainError::io(&folder))?;
+        Ok(free)
+    }
+
     /// The steps that have a checkpoint, ascending.
     fn steps(&self) -> Result<Vec<u64>, TrainError> {
         let folder = self.checkpoints();
@@ -114,38 +156,48 @@ impl RunDir {
         Ok(())
     }
 
-    /// Makes the folder for a run's files.
+    /// Makes the folder for a run's files, and removes what a killed process left half-written.
     pub(crate) fn create(&self) -> Result<(), TrainError> {
         let folder = self.checkpoints();
-        fs::create_dir_all(&folder).map_err(TrainError::io(&folder))
+        fs::create_dir_all(&folder).map_err(TrainError::io(&folder))?;
+        self.remove_leftovers()
     }
 
-    /// Writes a checkpoint through `content` into a temporary folder that then takes its final name; the link follows, and all but the
-    /// newest `keep` (0: all) are removed.
+    /// Writes a checkpoint through `content` into a temporary folder that then takes its final name; the link follows, and those that
+    /// `keep` has no use for are removed.
+    ///
+    /// Nothing takes a final name before it is on the disk with everything in it: first each file, then the folders, then the rename.
     pub(crate) fn publish(
         &self,
         step: u64,
-        keep: usize,
+        keep: Keep,
         content: impl FnOnce(&Path) -> Result<(), TrainError>,
     ) -> Result<PathBuf, TrainError> {
         let folder = self.checkpoints();
         self.remove_leftovers()?;
-        let partial = folder.join(format!(".step-{step:08}.partial"));
+        let partial = self.partial(step, "new");
         fs::create_dir(&partial).map_err(TrainError::io(&partial))?;
-        if let Err(error) = content(&partial) {
+        if let Err(error) =
+            content(&partial).and_then(|()| manifest::write(&partial)).and_then(|()| sync_folders(&partial))
+        {
             // The run's last good checkpoint is untouched; a half-written one must not eat the disk that may be full.
             let _ = fs::remove_dir_all(&partial);
             return Err(error);
         }
         let done = self.checkpoint(step);
         if done.exists() {
-            fs::remove_dir_all(&done).map_err(TrainError::io(&done))?;
+            self.remove(step)?;
         }
         fs::rename(&partial, &done).map_err(TrainError::io(&done))?;
         sync(&folder)?;
         self.link_latest(step)?;
         self.prune(keep)?;
         Ok(done)
+    }
+
+    /// A folder that is not, or no longer, a checkpoint.
+    fn partial(&self, step: u64, what: &str) -> PathBuf {
+        self.checkpoints().join(format!(".step-{step:08}.{what}.partial"))
     }
 
     fn link_latest(&self, step: u64) -> Result<(), TrainError> {
@@ -159,30 +211,56 @@ impl RunDir {
         sync(&self.checkpoints())
     }
 
-    fn prune(&self, keep: usize) -> Result<(), TrainError> {
-        let steps = self.steps()?;
-        let surplus = if keep == 0 { 0 } else { steps.len().saturating_sub(keep) };
-        for &step in &steps[..surplus] {
-            let folder = self.checkpoint(step);
-            // Out of sight first: a removal that is cut short must not leave half a checkpoint under a final name.
-            let doomed = self.checkpoints().join(format!(".step-{step:08}.partial"));
-            fs::rename(&folder, &doomed).map_err(TrainError::io(&folder))?;
-            fs::remove_dir_all(&doomed).map_err(TrainError::io(&doomed))?;
+    fn prune(&self, keep: Keep) -> Result<(), TrainError> {
+        for step in keep.surplus(&self.steps()?) {
+            self.remove(step)?;
         }
         Ok(())
     }
 
+    fn remove(&self, step: u64) -> Result<(), TrainError> {
+        let folder = self.checkpoint(step);
+        // Out of sight first: a removal that is cut short must not leave half a checkpoint under a final name.
+        let doomed = self.partial(step, "old");
+        fs::rename(&folder, &doomed).map_err(TrainError::io(&folder))?;
+        fs::remove_dir_all(&doomed).map_err(TrainError::io(&doomed))
+    }
+
     fn remove_leftovers(&self) -> Result<(), TrainError> {
-        let folder = self.checkpoints();
-        for entry in fs::read_dir(&folder).map_err(TrainError::io(&folder))? {
-            let entry = entry.map_err(TrainError::io(&folder))?;
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            if name.starts_with(".step-") && name.ends_with(".partial") {
-                fs::remove_dir_all(entry.path()).map_err(TrainError::io(&entry.path()))?;
+        for (folder, prefix, suffix) in [
+            (self.checkpoints(), ".step-", ".partial"),
+            (self.root.clone(), ".config.toml.", ".tmp"),
+            (self.root.clone(), ".metrics.jsonl.", ".tmp"),
+        ] {
+            for entry in fs::read_dir(&folder).map_err(TrainError::io(&folder))? {
+                let path = entry.map_err(TrainError::io(&folder))?.path();
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                if name.starts_with(prefix) && name.ends_with(suffix) {
+                    let removed =
+                        if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+                    removed.map_err(TrainError::io(&path))?;
+                }
             }
         }
         Ok(())
+    }
+}
+
+/// Which checkpoints stay when a new one is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Keep {
+    /// The newest ones; 0 keeps all.
+    pub(crate) last: usize,
+    /// And those whose step this divides; 0 for none.
+    pub(crate) every: u64,
+}
+
+impl Keep {
+    /// The steps to remove among those that have a checkpoint, given in ascending order.
+    fn surplus(self, steps: &[u64]) -> Vec<u64> {
+        let old = if self.last == 0 { 0 } else { steps.len().saturating_sub(self.last) };
+        let stays = |step: u64| self.every > 0 && step.is_multiple_of(self.every);
+        steps[..old].iter().copied().filter(|&step| !stays(step)).collect()
     }
 }
 
@@ -190,9 +268,42 @@ fn sync(folder: &Path) -> Result<(), TrainError> {
     File::open(folder).and_then(|f| f.sync_all()).map_err(TrainError::io(folder))
 }
 
+/// Brings the entries of a folder and of all folders below it to the disk; the files themselves are flushed as they are written.
+fn sync_folders(folder: &Path) -> Result<(), TrainError> {
+    for entry in fs::read_dir(folder).map_err(TrainError::io(folder))? {
+        let path = entry.map_err(TrainError::io(folder))?.path();
+        if path.is_dir() {
+            sync_folders(&path)?;
+        }
+    }
+    sync(folder)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const LAST_TWO: Keep = Keep { last: 2, every: 0 };
+
+    fn with_checkpoints(folder: &Path, keep: Keep, steps: &[u64]) -> RunDir {
+        let run = RunDir::new(folder.join("run"));
+        run.create().unwrap();
+        for &step in steps {
+            let write = |dir: &Path| {
+                fs::create_dir(dir.join("state")).map_err(TrainError::io(dir))?;
+                fs::write(dir.join("x"), [step as u8]).map_err(TrainError::io(dir))
+            };
+            run.publish(step, keep, write).unwrap();
+        }
+        run
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> =
+            fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
 
     #[test]
     fn checkpoints_appear_whole_and_old_ones_go() {
@@ -200,27 +311,74 @@ mod tests {
         let run = RunDir::new(folder.path().join("run"));
         run.create().unwrap();
         assert_eq!(run.newest().unwrap(), None);
-        for step in [5, 10, 15] {
-            let write = |dir: &Path| fs::write(dir.join("x"), [step as u8]).map_err(TrainError::io(dir));
-            run.publish(step, 2, write).unwrap();
-        }
+        assert_eq!(run.newest_intact().unwrap(), None);
+        let run = with_checkpoints(folder.path(), LAST_TWO, &[5, 10, 15, 15]);
         assert_eq!(run.steps().unwrap(), [10, 15]);
         assert_eq!(fs::read_link(run.latest()).unwrap(), Path::new("step-00000015"));
         assert_eq!(fs::read(run.latest().join("x")).unwrap(), [15]);
 
-        let failed = run.publish(20, 2, |dir| {
+        let failed = run.publish(20, LAST_TWO, |dir| {
             fs::write(dir.join("x"), "half").map_err(TrainError::io(dir))?;
             Err(TrainError::RunExists(dir.to_path_buf()))
         });
         assert!(failed.is_err());
         assert_eq!(run.newest().unwrap().unwrap().0, 15);
-        let names: Vec<_> =
-            fs::read_dir(run.root().join("checkpoints")).unwrap().map(|e| e.unwrap().file_name()).collect();
-        assert_eq!(names.len(), 3, "{names:?}");
+        assert_eq!(names(&run.root().join("checkpoints")), ["latest", "step-00000010", "step-00000015"]);
 
         fs::write(run.root().join("notes.txt"), "mine").unwrap();
         run.clear().unwrap();
-        let left: Vec<_> = fs::read_dir(run.root()).unwrap().map(|e| e.unwrap().file_name()).collect();
-        assert_eq!(left, ["notes.txt"]);
+        assert_eq!(names(run.root()), ["notes.txt"]);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = with_checkpoints(folder.path(), LAST_TWO, &[5]);
+        let checkpoints = run.root().join("checkpoints");
+        for litter in [".step-00000006.new.partial", ".step-00000004.old.partial"] {
+            fs::create_dir_all(checkpoints.join(litter).join("unet")).unwrap();
+        }
+        for file in [".config.toml.abc.tmp", ".metrics.jsonl.xyz.tmp", ".hidden.tmp", "metrics.jsonl"] {
+            fs::write(run.root().join(file), "").unwrap();
+        }
+        run.create().unwrap();
+        assert_eq!(names(&checkpoints), ["latest", "step-00000005"]);
+        assert_eq!(names(run.root()), [".hidden.tmp", "checkpoints", "metrics.jsonl"]);
+    }
+
+    #[test]
+    fn every_kth_checkpoint_stays_beside_the_newest() {
+        let keep = |last, every| Keep { last, every };
+        let steps: Vec<u64> = (1..=10).map(|k| 10 * k).collect();
+        assert_eq!(keep(2, 0).surplus(&steps), [10, 20, 30, 40, 50, 60, 70, 80]);
+        assert_eq!(keep(2, 40).surplus(&steps), [10, 20, 30, 50, 60, 70]);
+        assert_eq!(keep(0, 40).surplus(&steps), [] as [u64; 0]);
+        assert_eq!(keep(20, 0).surplus(&steps), [] as [u64; 0]);
+        let folder = tempfile::tempdir().unwrap();
+        let run = with_checkpoints(folder.path(), keep(1, 20), &[10, 20, 30, 40, 50]);
+        assert_eq!(run.steps().unwrap(), [20, 40, 50]);
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_is_set_aside_for_the_last_good_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = with_checkpoints(folder.path(), Keep { last: 0, every: 0 }, &[5, 10, 15]);
+        let damage = |step| fs::write(run.checkpoint(step).join("x"), "?").unwrap();
+        damage(15);
+        damage(10);
+        assert_eq!(run.newest_intact().unwrap().unwrap().0, 5);
+        assert_eq!(run.newest().unwrap().unwrap().0, 5);
+        assert_eq!(fs::read_link(run.latest()).unwrap(), Path::new("step-00000005"));
+        let checkpoints = run.root().join("checkpoints");
+        let all = ["damaged-step-00000010", "damaged-step-00000015", "latest", "step-00000005"];
+        assert_eq!(names(&checkpoints), all);
+
+        damage(5);
+        let error = run.newest_intact().unwrap_err().to_string();
+        assert!(
+            error.contains("step-00000005/x: expected SHA-256") && error.contains("another --run"),
+            "{error}"
+        );
+        assert_eq!(names(&checkpoints), all, "nothing more is touched");
     }
 }

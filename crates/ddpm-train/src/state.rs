@@ -5,6 +5,7 @@
 //! state/optimizer.safetensors     Adam's moments: exp_avg.NAME, exp_avg_sq.NAME
 //! state/state.json                steps done, threads, seed
 //! state/config.toml               the run's configuration
+//! state/manifest.json             the digests of all files of the checkpoint
 //! ```
 
 use crate::{Adam, Ema, TrainError};

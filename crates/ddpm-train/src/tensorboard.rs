@@ -65,6 +65,8 @@ pub struct EventWriter {
     file: File,
     path: PathBuf,
     clock: Clock,
+    /// Bytes of whole records in the file.
+    length: u64,
 }
 
 impl EventWriter {
@@ -91,12 +93,12 @@ impl EventWriter {
         let time = newest.map_or(now, |newest| now.max(newest.saturating_add(1)));
         let path = dir.join(format!("{FILE_PREFIX}{time:010}.{}.{}.0", host_name(), std::process::id()));
         let file = OpenOptions::new()
-            .write(true)
+            .append(true)
             .create_new(true)
             .open(&path)
             .map_err(|source| EventError::Write { path: path.clone(), source })?;
 
-        let mut writer = Self { file, path, clock: Box::new(clock) };
+        let mut writer = Self { file, path, clock: Box::new(clock), length: 0 };
         writer.event(first_step, event::What::FileVersion(FILE_VERSION.to_owned()))?;
         let start = SessionLog { status: SessionStatus::Start.into(), ..SessionLog::default() };
         writer.event(first_step, event::What::SessionLog(start))?;
@@ -156,7 +158,13 @@ impl EventWriter {
         let step = i64::try_from(step).map_err(|_| EventError::TooLarge { name: "step", got: step, max })?;
         let event = Event { wall_time: (self.clock)(), step, what: Some(what) };
         let bytes = record::encode(&event.encode_to_vec());
-        self.file.write_all(&bytes).map_err(|source| EventError::Write { path: self.path.clone(), source })
+        if let Err(source) = self.file.write_all(&bytes) {
+            // Readers stop at a record that a full disk cut short.
+            let _ = self.file.set_len(self.length);
+            return Err(EventError::Write { path: self.path.clone(), source });
+        }
+        self.length += bytes.len() as u64;
+        Ok(())
     }
 }
 

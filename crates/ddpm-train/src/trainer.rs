@@ -1,10 +1,11 @@
 //! One run from its first step to its last.
 
 use crate::config::TrainConfig;
-use crate::metrics::{Metrics, MetricsFile};
+use crate::metrics::Metrics;
 use crate::optimizer::{Adam, clip_global_norm};
+use crate::records::Records;
+use crate::run::Keep;
 use crate::state::{self, TrainingState};
-use crate::tensorboard::EventWriter;
 use crate::{Ema, RunDir, TrainError, Trainable};
 use ddpm_data::Shard;
 use std::path::Path;
@@ -86,13 +87,13 @@ impl<'a, M: Trainable> Trainer<'a, M> {
         resume: bool,
     ) -> Result<Self, TrainError> {
         config.validate()?;
-        let newest = run.newest()?;
-        if !resume && (newest.is_some() || run.config().exists()) {
+        if !resume && (run.newest()?.is_some() || run.config().exists()) {
             return Err(TrainError::RunExists(run.root().to_path_buf()));
         }
+        let newest = if resume { run.newest_intact()? } else { None };
         let weights = model.parameters().tensors();
         let (adam, ema) = (Adam::new(weights), Ema::new(config.ema, weights));
-        let step = match newest.filter(|_| resume) {
+        let step = match newest {
             Some((_, checkpoint)) => {
                 let saved = state::load(&checkpoint, model.parameters(), &adam, &ema)?;
                 warn_of_other_threads(&saved);
@@ -118,8 +119,7 @@ impl<'a, M: Trainable> Trainer<'a, M> {
 
     /// Trains to the last step, or until the observer asks for a stop.
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
-        let (mut metrics, last) = MetricsFile::resume(&self.run.metrics(), self.step)?;
-        let mut events = EventWriter::create(self.run.root(), self.step + 1)?;
+        let (mut records, last) = Records::resume(self.run, self.step)?;
         let elapsed_before = last.map_or(0.0, |line| line.elapsed_seconds);
         let begun = Instant::now();
         let mut window_begun = begun;
@@ -145,16 +145,7 @@ impl<'a, M: Trainable> Trainer<'a, M> {
                         / window_begun.elapsed().as_secs_f64(),
                     elapsed_seconds: elapsed_before + begun.elapsed().as_secs_f64(),
                 };
-                metrics.append(&line)?;
-                events.scalars(
-                    line.step,
-                    &[
-                        ("train/loss", line.loss),
-                        ("train/gradient_norm", line.gradient_norm),
-                        ("train/learning_rate", line.learning_rate),
-                        ("train/images_per_second", line.images_per_second),
-                    ],
-                )?;
+                records.line(&line)?;
                 observer.measured(&line);
                 window = Window::default();
                 window_begun = Instant::now();
@@ -163,9 +154,18 @@ impl<'a, M: Trainable> Trainer<'a, M> {
             let due =
                 self.config.checkpoint_every > 0 && self.step.is_multiple_of(self.config.checkpoint_every);
             if due || finished || stop {
-                events.flush()?;
-                let checkpoint = self.save()?;
-                observer.saved(self.step, &checkpoint);
+                records.sync()?;
+                match self.save() {
+                    Ok(checkpoint) => observer.saved(self.step, &checkpoint),
+                    // A full disk: what is in memory is worth more than a clean end.
+                    Err(error) if error.is_storage() && !finished && !stop => {
+                        tracing::warn!(
+                            "the checkpoint of step {} cannot be written: {error}; training goes on and tries again at the next",
+                            self.step
+                        );
+                    }
+                    Err(error) => return Err(self.unsaved(error)),
+                }
             }
             if stop {
                 return Ok(Outcome::Interrupted { step: self.step });
@@ -203,11 +203,17 @@ impl<'a, M: Trainable> Trainer<'a, M> {
         if value.is_finite() { Ok(()) } else { Err(TrainError::NonFinite { what, value, step: self.step }) }
     }
 
+    fn unsaved(&self, cause: TrainError) -> TrainError {
+        let last = self.run.newest().ok().flatten().map(|(step, _)| step);
+        TrainError::Unsaved { step: self.step, last, cause: Box::new(cause) }
+    }
+
     /// Writes a checkpoint: the averaged weights as a pipeline directory, and the state for resuming.
     fn save(&self) -> Result<std::path::PathBuf, TrainError> {
         let progress =
             TrainingState { step: self.step, threads: tch::get_num_threads(), seed: self.config.seed };
-        self.run.publish(self.step, self.config.keep_checkpoints, |dir| {
+        let keep = Keep { last: self.config.keep_checkpoints, every: self.config.keep_every };
+        self.run.publish(self.step, keep, |dir| {
             self.model.publish(dir, self.ema.averages())?;
             state::save(dir, &progress, self.model.parameters(), &self.adam, self.config_text)
         })

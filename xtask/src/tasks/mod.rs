@@ -10,3 +10,4 @@ pub(crate) mod run;
 pub(crate) mod setup;
 pub(crate) mod test;
 mod test_python;
+pub(crate) mod torture;

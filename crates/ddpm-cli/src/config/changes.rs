@@ -5,10 +5,11 @@ use anyhow::{Result, bail};
 use toml::Value;
 
 /// Keys that do not change what has been trained so far, or that are read afresh each time.
-const HARMLESS: [&str; 7] = [
+const HARMLESS: [&str; 8] = [
     "train.steps",
     "train.checkpoint_every",
     "train.keep_checkpoints",
+    "train.keep_every",
     "train.log_every",
     "data.dir",
     "sample",

@@ -93,7 +93,7 @@ pub(crate) fn train(run: &Run, dataset: &Dataset, resume: bool, stop: &StopFlag)
 /// The training stage of the pipeline: nothing where all steps are done.
 pub(super) fn train_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) -> Result<Outcome> {
     let steps = run.named.config.train.steps;
-    if run.dir.newest()?.is_some_and(|(step, _)| step >= steps) {
+    if run.dir.newest_intact()?.is_some_and(|(step, _)| step >= steps) {
         return Ok(Outcome::Finished);
     }
     let before = Stage::Train.mark(run).map_or(0.0, |mark| mark.seconds);
