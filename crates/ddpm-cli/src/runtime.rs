@@ -59,7 +59,7 @@ impl StopFlag {
         let seen = Arc::clone(&flag);
         ctrlc::set_handler(move || {
             if seen.swap(true, Ordering::SeqCst) {
-                std::process::exit(130);
+                torch_ext::exit::at_once(130);
             }
             eprintln!("stopping after this step; once more to stop at once");
         })

@@ -6,6 +6,7 @@
 
 pub mod autocast;
 pub mod device;
+pub mod exit;
 mod fence;
 pub mod foreach;
 pub mod memory_format;
