@@ -69,7 +69,7 @@ impl Run {
     fn steps_done(&self) -> u64 {
         let text = std::fs::read_to_string(self.root().join("metrics.jsonl")).unwrap_or_default();
         let line = |line| serde_json::from_str::<serde_json::Value>(line).ok()?["step"].as_u64();
-        text.lines().filter_map(line).last().unwrap_or(0)
+        text.lines().filter_map(line).next_back().unwrap_or(0)
     }
 
     /// Entries of the folder of checkpoints with the time they changed: a leftover of an earlier death is not one of this.
@@ -141,7 +141,7 @@ fn kill_after(mut child: Child, delay: Duration) -> bool {
     }
     child.kill().unwrap();
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.code().is_none() || output.status.success(), "{:?}", output);
+    assert!(output.status.code().is_none() || output.status.success(), "{output:?}");
     output.status.code().is_none()
 }
 
