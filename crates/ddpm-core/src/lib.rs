@@ -8,7 +8,7 @@
 //! - one step: [`posterior`], [`variance`], [`scheme`] (the scalars of every sampler)
 //! - networks: [`parameterization`], [`preconditioning`], [`weight`]
 //! - exact references: [`target`] (laws with known denoisers), [`recursion`] (the law of a sampler's output on a Gaussian)
-//! - error: [`decomposition`], [`classical`], [`transport`] (W2 between samples), [`interval`] (confidence)
+//! - error: [`decomposition`], [`classical`], [`transport`] (W2 between samples), [`interval`] (confidence), [`power_law`] (how it scales)
 #![deny(missing_docs)]
 
 pub mod classical;
@@ -20,6 +20,7 @@ mod level;
 pub mod noise;
 pub mod parameterization;
 pub mod posterior;
+pub mod power_law;
 pub mod preconditioning;
 pub mod recursion;
 pub mod schedule;
