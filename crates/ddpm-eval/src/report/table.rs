@@ -40,6 +40,8 @@ pub enum Cell {
     },
     /// A share of a whole, written in per cent.
     Percent(f64),
+    /// A number that was put into words elsewhere, such as one that stands out; aligned like the others.
+    Numeral(Text),
     /// Nothing: not measured, or it does not apply.
     Empty,
 }
@@ -109,12 +111,12 @@ impl Table {
 
 impl Cell {
     fn is_numeric(&self) -> bool {
-        matches!(self, Self::Count(_) | Self::Number(_) | Self::Percent(_) | Self::Measured { .. })
+        !matches!(self, Self::Text(_) | Self::Empty)
     }
 
     pub(super) fn render(&self, notes: &mut Footnotes) -> Markup {
         match self {
-            Self::Text(text) => text.render(notes),
+            Self::Text(text) | Self::Numeral(text) => text.render(notes),
             Self::Count(count) => html! { (number::count(*count)) },
             Self::Number(value) => html! { (number::number(*value)) },
             Self::Percent(share) => html! { (number::percent(*share)) },
@@ -182,12 +184,14 @@ mod tests {
     fn numbers_stand_right_and_cells_are_formatted() {
         let table = Table::new("T & U", ["name", "n", "v"])
             .row([Cell::from("<a>"), Cell::from(12_345_u64), Cell::from((0.5, 0.01))])
-            .row([Cell::from("b"), Cell::Empty, Cell::from(1e-7)]);
+            .row([Cell::from("b"), Cell::Empty, Cell::from(1e-7)])
+            .row([Cell::from("c"), Cell::Numeral(Text::default().strong("7")), Cell::Empty]);
         let html = table.render(3, &mut Footnotes::default()).unwrap().into_string();
         assert!(html.contains("<b>Table 3.</b> T &amp; U"), "{html}");
         assert!(html.contains("<td>&lt;a&gt;</td><td class=\"number\">12\u{202f}345</td>"), "{html}");
         assert!(html.contains("<td class=\"number\">0.500 ± 0.010</td>"), "{html}");
         assert!(html.contains("1.000×10⁻⁷"), "{html}");
+        assert!(html.contains("<td class=\"number\"><strong>7</strong></td>"), "{html}");
     }
 
     #[test]
