@@ -19,13 +19,16 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::tasks::{bench, build, doctor, gpu_check, lint, reproduce, run, setup, test, torture};
+use crate::tasks::{
+    bench, build, doctor, error_benchmark, gpu_check, lint, reproduce, run, setup, test, torture,
+};
 use crate::workspace::Workspace;
 
 const EXAMPLES: &str = "\
 First steps, on a machine with Rust, a C++17 compiler and Python 3.10 or newer:
   cargo xtask reproduce-digits      sets up, builds, trains, samples and prints the path of a report
   cargo xtask test                  sets up, builds and runs every test
+  cargo xtask error-benchmark --quick  says which schedule, variance and sampler to take, and why
   cargo xtask doctor                says what is missing, and how to get it
 
 Environment:
@@ -65,6 +68,8 @@ enum Task {
     ReproduceFashion(reproduce::Args),
     /// Train Ho et al.'s CIFAR-10 model, sample and report: days on one GPU
     ReproduceCifar(reproduce::Args),
+    /// Sweep schedules, variances, samplers and targets, and report which choices reduce the error
+    ErrorBenchmark(error_benchmark::Args),
     /// Set up, build and run `ddpm` with the arguments that follow `--`
     Run(run::Args),
     /// Check on a machine with an NVIDIA GPU that training and sampling work on it
@@ -102,6 +107,7 @@ fn dispatch(task: Task) -> anyhow::Result<()> {
         Task::ReproduceDigits(args) => reproduce::run(&workspace, "digits", args),
         Task::ReproduceFashion(args) => reproduce::run(&workspace, "fashion", args),
         Task::ReproduceCifar(args) => reproduce::run(&workspace, "cifar10-ho2020", args),
+        Task::ErrorBenchmark(args) => error_benchmark::run(&workspace, args),
         Task::Run(args) => run::run(&workspace, &args),
         Task::GpuCheck(args) => gpu_check::run(&workspace, args),
     }

@@ -28,7 +28,8 @@ fn the_product_s_exit_code_and_arguments_pass_through() {
     );
     exact(&["reproduce-cifar"], "[reproduce]\n[cifar10-ho2020]\n");
     exact(&["gpu-check", "--seed", "1"], "[gpu-check]\n[--seed]\n[1]\n");
-    assert_eq!(sandbox.count("--bin ddpm --message-format=json-render-diagnostics --release"), 7);
+    exact(&["error-benchmark", "--quick", "--out", "b"], "[error-benchmark]\n[--quick]\n[--out]\n[b]\n");
+    assert_eq!(sandbox.count("--bin ddpm --message-format=json-render-diagnostics --release"), 8);
 }
 
 #[test]

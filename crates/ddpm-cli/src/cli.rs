@@ -13,6 +13,7 @@ Examples:
   ddpm sample --checkpoint runs/digits/checkpoints/latest --num 64 --out grid.png
   ddpm schedule --schedule cosine               a noise schedule as a table, JSON or picture
   ddpm decompose --target mixture.json --steps 50   where a sampler's error comes from
+  ddpm error-benchmark --quick                  which schedule, variance and sampler: a sweep and a report
   ddpm config show digits                       a complete configuration to start from
 Exit status: 0 success, 2 wrong usage or input, 75 interrupted but resumable.")]
 pub(crate) struct Cli {
@@ -58,6 +59,7 @@ pub(crate) enum Command {
     Sample(commands::sample::Sample),
     Denoise(commands::denoise::Denoise),
     Decompose(commands::decompose::Decompose),
+    ErrorBenchmark(commands::error_benchmark::ErrorBenchmark),
     #[command(subcommand)]
     Data(commands::data::Data),
     #[command(subcommand)]

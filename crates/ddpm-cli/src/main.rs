@@ -4,6 +4,7 @@
     reason = "help texts are doc comments and speak of shapes such as [n]"
 )]
 
+mod benchmark;
 mod cli;
 mod commands;
 mod config;

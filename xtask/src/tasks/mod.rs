@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 pub(crate) mod build;
 pub(crate) mod doctor;
+pub(crate) mod error_benchmark;
 pub(crate) mod gpu_check;
 pub(crate) mod lint;
 pub(crate) mod reproduce;

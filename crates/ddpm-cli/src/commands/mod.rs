@@ -5,6 +5,7 @@ pub(crate) mod data;
 pub(crate) mod decompose;
 pub(crate) mod denoise;
 pub(crate) mod devices;
+pub(crate) mod error_benchmark;
 pub(crate) mod gpu_check;
 pub(crate) mod reproduce;
 pub(crate) mod sample;
@@ -24,6 +25,7 @@ pub(crate) fn run(arguments: Cli) -> Result<()> {
         Command::Sample(command) => command.run(&global),
         Command::Denoise(command) => command.run(&global),
         Command::Decompose(command) => command.run(&global),
+        Command::ErrorBenchmark(command) => command.run(&global),
         Command::Data(command) => command.run(),
         Command::Config(command) => command.run(),
         Command::Devices(command) => command.run(),

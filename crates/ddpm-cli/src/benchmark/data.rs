@@ -1,0 +1,66 @@
+//! The data sets that targets are fitted to and networks are trained on.
+
+use super::target::TargetName;
+use crate::commands::data::fetch;
+use anyhow::{Context, Result};
+use ddpm_data::{Dataset, DatasetName, Source};
+use serde::Serialize;
+use std::path::Path;
+
+/// Something that could not be run, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct NotRun {
+    /// What.
+    pub(crate) what: String,
+    /// Why.
+    pub(crate) reason: String,
+    /// What to do.
+    pub(crate) remedy: String,
+}
+
+/// The data sets that are here.
+#[derive(Debug)]
+pub(crate) struct Data {
+    /// Part of the program.
+    pub(crate) digits: Dataset,
+    /// Fashion-MNIST, where it is wanted and can be had.
+    pub(crate) fashion: Option<Dataset>,
+    /// What is missing.
+    pub(crate) missing: Vec<NotRun>,
+}
+
+impl Data {
+    /// Loads what the targets and networks need. A folder that the user names must hold the data; without one the cache, or fetching, may
+    /// fail and is told.
+    pub(crate) fn load(fashion_is_wanted: bool, data_dir: Option<&Path>) -> Result<Self> {
+        let digits = ddpm_data::load(DatasetName::Digits, &Source::from_data_dir(None)?)?;
+        let mut data = Data { digits, fashion: None, missing: Vec::new() };
+        if !fashion_is_wanted {
+            return Ok(data);
+        }
+        match (fashion(data_dir), data_dir) {
+            (Ok(fashion), _) => data.fashion = Some(fashion),
+            (Err(error), Some(_)) => return Err(error.context("--data-dir")),
+            (Err(error), None) => {
+                eprintln!("data: Fashion-MNIST is left out: {error:#}");
+                data.missing.push(NotRun {
+                    what: format!("{} and the network trained on Fashion-MNIST", TargetName::FashionGaussian),
+                    reason: "Fashion-MNIST is neither in the cache nor could it be fetched".to_owned(),
+                    remedy: "give its folder with --data-dir DIR, or run ddpm data fetch fashion-mnist where there is a network connection; then run the same command again"
+                        .to_owned(),
+                });
+            }
+        }
+        Ok(data)
+    }
+}
+
+fn fashion(data_dir: Option<&Path>) -> Result<Dataset> {
+    let source = Source::from_data_dir(data_dir)?;
+    if let Source::Managed(cache) = &source
+        && !ddpm_data::is_fetched(DatasetName::FashionMnist, cache)?
+    {
+        fetch(DatasetName::FashionMnist).context("it cannot be fetched")?;
+    }
+    Ok(ddpm_data::load(DatasetName::FashionMnist, &source)?)
+}

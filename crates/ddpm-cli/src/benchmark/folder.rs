@@ -1,0 +1,115 @@
+//! The folder of a benchmark: what lies where, and what `--fresh` removes.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+/// ```text
+/// cells/KEY.json      finished results by content
+/// networks/NAME/      the runs of the trained networks
+/// results.json        every figure of the report
+/// index.html          the report
+/// log.jsonl           when which cell took how long
+/// ```
+#[derive(Clone, Debug)]
+pub(crate) struct Folder {
+    root: PathBuf,
+}
+
+const FOLDERS: [&str; 2] = ["cells", "networks"];
+const FILES: [&str; 3] = ["results.json", "index.html", "log.jsonl"];
+
+impl Folder {
+    /// A benchmark at `root`, which is made where it is missing.
+    pub(crate) fn open(root: &Path) -> Result<Self> {
+        let shown = root.display();
+        ensure!(!root.exists() || root.is_dir(), "--out {shown} is a file; expected a folder");
+        fs::create_dir_all(root).with_context(|| format!("--out {shown}"))?;
+        Ok(Folder { root: root.to_path_buf() })
+    }
+
+    /// Removes what a benchmark leaves, and nothing else.
+    pub(crate) fn clear(&self) -> Result<()> {
+        for name in FOLDERS {
+            remove(&self.root.join(name), |path| fs::remove_dir_all(path))?;
+        }
+        for name in FILES {
+            remove(&self.root.join(name), |path| fs::remove_file(path))?;
+        }
+        Ok(())
+    }
+
+    /// Finished results.
+    pub(crate) fn cells(&self) -> PathBuf {
+        self.root.join("cells")
+    }
+
+    /// Every figure.
+    pub(crate) fn results(&self) -> PathBuf {
+        self.root.join("results.json")
+    }
+
+    /// The report.
+    pub(crate) fn report(&self) -> PathBuf {
+        self.root.join("index.html")
+    }
+
+    /// The log, to be added to.
+    pub(crate) fn log(&self) -> Result<Log> {
+        let path = self.root.join("log.jsonl");
+        let file = OpenOptions::new().create(true).append(true).open(&path);
+        Ok(Log(Mutex::new(file.with_context(|| path.display().to_string())?)))
+    }
+}
+
+fn remove(path: &Path, how: impl Fn(&Path) -> std::io::Result<()>) -> Result<()> {
+    match how(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Times, which belong to no result.
+#[derive(Debug)]
+pub(crate) struct Log(Mutex<File>);
+
+impl Log {
+    /// Adds a line. A log that cannot be written stops nothing.
+    pub(crate) fn add(&self, what: &str, seconds: f64) {
+        let line = format!("{}\n", json!({"finished": what, "seconds": seconds}));
+        let mut file = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Err(error) = file.write_all(line.as_bytes()) {
+            tracing::warn!("the log cannot be written: {error}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fresh_removes_its_own_and_leaves_the_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Folder::open(&folder.path().join("b")).unwrap();
+        for file in ["cells/a.json", "networks/x/config.toml", "index.html", "results.json", "mine.txt"] {
+            let path = folder.path().join("b").join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "x").unwrap();
+        }
+        place.log().unwrap().add("cell", 0.5);
+        place.clear().unwrap();
+        let left: Vec<_> =
+            fs::read_dir(folder.path().join("b")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left, ["mine.txt"]);
+        place.clear().unwrap();
+        assert!(
+            Folder::open(&folder.path().join("b/mine.txt")).unwrap_err().to_string().contains("is a file")
+        );
+    }
+}

@@ -1,0 +1,93 @@
+//! `results.json`: every figure of the sweep, in an order and with digits that depend on nothing but the plan. No times, no folders.
+
+use super::Mode;
+use super::answer::Answer;
+use super::cell::Cell;
+use super::data::NotRun;
+use super::outcome::Outcome;
+use super::plan::Plan;
+use super::sweep::Results;
+use anyhow::{Context, Result};
+use ddpm_data::atomic;
+use serde::Serialize;
+use serde_json::Value;
+use std::path::Path;
+
+/// Changes when fields change their meaning.
+const FORMAT: u32 = 1;
+
+#[derive(Serialize)]
+struct File<'a> {
+    format: u32,
+    mode: Mode,
+    seed: u64,
+    targets: Vec<Target<'a>>,
+    answers: Vec<Found<'a>>,
+    not_run: &'a [NotRun],
+    cells: Vec<Finished<'a>>,
+}
+
+#[derive(Serialize)]
+struct Target<'a> {
+    name: &'a str,
+    summary: &'a str,
+    dim: usize,
+    exact: bool,
+    sha256: &'a str,
+}
+
+#[derive(Serialize)]
+struct Found<'a> {
+    name: &'a str,
+    question: &'a str,
+    verdict: &'a str,
+    detail: &'a str,
+    figures: &'a Value,
+}
+
+#[derive(Serialize)]
+struct Finished<'a> {
+    #[serde(flatten)]
+    cell: &'a Cell,
+    #[serde(flatten)]
+    outcome: &'a Outcome,
+}
+
+/// Writes the file.
+pub(crate) fn write(
+    path: &Path,
+    mode: Mode,
+    plan: &Plan,
+    results: &Results,
+    answers: &[Answer],
+    not_run: &[NotRun],
+) -> Result<()> {
+    let target = |target: &'_ super::target::NamedTarget| (target.name.name(), target.name.summary());
+    let targets = plan
+        .targets
+        .iter()
+        .map(|named| {
+            let (name, summary) = target(named);
+            Target { name, summary, dim: named.law.dim(), exact: named.is_exact(), sha256: &named.digest }
+        })
+        .collect();
+    let found = |answer: &'_ Answer| (answer.name, answer.question);
+    let answers = answers
+        .iter()
+        .map(|answer| {
+            let (name, question) = found(answer);
+            Found {
+                name,
+                question,
+                verdict: &answer.verdict,
+                detail: &answer.detail,
+                figures: &answer.figures,
+            }
+        })
+        .collect();
+    let cells = results.cells.iter().map(|(cell, outcome)| Finished { cell, outcome }).collect();
+    let file = File { format: FORMAT, mode, seed: plan.effort.seed, targets, answers, not_run, cells };
+    let mut text = serde_json::to_vec_pretty(&file)?;
+    text.push(b'\n');
+    atomic::write_bytes(path, &text).with_context(|| path.display().to_string())
+}
