@@ -32,6 +32,11 @@ impl Shard {
         Self::new(0, 1, batch)
     }
 
+    /// Which of the processes, from 0.
+    pub fn rank(&self) -> u64 {
+        self.rank
+    }
+
     /// Images a step in this process.
     pub fn local_batch(&self) -> usize {
         self.local_batch as usize

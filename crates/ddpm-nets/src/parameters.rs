@@ -75,6 +75,16 @@ impl Parameters {
         self.tensors.iter().map(|t| t.numel() as u64).sum()
     }
 
+    /// Lays the weights of convolutions (rank 4) out channels-last, in place for every handle. Values stay; optimizer moments and averages
+    /// made from them afterwards share the layout.
+    pub fn set_channels_last(&self) -> Result<(), NetsError> {
+        for tensor in self.tensors.iter().filter(|tensor| tensor.dim() == 4) {
+            let laid_out = torch_ext::memory_format::channels_last(&tensor.detach())?;
+            torch_ext::fence(|| tensor.shallow_clone().set_data(&laid_out))?;
+        }
+        Ok(())
+    }
+
     /// Switches gradient recording of every weight.
     pub fn set_requires_grad(&self, on: bool) {
         for tensor in &self.tensors {

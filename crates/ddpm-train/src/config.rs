@@ -2,6 +2,8 @@
 
 use crate::TrainError;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use torch_ext::foreach::AdamStep;
 
 /// How a run trains. Defaults are Ho et al. 2020's for CIFAR-10.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -11,10 +13,18 @@ pub struct TrainConfig {
     pub steps: u64,
     /// Images a step.
     pub batch_size: usize,
+    /// Parts in which a batch is computed, one after the other: the memory of `batch_size / accumulate` images, the result of `batch_size`.
+    pub accumulate: usize,
     /// Learning rate after the warm-up.
     pub learning_rate: f64,
     /// Steps over which the learning rate grows linearly from 0: the first step moves nothing.
     pub warmup_steps: u64,
+    /// What the learning rate does between the warm-up and the last step.
+    pub learning_rate_decay: Decay,
+    /// Adam, or AdamW with its decoupled weight decay.
+    pub optimizer: Optimizer,
+    /// Part of each weight that a step at learning rate 1 takes away (AdamW).
+    pub weight_decay: f64,
     /// Decay of Adam's first moment.
     pub beta1: f64,
     /// Decay of Adam's second moment.
@@ -29,6 +39,12 @@ pub struct TrainConfig {
     pub ema: EmaConfig,
     /// Number format of matrix products and convolutions.
     pub precision: Precision,
+    /// Let NVIDIA GPUs round the factors of f32 products to 10 bits (TF32): several times faster, relative errors of about 1e-3.
+    pub tf32: bool,
+    /// Keep images and convolution weights with their channels side by side in memory: the same values up to rounding, faster with bf16.
+    pub channels_last: bool,
+    /// Steps with a loss or gradient that is not a number which the whole run may pass over before one ends it.
+    pub skip_nonfinite: u64,
     /// Steps between checkpoints; the last step always writes one. 0: only at the end.
     pub checkpoint_every: u64,
     /// Newest checkpoints that stay; older ones are removed. 0 keeps all. While a checkpoint is written the disk holds one more.
@@ -41,15 +57,77 @@ pub struct TrainConfig {
     pub seed: u64,
 }
 
-/// Exponential moving average of the weights.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// The name of the average whose law stands in `[train.ema]` itself.
+pub const MAIN_AVERAGE: &str = "main";
+
+/// Exponential moving averages of the weights: the law of the main one, and further ones by name.
+///
+/// ```toml
+/// [train.ema]
+/// decay = 0.9999
+/// publish = "short"            # the one in unet/; the others stay in state/
+/// [train.ema.also]
+/// short = { half_life_images = 50e3 }
+/// long = { half_life_steps = 20e3, ramp = true }
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EmaConfig {
     /// Weight of the past at each step.
     pub decay: f64,
-    /// Let the decay grow as (1 + step) / (10 + step) until it reaches `decay`, so that short runs forget their first weights. Without it
-    /// the average begins as a copy at the first step (Ho et al.).
+    /// Images after which a weight's share in the average has halved (EDM); replaces `decay`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub half_life_images: Option<f64>,
+    /// The same in steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub half_life_steps: Option<f64>,
+    /// Let short runs forget their first weights: see [`AverageConfig::ramp`].
     pub ramp: bool,
+    /// Name of the average that is published and sampled; `main` is the one of this section.
+    pub publish: String,
+    /// Further averages.
+    pub also: BTreeMap<String, AverageConfig>,
+}
+
+/// The law of one exponential moving average.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AverageConfig {
+    /// Weight of the past at each step.
+    pub decay: f64,
+    /// Images after which a weight's share in the average has halved (EDM); replaces `decay`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub half_life_images: Option<f64>,
+    /// The same in steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub half_life_steps: Option<f64>,
+    /// A decay grows as (1 + step) / (10 + step) until it reaches `decay`; a half-life is at most 0.05 of what was seen so far (EDM's
+    /// `ema_rampup_ratio`). Without it the average begins as a copy at the first step (Ho et al.).
+    pub ramp: bool,
+}
+
+/// What the learning rate does after the warm-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decay {
+    /// It stays.
+    #[default]
+    Constant,
+    /// It falls along half a cosine to 0 at the last step.
+    Cosine,
+    /// It falls along a line to 0 at the last step.
+    Linear,
+}
+
+/// The optimizer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Optimizer {
+    /// Kingma & Ba 2015.
+    #[default]
+    Adam,
+    /// Loshchilov & Hutter 2019: weight decay apart from the gradient.
+    AdamW,
 }
 
 /// Number format of the expensive operations; weights, norms, reductions and the loss are always f32.
@@ -65,7 +143,94 @@ pub enum Precision {
 
 impl Default for EmaConfig {
     fn default() -> Self {
-        EmaConfig { decay: 0.9999, ramp: false }
+        let AverageConfig { decay, half_life_images, half_life_steps, ramp } = AverageConfig::default();
+        EmaConfig {
+            decay,
+            half_life_images,
+            half_life_steps,
+            ramp,
+            publish: MAIN_AVERAGE.to_string(),
+            also: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for AverageConfig {
+    fn default() -> Self {
+        AverageConfig { decay: 0.9999, half_life_images: None, half_life_steps: None, ramp: false }
+    }
+}
+
+impl EmaConfig {
+    /// Every average by name, the main one first.
+    pub fn averages(&self) -> impl Iterator<Item = (&str, AverageConfig)> {
+        let EmaConfig { decay, half_life_images, half_life_steps, ramp, .. } = *self;
+        let main = AverageConfig { decay, half_life_images, half_life_steps, ramp };
+        std::iter::once((MAIN_AVERAGE, main)).chain(self.also.iter().map(|(name, &law)| (name.as_str(), law)))
+    }
+
+    fn validate(&self) -> Result<(), TrainError> {
+        let check = |ok: bool, key: String, expected: &'static str, got: String| {
+            if ok { Ok(()) } else { Err(TrainError::Config { key, expected, got }) }
+        };
+        for (name, law) in self.averages() {
+            let key = |key: &str| match name {
+                MAIN_AVERAGE => format!("ema.{key}"),
+                _ => format!("ema.also.{name}.{key}"),
+            };
+            check((0.0..1.0).contains(&law.decay), key("decay"), "in [0, 1)", law.decay.to_string())?;
+            for (what, value) in
+                [("half_life_images", law.half_life_images), ("half_life_steps", law.half_life_steps)]
+            {
+                if let Some(value) = value {
+                    check(value > 0.0 && value.is_finite(), key(what), "positive", value.to_string())?;
+                }
+            }
+            if let (Some(_), Some(steps)) = (law.half_life_images, law.half_life_steps) {
+                let expected = "left out where half_life_images is given";
+                check(false, key("half_life_steps"), expected, steps.to_string())?;
+            }
+        }
+        for name in self.also.keys() {
+            let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+            let expected = "names of letters, digits, - and _, other than main";
+            check(
+                plain && !name.is_empty() && name != MAIN_AVERAGE,
+                "ema.also".into(),
+                expected,
+                name.clone(),
+            )?;
+        }
+        let known = self.averages().any(|(name, _)| name == self.publish);
+        check(known, "ema.publish".into(), "main or a name in train.ema.also", self.publish.clone())
+    }
+}
+
+impl AverageConfig {
+    /// Part of the seen images or steps that a ramped half-life may have (EDM, training_loop.py).
+    const RAMP_RATIO: f64 = 0.05;
+
+    /// The decay at the `update`-th update (0-based) with `batch_size` images each.
+    ///
+    /// ```text
+    /// beta = decay, or (1/2)^(batch_size / half-life in images)
+    /// ```
+    ///
+    /// The first update copies: the average would otherwise remember the initial weights.
+    pub fn decay_at(&self, update: u64, batch_size: usize) -> f64 {
+        if update == 0 {
+            return 0.0;
+        }
+        let update = update as f64;
+        let batch = batch_size as f64;
+        let (unit, half_life) = match (self.half_life_images, self.half_life_steps) {
+            (Some(images), _) => (batch, images),
+            (None, Some(steps)) => (1.0, steps),
+            (None, None) if self.ramp => return self.decay.min((1.0 + update) / (10.0 + update)),
+            (None, None) => return self.decay,
+        };
+        let half_life = if self.ramp { half_life.min(Self::RAMP_RATIO * update * unit) } else { half_life };
+        0.5f64.powf(unit / half_life)
     }
 }
 
@@ -74,8 +239,12 @@ impl Default for TrainConfig {
         TrainConfig {
             steps: 800_000,
             batch_size: 128,
+            accumulate: 1,
             learning_rate: 2e-4,
             warmup_steps: 5000,
+            learning_rate_decay: Decay::Constant,
+            optimizer: Optimizer::Adam,
+            weight_decay: 0.0,
             beta1: 0.9,
             beta2: 0.999,
             eps: 1e-8,
@@ -83,6 +252,9 @@ impl Default for TrainConfig {
             horizontal_flips: false,
             ema: EmaConfig::default(),
             precision: Precision::F32,
+            tf32: false,
+            channels_last: false,
+            skip_nonfinite: 0,
             checkpoint_every: 10_000,
             keep_checkpoints: 2,
             keep_every: 0,
@@ -96,10 +268,16 @@ impl TrainConfig {
     /// Checks every setting; the text names the key.
     pub fn validate(&self) -> Result<(), TrainError> {
         let check = |ok: bool, key: &'static str, expected: &'static str, got: String| {
-            if ok { Ok(()) } else { Err(TrainError::Config { key, expected, got }) }
+            if ok { Ok(()) } else { Err(TrainError::Config { key: key.to_string(), expected, got }) }
         };
         check(self.steps >= 1, "steps", "at least 1", self.steps.to_string())?;
         check(self.batch_size >= 1, "batch_size", "at least 1", self.batch_size.to_string())?;
+        check(
+            self.accumulate >= 1 && self.batch_size.is_multiple_of(self.accumulate),
+            "accumulate",
+            "a divisor of train.batch_size",
+            self.accumulate.to_string(),
+        )?;
         check(self.log_every >= 1, "log_every", "at least 1", self.log_every.to_string())?;
         let rate = self.learning_rate;
         check(rate > 0.0 && rate.is_finite(), "learning_rate", "positive", rate.to_string())?;
@@ -107,15 +285,39 @@ impl TrainConfig {
         check((0.0..1.0).contains(&self.beta2), "beta2", "in [0, 1)", self.beta2.to_string())?;
         check(self.eps > 0.0, "eps", "positive", self.eps.to_string())?;
         check(self.gradient_clip >= 0.0, "gradient_clip", "0 or positive", self.gradient_clip.to_string())?;
-        check((0.0..1.0).contains(&self.ema.decay), "ema.decay", "in [0, 1)", self.ema.decay.to_string())
+        let decay = self.weight_decay;
+        check(decay >= 0.0 && decay.is_finite(), "weight_decay", "0 or positive", decay.to_string())?;
+        let coupled = decay > 0.0 && self.optimizer == Optimizer::Adam;
+        check(!coupled, "weight_decay", "0 unless train.optimizer is adamw", decay.to_string())?;
+        self.ema.validate()
     }
 
-    /// The learning rate of a step (0-based): linear warm-up from 0, then constant (Ho et al.: lr * min(step / warm-up, 1)).
+    /// The learning rate of a step (0-based): linear warm-up from 0 (Ho et al.: lr * min(step / warm-up, 1)), then what
+    /// `learning_rate_decay` says.
     pub fn learning_rate_at(&self, step: u64) -> f64 {
-        if self.warmup_steps == 0 {
-            return self.learning_rate;
+        if step < self.warmup_steps {
+            return self.learning_rate * (step as f64 / self.warmup_steps as f64);
         }
-        self.learning_rate * (step as f64 / self.warmup_steps as f64).min(1.0)
+        let rest = self.steps.saturating_sub(self.warmup_steps).max(1);
+        let progress = ((step - self.warmup_steps) as f64 / rest as f64).min(1.0);
+        self.learning_rate
+            * match self.learning_rate_decay {
+                Decay::Constant => 1.0,
+                Decay::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * progress).cos()),
+                Decay::Linear => 1.0 - progress,
+            }
+    }
+
+    /// The optimizer's numbers at a step (0-based).
+    pub fn adam_at(&self, step: u64) -> AdamStep {
+        AdamStep {
+            learning_rate: self.learning_rate_at(step),
+            beta1: self.beta1,
+            beta2: self.beta2,
+            eps: self.eps,
+            weight_decay: self.weight_decay,
+            decoupled: self.optimizer == Optimizer::AdamW,
+        }
     }
 }
 
@@ -133,8 +335,72 @@ mod tests {
     }
 
     #[test]
+    fn decays_end_at_zero_after_the_last_step() {
+        let rates = |decay| {
+            let config = TrainConfig {
+                steps: 12,
+                learning_rate: 2.0,
+                warmup_steps: 4,
+                learning_rate_decay: decay,
+                ..TrainConfig::default()
+            };
+            [2, 4, 6, 8, 12, 20].map(|step| config.learning_rate_at(step))
+        };
+        assert_eq!(rates(Decay::Constant), [1.0, 2.0, 2.0, 2.0, 2.0, 2.0]);
+        assert_eq!(rates(Decay::Linear), [1.0, 2.0, 1.5, 1.0, 0.0, 0.0]);
+        let cosine = rates(Decay::Cosine);
+        for (got, expected) in cosine.iter().zip([1.0, 2.0, 1.0 + 0.5f64.sqrt(), 1.0, 0.0, 0.0]) {
+            assert!((got - expected).abs() < 1e-12, "{cosine:?}");
+        }
+    }
+
+    #[test]
+    fn half_lives_halve_and_ramps_follow_their_papers() {
+        let law = |decay, half_life_images, half_life_steps, ramp| AverageConfig {
+            decay,
+            half_life_images,
+            half_life_steps,
+            ramp,
+        };
+        // After 5 steps of 10 images, 50 images: the share of the past is one half.
+        let images = law(0.9, Some(50.0), None, false);
+        assert!((images.decay_at(7, 10).powi(5) - 0.5).abs() < 1e-12);
+        let steps = law(0.9, None, Some(5.0), false);
+        assert_eq!(steps.decay_at(7, 10), images.decay_at(7, 10));
+        // EDM: ema_beta = 0.5 ** (batch_size / min(half-life, images seen * 0.05)).
+        let ramped = law(0.9, Some(500e3), None, true);
+        assert_eq!(ramped.decay_at(100, 512), 0.5f64.powf(512.0 / (0.05 * 51_200.0)));
+        assert_eq!(ramped.decay_at(1_000_000, 512), 0.5f64.powf(512.0 / 500e3));
+        assert_eq!(law(0.99, None, None, true).decay_at(1, 8), 2.0 / 11.0);
+        assert_eq!(law(0.99, None, None, true).decay_at(10_000, 8), 0.99);
+        for law in [images, steps, ramped, law(0.99, None, None, true), law(0.99, None, None, false)] {
+            assert_eq!(law.decay_at(0, 8), 0.0, "the first update copies");
+        }
+    }
+
+    #[test]
     fn a_wrong_setting_is_named() {
         let config = TrainConfig { batch_size: 0, ..TrainConfig::default() };
         assert_eq!(config.validate().unwrap_err().to_string(), "train.batch_size must be at least 1, got 0");
+        let wrong = |change: &dyn Fn(&mut TrainConfig)| {
+            let mut config = TrainConfig::default();
+            change(&mut config);
+            config.validate().unwrap_err().to_string()
+        };
+        assert_eq!(
+            wrong(&|c| c.accumulate = 3),
+            "train.accumulate must be a divisor of train.batch_size, got 3"
+        );
+        assert_eq!(
+            wrong(&|c| c.weight_decay = 0.1),
+            "train.weight_decay must be 0 unless train.optimizer is adamw, got 0.1"
+        );
+        assert_eq!(
+            wrong(&|c| c.ema.publish = "long".into()),
+            "train.ema.publish must be main or a name in train.ema.also, got long"
+        );
+        let short = AverageConfig { half_life_steps: Some(-1.0), ..AverageConfig::default() };
+        let with_short = |c: &mut TrainConfig| c.ema.also = [("short".to_string(), short)].into();
+        assert_eq!(wrong(&with_short), "train.ema.also.short.half_life_steps must be positive, got -1");
     }
 }

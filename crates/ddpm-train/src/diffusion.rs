@@ -1,8 +1,9 @@
 //! A U-Net that learns to denoise images.
 
 use crate::config::{Precision, TrainConfig};
-use crate::objective::{Objective, mean_squared_error};
-use crate::{DeviceImages, TrainError, Trainable};
+use crate::health;
+use crate::objective::{Objective, Problem, mean_squared_error};
+use crate::{DeviceImages, TrainError, Trainable, WorstSample};
 use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_data::{ImageSet, Shard, ShuffledOrder};
 use ddpm_nets::checkpoint::{self, SchedulerConfig};
@@ -20,6 +21,7 @@ pub struct ImageDiffusion<'a> {
     objective: Objective,
     horizontal_flips: bool,
     precision: Precision,
+    channels_last: bool,
     dropout: NoiseSource,
 }
 
@@ -34,16 +36,62 @@ impl<'a> ImageDiffusion<'a> {
     ) -> Result<Self, TrainError> {
         check_images(model, images)?;
         let schedule = scheduler.schedule()?;
+        let network = torch_ext::fence(|| UNet::new(model.clone(), device, config.seed))??;
+        if config.channels_last {
+            network.parameters().set_channels_last()?;
+        }
         Ok(ImageDiffusion {
-            network: torch_ext::fence(|| UNet::new(model.clone(), device, config.seed))??,
+            network,
             objective: Objective::new(&schedule, scheduler.prediction(), config.seed, device),
             images: DeviceImages::new(images, device)?,
             order: ShuffledOrder::new(config.seed, images.len())?,
             horizontal_flips: config.horizontal_flips,
             precision: config.precision,
+            channels_last: config.channels_last,
             dropout: NoiseSource::new(config.seed, Purpose::Dropout),
             scheduler,
         })
+    }
+}
+
+/// A part of a batch, ready for the network.
+struct Posed {
+    problem: Problem,
+    labels: Option<Tensor>,
+    dropout_seed: i64,
+}
+
+impl ImageDiffusion<'_> {
+    fn pose(&self, step: u64, shard: &Shard) -> Result<Posed, TrainError> {
+        let batch = self.order.batch(step, shard);
+        let x0 = torch_ext::fence(|| self.images.gather(&batch, self.horizontal_flips))?;
+        let labels = match self.network.config().num_class_embeds {
+            Some(_) => self.images.gather_labels(&batch),
+            None => None,
+        };
+        let mut problem = self.objective.pose(&x0, batch.first_sample)?;
+        if self.channels_last {
+            problem.x_t = torch_ext::memory_format::channels_last(&problem.x_t)?;
+        }
+        self.network.check_input(&problem.x_t, &problem.t, labels.as_ref())?;
+        // The parts of a batch get masks of their own.
+        Ok(Posed { problem, labels, dropout_seed: self.dropout.derived_seed(step, shard.rank()) })
+    }
+
+    /// The network's answer in training mode.
+    fn answer(&self, posed: &Posed) -> Result<Tensor, TrainError> {
+        let Posed { problem, labels, dropout_seed } = posed;
+        let forward = || self.network.forward(&problem.x_t, &problem.t, labels.as_ref(), true);
+        torch_ext::fence(|| -> Result<Tensor, TrainError> {
+            if self.network.config().dropout > 0.0 {
+                // Dropout masks come from libtorch's generator; seeded at each step they need no saved state.
+                tch::manual_seed(*dropout_seed);
+            }
+            Ok(match self.precision {
+                Precision::F32 => forward(),
+                Precision::Bf16 => torch_ext::autocast::bf16(problem.x_t.device(), forward)?,
+            })
+        })?
     }
 }
 
@@ -53,26 +101,15 @@ impl Trainable for ImageDiffusion<'_> {
     }
 
     fn loss(&self, step: u64, shard: &Shard) -> Result<Tensor, TrainError> {
-        let batch = self.order.batch(step, shard);
-        let x0 = torch_ext::fence(|| self.images.gather(&batch, self.horizontal_flips))?;
-        let labels = match self.network.config().num_class_embeds {
-            Some(_) => self.images.gather_labels(&batch),
-            None => None,
-        };
-        let problem = self.objective.pose(&x0, batch.first_sample)?;
-        self.network.check_input(&problem.x_t, &problem.t, labels.as_ref())?;
-        let forward = || self.network.forward(&problem.x_t, &problem.t, labels.as_ref(), true);
-        torch_ext::fence(|| -> Result<Tensor, TrainError> {
-            if self.network.config().dropout > 0.0 {
-                // Dropout masks come from libtorch's generator; seeded at each step they need no saved state.
-                tch::manual_seed(self.dropout.derived_seed(step, 0));
-            }
-            let output = match self.precision {
-                Precision::F32 => forward(),
-                Precision::Bf16 => torch_ext::autocast::bf16(x0.device(), forward)?,
-            };
-            Ok(mean_squared_error(&output, &problem.target))
-        })?
+        let posed = self.pose(step, shard)?;
+        let output = self.answer(&posed)?;
+        Ok(torch_ext::fence(|| mean_squared_error(&output, &posed.problem.target))?)
+    }
+
+    fn worst_sample(&self, step: u64, shard: &Shard) -> Result<Option<WorstSample>, TrainError> {
+        let posed = self.pose(step, shard)?;
+        let output = tch::no_grad(|| self.answer(&posed))?;
+        Ok(Some(health::worst_sample(&output, &posed.problem)?))
     }
 
     fn publish(&self, dir: &Path, weights: &[Tensor]) -> Result<(), TrainError> {

@@ -1,5 +1,6 @@
 //! What can stop a training run.
 
+use crate::Illness;
 use ddpm_core::CoreError;
 use ddpm_data::DataError;
 use ddpm_nets::NetsError;
@@ -13,7 +14,7 @@ pub enum TrainError {
     #[error("train.{key} must be {expected}, got {got}")]
     Config {
         /// The key inside `[train]`.
-        key: &'static str,
+        key: String,
         /// The allowed range in words.
         expected: &'static str,
         /// The value given.
@@ -29,16 +30,9 @@ pub enum TrainError {
     },
     /// A loss or a gradient is no longer a number.
     #[error(
-        "{what} is {value} at step {step}; earlier checkpoints are intact, but the same settings fail again: start another --run with a lower train.learning_rate"
+        "{0}; earlier checkpoints are intact, but the same settings fail again: start another --run with a lower train.learning_rate"
     )]
-    NonFinite {
-        /// What was not finite.
-        what: &'static str,
-        /// Its value.
-        value: f64,
-        /// The step, 0-based.
-        step: u64,
-    },
+    NonFinite(Illness),
     /// A run directory already holds a run.
     #[error("{} already holds a run; continue it with --resume, or choose another --run", .0.display())]
     RunExists(PathBuf),

@@ -1,6 +1,5 @@
 //! Adam over an ordered list of weights, with its state in the open so that a run can be resumed exactly.
 
-use crate::config::TrainConfig;
 use tch::{Kind, Tensor};
 use torch_ext::foreach::{self, AdamStep, AdamTensors};
 use torch_ext::{TorchError, fence};
@@ -32,17 +31,17 @@ impl Adam {
         &self.exp_avg_sqs
     }
 
-    /// Moves the weights against their gradients; `step` (0-based) fixes the bias correction.
+    /// Moves the weights against their gradients; `update`, the number of updates before this one, fixes the bias correction.
     pub fn step(
         &self,
         weights: &[Tensor],
         grads: &[Tensor],
-        config: &TrainConfig,
-        step: u64,
+        hyper: AdamStep,
+        update: u64,
     ) -> Result<(), TorchError> {
         fence(|| {
             for counter in &self.counters {
-                let _ = counter.shallow_clone().fill_((step + 1) as f64);
+                let _ = counter.shallow_clone().fill_((update + 1) as f64);
             }
         })?;
         let tensors = AdamTensors {
@@ -52,23 +51,16 @@ impl Adam {
             exp_avg_sqs: &self.exp_avg_sqs,
             steps: &self.counters,
         };
-        let hyper = AdamStep {
-            learning_rate: config.learning_rate_at(step),
-            beta1: config.beta1,
-            beta2: config.beta2,
-            eps: config.eps,
-            weight_decay: 0.0,
-            decoupled: false,
-        };
         foreach::adam(&tensors, hyper)
     }
 }
 
-/// The global norm of the gradients; gradients are scaled so that it does not exceed `limit` (0: no limit).
-pub(crate) fn clip_global_norm(grads: &[Tensor], limit: f64) -> Result<f64, TorchError> {
+/// The global norm of the gradients; gradients are scaled so that it does not exceed `limit` (0: no limit). A norm that is not finite leaves
+/// them as they are, for whoever looks into it.
+pub fn clip_global_norm(grads: &[Tensor], limit: f64) -> Result<f64, TorchError> {
     let norm = fence(|| foreach::norms(grads).map(|norms| norms.norm()))??;
     let value = fence(|| norm.double_value(&[]))?;
-    if limit > 0.0 && value > limit {
+    if limit > 0.0 && value > limit && value.is_finite() {
         // PyTorch's clip_grad_norm_ adds the same 1e-6.
         let factor = fence(|| (norm + 1e-6).reciprocal() * limit)?;
         foreach::scale(grads, &factor)?;
@@ -79,6 +71,7 @@ pub(crate) fn clip_global_norm(grads: &[Tensor], limit: f64) -> Result<f64, Torc
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::TrainConfig;
 
     #[test]
     fn clipping_keeps_the_direction_and_bounds_the_norm() {
@@ -95,9 +88,9 @@ mod tests {
         let config = TrainConfig { warmup_steps: 10, ..TrainConfig::default() };
         let adam = Adam::new(&weights);
         let grads = [Tensor::from_slice(&[1f32, -1.0])];
-        adam.step(&weights, &grads, &config, 0).unwrap();
+        adam.step(&weights, &grads, config.adam_at(0), 0).unwrap();
         assert!(weights[0].equal(&Tensor::from_slice(&[1f32, 2.0])));
-        adam.step(&weights, &grads, &config, 1).unwrap();
+        adam.step(&weights, &grads, config.adam_at(1), 1).unwrap();
         assert!((weights[0].double_value(&[0]) - (1.0 - 2e-5)).abs() < 1e-7);
     }
 }

@@ -3,12 +3,13 @@
 //! ```text
 //! state/weights.safetensors       the weights themselves (unet/ has the averaged ones)
 //! state/optimizer.safetensors     Adam's moments: exp_avg.NAME, exp_avg_sq.NAME
-//! state/state.json                steps done, threads, seed
+//! state/average-X.safetensors     further averages, if the configuration has any
+//! state/state.json                steps done and passed over, threads, seed
 //! state/config.toml               the run's configuration
 //! state/manifest.json             the digests of all files of the checkpoint
 //! ```
 
-use crate::{Adam, Ema, TrainError};
+use crate::{Adam, Averages, TrainError};
 use ddpm_nets::{Parameters, tensor_file};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -19,6 +20,9 @@ use tch::Tensor;
 pub struct TrainingState {
     /// Optimizer steps done.
     pub step: u64,
+    /// How many of them were passed over because something was not finite.
+    #[serde(default)]
+    pub skipped: u64,
     /// CPU threads of the process that wrote it: another number gives other roundings.
     pub threads: i32,
     /// The run's seed.
@@ -46,6 +50,7 @@ pub(crate) fn save(
     state: &TrainingState,
     parameters: &Parameters,
     adam: &Adam,
+    averages: &Averages,
     config: &str,
 ) -> Result<(), TrainError> {
     let folder = checkpoint.join(FOLDER);
@@ -57,6 +62,11 @@ pub(crate) fn save(
     let moments = moment_names(names);
     let tensors = adam.exp_avgs().iter().chain(adam.exp_avg_sqs());
     tensor_file::write(&folder.join(OPTIMIZER), moments.iter().map(String::as_str).zip(tensors))?;
+
+    for average in averages.others() {
+        let tensors = names.iter().map(String::as_str).zip(average.tensors());
+        tensor_file::write(&folder.join(average_file(average.name())), tensors)?;
+    }
 
     let path = folder.join(PROGRESS);
     let text = serde_json::to_string_pretty(state)
@@ -71,20 +81,27 @@ pub(crate) fn load(
     checkpoint: &Path,
     parameters: &Parameters,
     adam: &Adam,
-    ema: &Ema,
+    averages: &Averages,
 ) -> Result<TrainingState, TrainError> {
     let folder = checkpoint.join(FOLDER);
     let weights = folder.join(WEIGHTS);
     parameters.load(&tensor_file::read(&weights)?, &weights)?;
 
     let published = checkpoint.join("unet").join("diffusion_pytorch_model.safetensors");
-    restore(&published, parameters.names(), ema.averages())?;
+    restore(&published, parameters.names(), averages.published().tensors())?;
+    for average in averages.others() {
+        restore(&folder.join(average_file(average.name())), parameters.names(), average.tensors())?;
+    }
 
     let names = parameters.names();
     let moments: Vec<Tensor> =
         adam.exp_avgs().iter().chain(adam.exp_avg_sqs()).map(Tensor::shallow_clone).collect();
     restore(&folder.join(OPTIMIZER), &moment_names(names), &moments)?;
     TrainingState::read(checkpoint)
+}
+
+fn average_file(name: &str) -> String {
+    format!("average-{name}.safetensors")
 }
 
 fn moment_names(names: &[String]) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! What the trainer knows of a model: its weights, its loss on the samples of a step, and how it is published.
 
-use crate::TrainError;
+use crate::{TrainError, WorstSample};
 use ddpm_data::Shard;
 use ddpm_nets::Parameters;
 use std::path::Path;
@@ -15,6 +15,12 @@ pub trait Trainable {
 
     /// The mean loss of a process's samples of step `step` (0-based): a scalar whose gradient reaches the weights.
     fn loss(&self, step: u64, shard: &Shard) -> Result<Tensor, TrainError>;
+
+    /// For the message when a step fails: the worst of the samples of that step, if the model can tell. The weights are those of the step.
+    fn worst_sample(&self, step: u64, shard: &Shard) -> Result<Option<WorstSample>, TrainError> {
+        let _ = (step, shard);
+        Ok(None)
+    }
 
     /// Writes the model with `weights` (in the order of [`Trainable::parameters`]) as a pipeline directory into `dir`, which exists.
     fn publish(&self, dir: &Path, weights: &[Tensor]) -> Result<(), TrainError>;

@@ -2,15 +2,14 @@
 
 use crate::config::TrainConfig;
 use crate::metrics::Metrics;
-use crate::optimizer::{Adam, clip_global_norm};
+use crate::optimizer::Adam;
 use crate::records::Records;
 use crate::run::Keep;
 use crate::state::{self, TrainingState};
-use crate::{Ema, RunDir, TrainError, Trainable};
-use ddpm_data::Shard;
+use crate::step::StepOutcome;
+use crate::{Averages, RunDir, TrainError, Trainable};
 use std::path::Path;
 use std::time::Instant;
-use tch::Tensor;
 
 /// What the caller of a run sees of it, and its way to stop it. Every method has an empty default.
 pub trait Observer {
@@ -55,15 +54,16 @@ pub enum Outcome {
 /// A model in training.
 #[derive(Debug)]
 pub struct Trainer<'a, M> {
-    config: &'a TrainConfig,
+    pub(crate) config: &'a TrainConfig,
     config_text: &'a str,
     run: &'a RunDir,
-    model: M,
-    shard: Shard,
-    adam: Adam,
-    ema: Ema,
-    /// Steps done.
-    step: u64,
+    pub(crate) model: M,
+    pub(crate) adam: Adam,
+    pub(crate) averages: Averages,
+    /// Steps done, those passed over included.
+    pub(crate) step: u64,
+    /// Steps passed over because something was not finite.
+    pub(crate) skipped: u64,
 }
 
 /// Sums between two lines of metrics.
@@ -91,20 +91,20 @@ impl<'a, M: Trainable> Trainer<'a, M> {
             return Err(TrainError::RunExists(run.root().to_path_buf()));
         }
         let newest = if resume { run.newest_intact()? } else { None };
+        torch_ext::tf32::allow(config.tf32)?;
         let weights = model.parameters().tensors();
-        let (adam, ema) = (Adam::new(weights), Ema::new(config.ema, weights));
-        let step = match newest {
+        let (adam, averages) = (Adam::new(weights), Averages::new(&config.ema, config.batch_size, weights));
+        let (step, skipped) = match newest {
             Some((_, checkpoint)) => {
-                let saved = state::load(&checkpoint, model.parameters(), &adam, &ema)?;
+                let saved = state::load(&checkpoint, model.parameters(), &adam, &averages)?;
                 warn_of_other_threads(&saved);
-                saved.step
+                (saved.step, saved.skipped)
             }
-            None => 0,
+            None => (0, 0),
         };
         run.create()?;
         ddpm_data::atomic::write_bytes(run.config(), config_text.as_bytes())?;
-        let shard = Shard::single(config.batch_size)?;
-        Ok(Trainer { config, config_text, run, model, shard, adam, ema, step })
+        Ok(Trainer { config, config_text, run, model, adam, averages, step, skipped })
     }
 
     /// Number of scalar weights.
@@ -127,14 +127,15 @@ impl<'a, M: Trainable> Trainer<'a, M> {
         observer.started(self.step, self.config.steps);
 
         while self.step < self.config.steps {
-            let (loss, gradient_norm) = self.advance()?;
-            window.loss += loss;
-            window.gradient_norm += gradient_norm;
-            window.steps += 1;
-            observer.stepped(self.step, loss);
+            if let Some(StepOutcome { loss, gradient_norm }) = self.advance()? {
+                window.loss += loss;
+                window.gradient_norm += gradient_norm;
+                window.steps += 1;
+                observer.stepped(self.step, loss);
+            }
 
             let finished = self.step == self.config.steps;
-            if self.step.is_multiple_of(self.config.log_every) || finished {
+            if (self.step.is_multiple_of(self.config.log_every) || finished) && window.steps > 0 {
                 let steps = window.steps as f64;
                 let line = Metrics {
                     step: self.step,
@@ -174,35 +175,6 @@ impl<'a, M: Trainable> Trainer<'a, M> {
         Ok(Outcome::Finished)
     }
 
-    /// One step: batch, loss, gradients, clip, Adam, average. Returns the loss and the gradient's norm before clipping.
-    pub fn advance(&mut self) -> Result<(f64, f64), TrainError> {
-        let loss = self.model.loss(self.step, &self.shard)?;
-        let value = torch_ext::fence(|| loss.double_value(&[]))?;
-        self.check_finite("loss", value)?;
-
-        let weights = self.model.parameters().tensors();
-        let grads = torch_ext::fence(|| {
-            for weight in weights {
-                let mut grad = weight.grad();
-                if grad.defined() {
-                    let _ = grad.zero_();
-                }
-            }
-            loss.backward();
-            weights.iter().map(Tensor::grad).collect::<Vec<_>>()
-        })?;
-        let gradient_norm = clip_global_norm(&grads, self.config.gradient_clip)?;
-        self.check_finite("gradient norm", gradient_norm)?;
-        self.adam.step(weights, &grads, self.config, self.step)?;
-        self.ema.update(weights, self.step)?;
-        self.step += 1;
-        Ok((value, gradient_norm))
-    }
-
-    fn check_finite(&self, what: &'static str, value: f64) -> Result<(), TrainError> {
-        if value.is_finite() { Ok(()) } else { Err(TrainError::NonFinite { what, value, step: self.step }) }
-    }
-
     fn unsaved(&self, cause: TrainError) -> TrainError {
         let last = self.run.newest().ok().flatten().map(|(step, _)| step);
         TrainError::Unsaved { step: self.step, last, cause: Box::new(cause) }
@@ -210,12 +182,16 @@ impl<'a, M: Trainable> Trainer<'a, M> {
 
     /// Writes a checkpoint: the averaged weights as a pipeline directory, and the state for resuming.
     fn save(&self) -> Result<std::path::PathBuf, TrainError> {
-        let progress =
-            TrainingState { step: self.step, threads: tch::get_num_threads(), seed: self.config.seed };
+        let progress = TrainingState {
+            step: self.step,
+            skipped: self.skipped,
+            threads: tch::get_num_threads(),
+            seed: self.config.seed,
+        };
         let keep = Keep { last: self.config.keep_checkpoints, every: self.config.keep_every };
         self.run.publish(self.step, keep, |dir| {
-            self.model.publish(dir, self.ema.averages())?;
-            state::save(dir, &progress, self.model.parameters(), &self.adam, self.config_text)
+            self.model.publish(dir, self.averages.published().tensors())?;
+            state::save(dir, &progress, self.model.parameters(), &self.adam, &self.averages, self.config_text)
         })
     }
 }

@@ -58,6 +58,20 @@ char *ddpm_set_autocast(int device_type, bool enabled) {
   });
 }
 
+char *ddpm_allow_tf32(bool on) {
+  return guarded([&] {
+    at::globalContext().setAllowTF32CuBLAS(on);
+    at::globalContext().setAllowTF32CuDNN(on);
+  });
+}
+
+char *ddpm_tf32_allowed(bool *products, bool *convolutions) {
+  return guarded([&] {
+    *products = at::globalContext().allowTF32CuBLAS();
+    *convolutions = at::globalContext().allowTF32CuDNN();
+  });
+}
+
 char *ddpm_fused_adam(at::Tensor **params, at::Tensor **grads, at::Tensor **exp_avgs, at::Tensor **exp_avg_sqs,
                       at::Tensor **steps, size_t count, double lr, double beta1, double beta2, double eps,
                       double weight_decay, bool decoupled) {

@@ -11,6 +11,7 @@ mod fence;
 pub mod foreach;
 pub mod memory_format;
 mod shim;
+pub mod tf32;
 
 pub use fence::fence;
 

@@ -11,6 +11,8 @@ unsafe extern "C" {
     fn ddpm_free_text(text: *mut c_char);
     pub(crate) fn ddpm_channels_last(input: RawTensor, output: RawTensor) -> *mut c_char;
     pub(crate) fn ddpm_set_autocast(device_type: i32, enabled: bool) -> *mut c_char;
+    pub(crate) fn ddpm_allow_tf32(on: bool) -> *mut c_char;
+    pub(crate) fn ddpm_tf32_allowed(products: *mut bool, convolutions: *mut bool) -> *mut c_char;
     #[allow(clippy::too_many_arguments, reason = "mirrors libtorch's own signature")]
     pub(crate) fn ddpm_fused_adam(
         params: *const RawTensor,

@@ -2,15 +2,17 @@
 
 use super::Config;
 use anyhow::{Result, bail};
+use ddpm_train::Decay;
 use toml::Value;
 
 /// Keys that do not change what has been trained so far, or that are read afresh each time.
-const HARMLESS: [&str; 8] = [
+const HARMLESS: [&str; 9] = [
     "train.steps",
     "train.checkpoint_every",
     "train.keep_checkpoints",
     "train.keep_every",
     "train.log_every",
+    "train.skip_nonfinite",
     "data.dir",
     "sample",
     "eval",
@@ -18,11 +20,15 @@ const HARMLESS: [&str; 8] = [
 
 /// Refuses if `new` differs from the run's `old` configuration in anything that its training depends on; the text names the keys.
 pub(crate) fn check_unchanged(old: &Config, new: &Config, run: &std::path::Path) -> Result<()> {
+    // A learning rate that decays towards the last step depends on which step that is.
+    let length_matters = old.train.learning_rate_decay != Decay::Constant;
     let (old, new) = (Value::try_from(old)?, Value::try_from(new)?);
     let mut changed = Vec::new();
     differences("", Some(&old), Some(&new), &mut changed);
-    changed
-        .retain(|(key, _)| !HARMLESS.iter().any(|free| key == free || key.starts_with(&format!("{free}."))));
+    changed.retain(|(key, _)| {
+        let free = HARMLESS.iter().any(|free| key == free || key.starts_with(&format!("{free}.")));
+        !free || (length_matters && key == "train.steps")
+    });
     if changed.is_empty() {
         return Ok(());
     }
@@ -68,5 +74,10 @@ mod tests {
         let error = check_unchanged(&base, &changed, run).unwrap_err().to_string();
         assert!(error.contains("train.learning_rate (0.5 now"), "{error}");
         assert!(error.contains("model.attention_head_dim"), "{error}");
+
+        let decaying = with(&["train.learning_rate_decay=cosine"]);
+        let longer = with(&["train.learning_rate_decay=cosine", "train.steps=9", "train.keep_every=3"]);
+        let error = check_unchanged(&decaying, &longer, run).unwrap_err().to_string();
+        assert!(error.contains("train.steps (9 now") && !error.contains("keep_every"), "{error}");
     }
 }

@@ -1,0 +1,124 @@
+//! What went wrong when a loss or a gradient is no longer a number: at which step, at which noise level, in which layer.
+
+use crate::TrainError;
+use crate::objective::Problem;
+use tch::{Kind, Tensor};
+use torch_ext::{TorchError, foreach};
+
+/// A finding that ends the run, or, where the configuration allows it, passes over the step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Illness {
+    /// What was not finite.
+    pub what: &'static str,
+    /// Its value.
+    pub value: f64,
+    /// The step, 0-based.
+    pub step: u64,
+    /// The noise level and the layer, in words.
+    pub place: String,
+}
+
+impl std::fmt::Display for Illness {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} is {} at step {} ({})", self.what, self.value, self.step, self.place)
+    }
+}
+
+impl From<Illness> for TrainError {
+    fn from(illness: Illness) -> Self {
+        TrainError::NonFinite(illness)
+    }
+}
+
+/// The sample of a batch that a network does worst on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WorstSample {
+    /// Squared error, averaged over the components.
+    pub error: f64,
+    /// Its noise level as the network knows it: the 0-based timestep of a discrete schedule.
+    pub t: f64,
+}
+
+impl WorstSample {
+    /// The worse of two.
+    pub(crate) fn or(self, other: Self) -> Self {
+        if other.severity() > self.severity() { other } else { self }
+    }
+
+    /// Errors that are not finite are the largest.
+    fn severity(&self) -> f64 {
+        if self.error.is_finite() { self.error } else { f64::INFINITY }
+    }
+}
+
+/// The sample with the largest squared error between a network's output and what it should be.
+pub(crate) fn worst_sample(output: &Tensor, problem: &Problem) -> Result<WorstSample, TorchError> {
+    torch_ext::fence(|| {
+        let error = (output.to_kind(Kind::Float) - &problem.target).square().flatten(1, -1).mean_dim(
+            [1i64].as_slice(),
+            false,
+            Kind::Float,
+        );
+        let key = error.where_self(&error.isfinite(), &Tensor::from(f32::INFINITY).to_device(error.device()));
+        let row = key.argmax(0, false).int64_value(&[]);
+        WorstSample { error: error.double_value(&[row]), t: problem.t.double_value(&[row]) }
+    })
+}
+
+/// The names of the tensors whose norm is not finite, in their order.
+pub(crate) fn not_finite<'a>(names: &'a [String], tensors: &[Tensor]) -> Result<Vec<&'a str>, TorchError> {
+    let norms = foreach::norms(tensors)?;
+    let norms = torch_ext::fence(|| Vec::<f64>::try_from(norms.to_kind(Kind::Double)))??;
+    Ok(names
+        .iter()
+        .zip(&norms)
+        .filter(|(_, norm)| !norm.is_finite())
+        .map(|(name, _)| name.as_str())
+        .collect())
+}
+
+/// Where a step broke, in words, from the layers (input to output) whose weights or gradients are not finite.
+///
+/// Gradients flow from the output to the input, and what is not finite spreads with them: the layer nearest the output was the first.
+pub(crate) fn place(weights: &[&str], grads: &[&str], worst: Option<WorstSample>) -> String {
+    let and_more =
+        |count: usize| if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
+    let layer = match (weights.first(), grads.last()) {
+        (Some(name), _) => Some(format!("weight {name}{} is not finite", and_more(weights.len()))),
+        (None, Some(name)) => Some(format!("gradient of {name}{}", and_more(grads.len()))),
+        (None, None) => None,
+    };
+    let sample = worst.map(|worst| {
+        format!("worst sample at noise level t = {} with squared error {:.3e}", worst.t, worst.error)
+    });
+    layer.into_iter().chain(sample).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_sample_and_the_first_broken_layer_are_found() {
+        let problem = Problem {
+            x_t: Tensor::zeros([3, 2], tch::kind::FLOAT_CPU),
+            t: Tensor::from_slice(&[10i64, 20, 30]),
+            target: Tensor::zeros([3, 2], tch::kind::FLOAT_CPU),
+        };
+        let output = Tensor::from_slice(&[1f32, 1.0, 5.0, 1.0, 2.0, 2.0]).reshape([3, 2]);
+        assert_eq!(worst_sample(&output, &problem).unwrap(), WorstSample { error: 13.0, t: 20.0 });
+        let output = Tensor::from_slice(&[1f32, 1.0, 5.0, 1.0, f32::NAN, 2.0]).reshape([3, 2]);
+        assert_eq!(worst_sample(&output, &problem).unwrap().t, 30.0);
+
+        let names = ["conv_in", "mid", "conv_out"].map(String::from);
+        let grads = |values: [f32; 3]| values.map(|value| Tensor::from_slice(&[value, 1.0]));
+        assert!(not_finite(&names, &grads([1.0, 2.0, 3.0])).unwrap().is_empty());
+        let broken = not_finite(&names, &grads([f32::NAN, f32::INFINITY, 3.0])).unwrap();
+        let worst = Some(WorstSample { error: 13.0, t: 20.0 });
+        assert_eq!(
+            place(&[], &broken, worst),
+            "gradient of mid (and 1 more), worst sample at noise level t = 20 with squared error 1.300e1"
+        );
+        assert!(place(&["conv_in"], &broken, worst).starts_with("weight conv_in is not finite, worst"));
+    }
+}
