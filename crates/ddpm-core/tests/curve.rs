@@ -308,7 +308,7 @@ fn a_curve_measured_at_some_levels_is_known_at_all() {
     for &k in &some {
         assert!((curve.at(&levels[k]) / mmse[k] - 1.0).abs() < 1e-12);
     }
-    assert!(ErrorCurve::new(&levels[..2], &[1.0, 0.0]).is_err());
+    assert!(ErrorCurve::new(&levels[..2], &[1.0, -0.1]).is_err());
     assert!(ErrorCurve::new(&[], &[]).is_err());
 }
 

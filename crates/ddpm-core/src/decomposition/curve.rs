@@ -14,6 +14,8 @@
 //! rule of snr m in log snr, which is far better than in snr. Their error is estimated twice, and the larger estimate is stated: by the
 //! difference from power-law interpolation, which sees growth, and by the trapezoid rule's leading error term, which sees bending.
 
+pub use super::error_curve::ErrorCurve;
+
 use super::step::ReverseStep;
 use crate::{CoreError, Level};
 use serde::{Deserialize, Serialize};
@@ -49,30 +51,68 @@ pub struct Split {
 
 /// Splits each step's term by the floor `floor`. Curves have one entry a visited level.
 pub fn split(steps: &[ReverseStep], dim: usize, mse: &[f64], floor: &[f64]) -> Result<Split, CoreError> {
+    check_curve("floor", steps, floor)?;
+    let information: Vec<f64> = steps
+        .iter()
+        .enumerate()
+        .map(|(k, step)| 0.5 * log_trapezoid(&step.t, &step.s, floor[k], floor[k + 1]))
+        .collect();
+    let levels: Vec<Level> =
+        steps.first().map(|step| step.t).into_iter().chain(steps.iter().map(|step| step.s)).collect();
+    let (steps, total) = split_with(steps, dim, mse, floor, &information)?;
+    Ok(Split { steps, total, quadrature_error: quadrature_error(&levels, floor)? })
+}
+
+/// The same with the information of each step, 1/2 of the integral of the floor, from elsewhere: where the floor is known at more levels than
+/// are visited. Returns the parts by step and their sum.
+pub fn split_with(
+    steps: &[ReverseStep],
+    dim: usize,
+    mse: &[f64],
+    floor: &[f64],
+    information: &[f64],
+) -> Result<(Vec<Parts>, Parts), CoreError> {
     check_curve("mse", steps, mse)?;
     check_curve("floor", steps, floor)?;
-    let bending = bending_errors(steps, floor);
-    let (mut power_law_error, mut bending_error) = (0.0, 0.0);
-    let mut result =
-        Split { steps: Vec::with_capacity(steps.len()), total: Parts::default(), quadrature_error: 0.0 };
-    for (k, step) in steps.iter().enumerate() {
-        let weight = step.error_weight();
-        let information = 0.5 * log_trapezoid(&step.t, &step.s, floor[k], floor[k + 1]);
-        let power_law = 0.5 * power_law_integral(&step.t, &step.s, floor[k], floor[k + 1]);
-        let parts = Parts {
-            discretization: step.discretization(dim, floor[k], information),
-            training: weight * (mse[k] - floor[k]),
-            information,
-        };
-        result.total.discretization += parts.discretization;
-        result.total.training += parts.training;
-        result.total.information += parts.information;
-        power_law_error += (information - power_law).abs();
-        bending_error += bending[k].abs();
-        result.steps.push(parts);
+    if information.len() != steps.len() {
+        let (expected, got) = (steps.len(), information.len());
+        return Err(CoreError::Dimension { what: "information by step".into(), expected, got });
     }
-    result.quadrature_error = f64::max(power_law_error, bending_error);
-    Ok(result)
+    let mut total = Parts::default();
+    let parts: Vec<Parts> = steps
+        .iter()
+        .enumerate()
+        .map(|(k, step)| Parts {
+            discretization: step.discretization(dim, floor[k], information[k]),
+            training: step.error_weight() * (mse[k] - floor[k]),
+            information: information[k],
+        })
+        .collect();
+    for part in &parts {
+        total.discretization += part.discretization;
+        total.training += part.training;
+        total.information += part.information;
+    }
+    Ok((parts, total))
+}
+
+/// Estimated error of 1/2 of the trapezoid rule's integral of a curve over `levels`, the noisiest first: the larger of the difference from
+/// power-law interpolation and the trapezoid rule's leading error term.
+pub fn quadrature_error(levels: &[Level], curve: &[f64]) -> Result<f64, CoreError> {
+    if levels.len() != curve.len() {
+        let (expected, got) = (levels.len(), curve.len());
+        return Err(CoreError::Dimension { what: "curve by level".into(), expected, got });
+    }
+    let power_law: f64 = levels
+        .windows(2)
+        .zip(curve.windows(2))
+        .map(|(pair, m)| {
+            let trapezoid = log_trapezoid(&pair[0], &pair[1], m[0], m[1]);
+            0.5 * (trapezoid - power_law_integral(&pair[0], &pair[1], m[0], m[1])).abs()
+        })
+        .sum();
+    let bending: f64 = bending_errors(levels, curve).iter().map(|error| error.abs()).sum();
+    Ok(power_law.max(bending))
 }
 
 /// L_{t-1} of every step: the divergence of the posterior from the model's step, averaged over data and noise.
@@ -106,16 +146,8 @@ pub fn half_integral(steps: &[ReverseStep], curve: &[f64]) -> Result<f64, CoreEr
 /// does not fall with the noise beside one that falls with it. The trapezoid rule is biased there; this rule is exact.
 pub fn half_integral_of_error(steps: &[ReverseStep], curve: &[f64]) -> Result<f64, CoreError> {
     check_curve("curve", steps, curve)?;
-    let half = |(k, step): (usize, &ReverseStep)| {
-        let (t, s, m_t, m_s) = (&step.t, &step.s, curve[k], curve[k + 1]);
-        if t.log_snr() == f64::NEG_INFINITY {
-            return 0.5 * log_trapezoid(t, s, m_t, m_s);
-        }
-        let (low, high) = (t.snr(), s.snr());
-        let constant = (high * m_s - low * m_t) / (high - low);
-        let falling = low * (m_t - constant);
-        0.5 * (constant * (high - low) + falling * (s.log_snr() - t.log_snr()))
-    };
+    let half =
+        |(k, step): (usize, &ReverseStep)| 0.5 * error_integral(&step.t, &step.s, curve[k], curve[k + 1]);
     Ok(steps.iter().enumerate().map(half).sum())
 }
 
@@ -161,6 +193,28 @@ pub fn log_trapezoid(t: &Level, s: &Level, m_t: f64, m_s: f64) -> f64 {
     0.5 * (s.log_snr() - t.log_snr()) * (s.snr() * m_s + t.snr() * m_t)
 }
 
+/// The same integral with m affine in 1/snr between the levels: linear in both ends like the trapezoid rule.
+pub fn error_integral(t: &Level, s: &Level, m_t: f64, m_s: f64) -> f64 {
+    if t.log_snr() == f64::NEG_INFINITY {
+        return log_trapezoid(t, s, m_t, m_s);
+    }
+    let (low, high) = (t.snr(), s.snr());
+    let constant = (high * m_s - low * m_t) / (high - low);
+    let falling = low * (m_t - constant);
+    constant * (high - low) + falling * (s.log_snr() - t.log_snr())
+}
+
+/// The weights of a curve's entries in half of its integral over `levels`, the noisiest first, by a rule that is linear in the ends of each
+/// interval: [`log_trapezoid`] or [`error_integral`].
+pub fn half_integral_weights(levels: &[Level], rule: fn(&Level, &Level, f64, f64) -> f64) -> Vec<f64> {
+    let mut weights = vec![0.0; levels.len()];
+    for (k, pair) in levels.windows(2).enumerate() {
+        weights[k] += 0.5 * rule(&pair[0], &pair[1], 1.0, 0.0);
+        weights[k + 1] += 0.5 * rule(&pair[0], &pair[1], 0.0, 1.0);
+    }
+    weights
+}
+
 /// The same integral with m a power of snr between the levels.
 pub fn power_law_integral(t: &Level, s: &Level, m_t: f64, m_s: f64) -> f64 {
     let (low, high) = (t.snr() * m_t, s.snr() * m_s);
@@ -174,13 +228,12 @@ pub fn power_law_integral(t: &Level, s: &Level, m_t: f64, m_s: f64) -> f64 {
 
 /// The leading error of half the trapezoid rule's integral on every step: h^2/24 times the change of the slope of snr m, slopes from
 /// parabolas through neighbouring levels.
-fn bending_errors(steps: &[ReverseStep], curve: &[f64]) -> Vec<f64> {
-    let Some(first) = steps.first() else { return Vec::new() };
-    let points: Vec<(f64, f64)> = std::iter::once(&first.t)
-        .chain(steps.iter().map(|step| &step.s))
-        .zip(curve)
-        .map(|(level, m)| (level.log_snr(), level.snr() * m))
-        .collect();
+fn bending_errors(levels: &[Level], curve: &[f64]) -> Vec<f64> {
+    if levels.len() < 2 {
+        return Vec::new();
+    }
+    let points: Vec<(f64, f64)> =
+        levels.iter().zip(curve).map(|(level, m)| (level.log_snr(), level.snr() * m)).collect();
     let secant = |i: usize| (points[i + 1].1 - points[i].1) / (points[i + 1].0 - points[i].0);
     let slope = |i: usize| {
         if points.len() < 3 {
@@ -190,7 +243,7 @@ fn bending_errors(steps: &[ReverseStep], curve: &[f64]) -> Vec<f64> {
         let bend = (secant(middle) - secant(middle - 1)) / (points[middle + 1].0 - points[middle - 1].0);
         secant(middle) + bend * (2.0 * points[i].0 - points[middle].0 - points[middle + 1].0)
     };
-    (0..steps.len())
+    (0..levels.len() - 1)
         .map(|k| {
             let width = points[k + 1].0 - points[k].0;
             let error = width * width / 24.0 * (slope(k + 1) - slope(k));
@@ -206,43 +259,4 @@ fn check_curve(what: &str, steps: &[ReverseStep], curve: &[f64]) -> Result<(), C
         return Ok(());
     }
     Err(CoreError::Dimension { what: format!("{what} by visited level"), expected, got: curve.len() })
-}
-
-/// A curve of squared errors known at some levels, as a function of the level: a power of snr between neighbours, constant beyond the ends.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ErrorCurve {
-    /// (log snr, log value), rising in log snr.
-    points: Vec<(f64, f64)>,
-}
-
-impl ErrorCurve {
-    /// From positive values at levels with distinct finite log-SNR, in any order.
-    pub fn new(levels: &[Level], values: &[f64]) -> Result<Self, CoreError> {
-        if levels.is_empty() || levels.len() != values.len() {
-            let what = "error curve".to_owned();
-            return Err(CoreError::Dimension { what, expected: levels.len().max(1), got: values.len() });
-        }
-        for (index, (level, &value)) in levels.iter().zip(values).enumerate() {
-            if !(value > 0.0 && value.is_finite() && level.log_snr().is_finite()) {
-                let expected = "positive, at a level with signal and noise";
-                return Err(CoreError::Entry { name: "error curve", index, expected, got: value });
-            }
-        }
-        let mut points: Vec<(f64, f64)> =
-            levels.iter().zip(values).map(|(level, value)| (level.log_snr(), value.ln())).collect();
-        points.sort_by(|a, b| a.0.total_cmp(&b.0));
-        Ok(ErrorCurve { points })
-    }
-
-    /// The value at a level.
-    pub fn at(&self, level: &Level) -> f64 {
-        let x = level.log_snr();
-        let after = self.points.partition_point(|point| point.0 < x);
-        let log_value = match (after.checked_sub(1).map(|i| self.points[i]), self.points.get(after)) {
-            (Some((x0, y0)), Some(&(x1, y1))) => y0 + (y1 - y0) * (x - x0) / (x1 - x0),
-            (Some((_, y)), None) | (None, Some(&(_, y))) => y,
-            (None, None) => f64::NEG_INFINITY,
-        };
-        log_value.exp()
-    }
 }

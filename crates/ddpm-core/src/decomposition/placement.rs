@@ -15,6 +15,8 @@ pub struct ScheduleCurve {
     curve: Vec<f64>,
     /// 1/2 of the integral of the curve from the noisiest level to each.
     information: Vec<f64>,
+    /// The error that `analytic` is fitted to, where it is not the curve itself.
+    fit: Option<Vec<f64>>,
     dim: usize,
 }
 
@@ -47,7 +49,16 @@ impl ScheduleCurve {
             let step = 0.5 * log_trapezoid(&pair[0], &pair[1], curve[k], curve[k + 1]);
             information.push(information[k] + step);
         }
-        Ok(ScheduleCurve { levels, curve, information, dim })
+        Ok(ScheduleCurve { levels, curve, information, fit: None, dim })
+    }
+
+    /// The same with the variance `analytic` fitted to another error by level: that of the denoiser which is sampled with.
+    pub fn with_fit(self, fit: Vec<f64>) -> Result<Self, CoreError> {
+        if fit.len() != self.levels.len() {
+            let (expected, got) = (self.levels.len(), fit.len());
+            return Err(CoreError::Dimension { what: "fitted error by level".into(), expected, got });
+        }
+        Ok(ScheduleCurve { fit: Some(fit), ..self })
     }
 
     /// All levels.
@@ -55,9 +66,22 @@ impl ScheduleCurve {
         &self.levels
     }
 
-    /// The step between two positions; `analytic` is fitted to this curve.
+    /// The curve at all levels.
+    pub fn curve(&self) -> &[f64] {
+        &self.curve
+    }
+
+    /// 1/2 of the integral of the curve over each step between visited positions, the noisiest first; all levels serve, however few are
+    /// visited.
+    pub fn information(&self, positions: &[usize]) -> Result<Vec<f64>, CoreError> {
+        self.check(positions)?;
+        Ok(positions.windows(2).map(|pair| self.information[pair[1]] - self.information[pair[0]]).collect())
+    }
+
+    /// The step between two positions; `analytic` is fitted to this curve, or to the one given for it.
     pub fn step(&self, t: usize, s: usize, variance: Variance) -> Result<ReverseStep, CoreError> {
-        ReverseStep::new(&self.levels[t], &self.levels[s], variance, Some(self.curve[t] / self.dim as f64))
+        let mse = self.fit.as_ref().unwrap_or(&self.curve)[t];
+        ReverseStep::new(&self.levels[t], &self.levels[s], variance, Some(mse / self.dim as f64))
     }
 
     /// What the step costs but for the information it restores.

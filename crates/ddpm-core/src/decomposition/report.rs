@@ -1,5 +1,6 @@
 //! The JSON of `ddpm decompose`.
 
+use super::network::NetworkReport;
 use super::terms::{Decomposition, LevelTerms};
 use crate::classical::ClassicalTerms;
 use crate::recursion::W2Errors;
@@ -61,7 +62,8 @@ pub struct DecomposeReport {
     /// Errors in W2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub w2: Option<W2Errors>,
-    /// Checkpoint: the curve that stands for the ideal denoiser.
+    /// Checkpoint: the curve that stands for the ideal denoiser ([`super::network::Floor`]). The terms, the bound and its parts are those of
+    /// the images that belong to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub floor: Option<String>,
     /// Checkpoint: information that the steps restore.
@@ -85,6 +87,12 @@ pub struct DecomposeReport {
     /// Checkpoint: confidence intervals [low, high] by the name of the field they belong to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intervals: Option<BTreeMap<String, [f64; 2]>>,
+    /// Checkpoint: three sentences on what would help most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<Vec<String>>,
+    /// Checkpoint: everything that was measured, by every floor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<Box<NetworkReport>>,
 }
 
 /// Standard errors under the names of what they belong to.

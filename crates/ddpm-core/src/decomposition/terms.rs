@@ -63,6 +63,11 @@ pub struct Decomposition {
 
 /// W2(law(x_0), law(x_1)) <= sqrt((1 - alpha)^2 E|x_0|^2 + sigma^2 d), by coupling x_1 with its own x_0.
 pub fn truncation_bound(target: &Target, lowest: &Level) -> f64 {
+    truncation_bound_of_moment(target.second_moment(), target.dim(), lowest)
+}
+
+/// The same from `E|x_0|^2` over `dim` components.
+pub fn truncation_bound_of_moment(second_moment: f64, dim: usize, lowest: &Level) -> f64 {
     let shrink = 1.0 - lowest.alpha();
-    (shrink * shrink * target.second_moment() + lowest.sigma().powi(2) * target.dim() as f64).sqrt()
+    (shrink * shrink * second_moment + lowest.sigma().powi(2) * dim as f64).sqrt()
 }

@@ -4,11 +4,17 @@
 //! the sums are independent. Treating levels as independent covers 81 % of the time instead of 95. The intervals hold neither quadrature
 //! error nor the variance between training runs.
 
+mod bootstrap;
+mod estimate;
+
+pub use bootstrap::bootstrap_interval;
+pub use estimate::{Difference, Estimate};
+
 use crate::CoreError;
-use crate::noise::{NoiseSource, Purpose};
-use rand_distr::{Distribution, Uniform};
 use serde::{Deserialize, Serialize};
-use statrs::distribution::{ContinuousCDF, StudentsT};
+
+/// The confidence of every interval in a report.
+pub const CONFIDENCE: f64 = 0.95;
 
 /// An estimate with its interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,36 +27,38 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// Mean, standard error and degrees of freedom of a statistic.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Summary {
-    mean: f64,
-    /// Variance of the mean.
-    variance: f64,
-    freedom: f64,
+impl Interval {
+    /// The interval of half width `half` around an estimate.
+    pub fn around(value: f64, half: f64) -> Self {
+        Interval { value, low: value - half, high: value + half }
+    }
+
+    /// [low, high], as JSON has it.
+    pub fn ends(&self) -> [f64; 2] {
+        [self.low, self.high]
+    }
+
+    /// Whether a number lies inside.
+    pub fn contains(&self, number: f64) -> bool {
+        (self.low..=self.high).contains(&number)
+    }
+
+    /// The interval of `number` plus `factor` times the quantity.
+    pub fn scaled(&self, factor: f64, number: f64) -> Self {
+        let (a, b) = (number + factor * self.low, number + factor * self.high);
+        Interval { value: number + factor * self.value, low: a.min(b), high: a.max(b) }
+    }
 }
 
-impl Summary {
-    fn of(values: &[f64]) -> Result<Self, CoreError> {
-        let n = values.len() as f64;
-        CoreError::check("images for an interval", "at least 2", n, n >= 2.0)?;
-        let mean = values.iter().sum::<f64>() / n;
-        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        Ok(Summary { mean, variance: squares / (n - 1.0) / n, freedom: n - 1.0 })
-    }
-
-    fn interval(&self, confidence: f64) -> Result<Interval, CoreError> {
-        CoreError::check("confidence", "between 0 and 1", confidence, confidence > 0.0 && confidence < 1.0)?;
-        let student = StudentsT::new(0.0, 1.0, self.freedom)
-            .map_err(|error| CoreError::Unsupported(format!("Student's t: {error}")))?;
-        let half = student.inverse_cdf(0.5 + 0.5 * confidence) * self.variance.sqrt();
-        Ok(Interval { value: self.mean, low: self.mean - half, high: self.mean + half })
-    }
+fn check_confidence(confidence: f64) -> Result<(), CoreError> {
+    CoreError::check("confidence", "between 0 and 1", confidence, confidence > 0.0 && confidence < 1.0)?;
+    Ok(())
 }
 
 /// Student's interval of the mean of independent values, one an image.
 pub fn t_interval(values: &[f64], confidence: f64) -> Result<Interval, CoreError> {
-    Summary::of(values)?.interval(confidence)
+    check_confidence(confidence)?;
+    Ok(Estimate::of(values.iter().copied())?.interval(confidence))
 }
 
 /// The interval of the mean of a - b where both were measured on the same images with the same noise (a model against a reference).
@@ -64,53 +72,15 @@ pub fn paired_interval(a: &[f64], b: &[f64], confidence: f64) -> Result<Interval
 
 /// The interval of mean(a) - mean(b) for different images, with unequal variances (Welch 1947): held-out against training images.
 pub fn welch_interval(a: &[f64], b: &[f64], confidence: f64) -> Result<Interval, CoreError> {
-    let (a, b) = (Summary::of(a)?, Summary::of(b)?);
-    let variance = a.variance + b.variance;
-    let spread = a.variance * a.variance / a.freedom + b.variance * b.variance / b.freedom;
-    let freedom = if spread > 0.0 { variance * variance / spread } else { a.freedom + b.freedom };
-    Summary { mean: a.mean - b.mean, variance, freedom }.interval(confidence)
-}
-
-/// The percentile bootstrap over images, for statistics that are not means: `statistic` sees the indices of a resample (the images
-/// themselves, in order, for the estimate).
-pub fn bootstrap_interval(
-    images: usize,
-    statistic: impl Fn(&[usize]) -> f64,
-    replicates: usize,
-    seed: u64,
-    confidence: f64,
-) -> Result<Interval, CoreError> {
-    CoreError::check("images for an interval", "at least 2", images as f64, images >= 2)?;
-    CoreError::check("bootstrap replicates", "at least 20", replicates as f64, replicates >= 20)?;
-    CoreError::check("confidence", "between 0 and 1", confidence, confidence > 0.0 && confidence < 1.0)?;
-    let index =
-        Uniform::new(0, images).map_err(|error| CoreError::Unsupported(format!("resampling: {error}")))?;
-    let source = NoiseSource::new(seed, Purpose::Bootstrap);
-    let mut resample: Vec<usize> = (0..images).collect();
-    let value = statistic(&resample);
-    let mut replicas: Vec<f64> = (0..replicates as u64)
-        .map(|replicate| {
-            let mut rng = source.rng(replicate, 0);
-            resample.iter_mut().for_each(|slot| *slot = index.sample(&mut rng));
-            statistic(&resample)
-        })
-        .collect();
-    replicas.sort_by(f64::total_cmp);
-    let tail = 0.5 * (1.0 - confidence);
-    Ok(Interval { value, low: percentile(&replicas, tail), high: percentile(&replicas, 1.0 - tail) })
-}
-
-/// The value below which a share of sorted values lies, interpolated.
-fn percentile(sorted: &[f64], share: f64) -> f64 {
-    let position = share * (sorted.len() - 1) as f64;
-    let (below, part) = (position.floor() as usize, position.fract());
-    let above = (below + 1).min(sorted.len() - 1);
-    sorted[below] + part * (sorted[above] - sorted[below])
+    check_confidence(confidence)?;
+    let (a, b) = (Estimate::of(a.iter().copied())?, Estimate::of(b.iter().copied())?);
+    Ok(a.minus_independent(&b).interval(confidence))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::noise::{NoiseSource, Purpose};
 
     fn normal(seed: u64, n: usize, mean: f64, std: f64) -> Vec<f64> {
         NoiseSource::new(seed, Purpose::Evaluation)
