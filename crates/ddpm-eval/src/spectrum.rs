@@ -40,6 +40,11 @@ impl Spectrum {
         })
     }
 
+    /// E|x_0|^2.
+    pub fn second_moment(&self) -> f64 {
+        self.mean.iter().map(|m| m * m).sum::<f64>() + self.eigenvalues.iter().sum::<f64>()
+    }
+
     /// W2 between the noised data and the sampler's start, both taken as Gaussians, in the units of x_0: a plug-in estimate of the
     /// initialization term.
     pub fn initialization(&self, start: &Level) -> Result<InitializationDistance, EvalError> {

@@ -60,6 +60,18 @@ impl Threshold {
     }
 }
 
+impl std::fmt::Display for Threshold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Threshold::None => f.write_str("none"),
+            Threshold::Clip { range } => write!(f, "clipped to [-{range}, {range}]"),
+            Threshold::Dynamic { quantile, cap } => {
+                write!(f, "dynamic thresholding at quantile {quantile}, cap {cap}")
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

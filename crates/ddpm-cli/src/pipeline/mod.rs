@@ -1,6 +1,7 @@
-//! The pipeline behind `ddpm reproduce`: data, train, sample, evaluate, report. A straight line; each stage is skipped when its result is
+//! The pipeline behind `ddpm reproduce`: data, train, sample, evaluate, decompose, report. A straight line; each stage is skipped when its result is
 //! complete, so a rerun goes on where the last one stopped.
 
+mod decomposition;
 mod estimate;
 mod evaluate;
 pub(crate) mod pictures;
@@ -9,8 +10,11 @@ mod sampling;
 mod stage;
 mod training;
 
+pub(crate) use decomposition::decompose;
 pub(crate) use estimate::{estimate, may_take_long};
-pub(crate) use sampling::{Job, TRAJECTORY, default_labels, image_shape, own_variance, sample_checkpoint};
+pub(crate) use sampling::{
+    Job, TRAJECTORY, default_labels, image_shape, own_threshold, own_variance, sample_checkpoint,
+};
 pub(crate) use training::train;
 
 use crate::cli::Global;
@@ -88,5 +92,6 @@ pub(crate) fn reproduce(run: &Run, dataset: &Dataset, stop: &StopFlag) -> Result
     }
     sampling::sample_if_needed(run, dataset, stop)?;
     evaluate::evaluate_if_needed(run, dataset, stop)?;
+    decomposition::decompose_if_needed(run, dataset, stop)?;
     report::write(run, dataset)
 }

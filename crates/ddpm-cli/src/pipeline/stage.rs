@@ -15,6 +15,8 @@ pub(super) enum Stage {
     Sample,
     /// Evaluation.
     Evaluate,
+    /// The error decomposition.
+    Decompose,
 }
 
 /// The mark of a finished stage.
@@ -32,6 +34,7 @@ impl Stage {
             Stage::Train => "train.json",
             Stage::Sample => "sample.json",
             Stage::Evaluate => "evaluate.json",
+            Stage::Decompose => "decompose.json",
         };
         run.dir.root().join(".stages").join(name)
     }

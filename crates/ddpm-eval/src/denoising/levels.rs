@@ -18,23 +18,30 @@ pub fn spread(visited: &[Level], count: usize) -> Vec<usize> {
     if count == 1 {
         return vec![0];
     }
-    let log_snr: Vec<f64> =
-        visited.iter().map(|level| level.log_snr().clamp(-EXTREME_LOG_SNR, EXTREME_LOG_SNR)).collect();
-    let extent = log_snr[n - 1] - log_snr[0];
-    let coordinate = |k: usize| {
-        let position = k as f64 / (n - 1) as f64;
-        if extent > 0.0 { 0.5 * (position + (log_snr[k] - log_snr[0]) / extent) } else { position }
-    };
+    let coordinates = coordinates(visited);
     let mut positions = vec![0];
     for k in 1..count {
         let target = k as f64 / (count - 1) as f64;
         // Strictly above the last one, and low enough to leave room for those that follow.
         let (low, high) = (positions[k - 1] + 1, n - (count - k));
         let nearest = (low..=high)
-            .min_by(|&a, &b| (coordinate(a) - target).abs().total_cmp(&(coordinate(b) - target).abs()));
+            .min_by(|&a, &b| (coordinates[a] - target).abs().total_cmp(&(coordinates[b] - target).abs()));
         positions.extend(nearest);
     }
     positions
+}
+
+/// Where each of several levels stands between the first, 0, and the last, 1: the mean of position and log-SNR, each scaled to its extent.
+pub(crate) fn coordinates(levels: &[Level]) -> Vec<f64> {
+    let log_snr: Vec<f64> =
+        levels.iter().map(|level| level.log_snr().clamp(-EXTREME_LOG_SNR, EXTREME_LOG_SNR)).collect();
+    let Some((first, last)) = log_snr.first().zip(log_snr.last()) else { return Vec::new() };
+    let extent = last - first;
+    let of = |(k, x): (usize, &f64)| {
+        let position = k as f64 / (levels.len() - 1).max(1) as f64;
+        if extent > 0.0 { 0.5 * (position + (x - first) / extent) } else { position }
+    };
+    log_snr.iter().enumerate().map(of).collect()
 }
 
 /// Weights w such that sum_k w_k f(p_k) over the `positions` p_k is the sum over all `visited` positions of f interpolated linearly between the measured

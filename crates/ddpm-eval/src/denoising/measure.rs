@@ -116,7 +116,7 @@ impl Measurement<'_> {
 }
 
 /// Squared norms over all components, summed in f64: [n, ...] to `[n]`.
-fn squared_norms(x: &Tensor) -> Tensor {
+pub(crate) fn squared_norms(x: &Tensor) -> Tensor {
     x.to_kind(Kind::Double).square().flatten(1, -1).sum_dim_intlist(1, false, None)
 }
 

@@ -17,7 +17,9 @@ mod noised;
 mod result;
 
 pub use file::{DenoisingError, FILE_NAME, LevelError, SplitSum};
+pub(crate) use levels::coordinates;
 pub use levels::{spread, sum_weights};
+pub(crate) use measure::squared_norms;
 pub use measure::{Measurement, Progress, denoising_error, training_floor};
 pub use memorizer::Memorizer;
 pub use model::{Model, NetworkModel, Unconditional};

@@ -51,12 +51,12 @@ impl LevelErrors {
 
     /// E|x_0 - D(x_t)|^2 at the level at `position`.
     pub fn mse(&self, position: usize) -> Result<Estimate, EvalError> {
-        Estimate::of(column(&self.x0, self.levels.len(), position))
+        Ok(Estimate::of(column(&self.x0, self.levels.len(), position))?)
     }
 
     /// E|eps - eps_theta|^2 / d at the level at `position`.
     pub fn epsilon_mse(&self, position: usize) -> Result<Estimate, EvalError> {
-        Estimate::of(column(&self.epsilon, self.levels.len(), position))
+        Ok(Estimate::of(column(&self.epsilon, self.levels.len(), position))?)
     }
 
     /// E sum_k w_k |x_0 - D(x_{t_k})|^2, summed within each image first: errors of one image at different levels are not independent.
@@ -73,11 +73,8 @@ impl LevelErrors {
         if weights.len() != self.levels.len() {
             return Err(EvalError::mismatch("weights of levels", self.levels.len(), weights.len()));
         }
-        Estimate::of(
-            values
-                .chunks_exact(self.levels.len().max(1))
-                .map(|errors| errors.iter().zip(weights).map(|(error, weight)| error * weight).sum()),
-        )
+        let sum = |errors: &[f64]| errors.iter().zip(weights).map(|(error, weight)| error * weight).sum();
+        Ok(Estimate::of(values.chunks_exact(self.levels.len().max(1)).map(sum))?)
     }
 }
 

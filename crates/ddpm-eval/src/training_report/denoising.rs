@@ -5,6 +5,7 @@ use crate::denoising::{DenoisingError, LevelError};
 use crate::estimate::{CONFIDENCE, confidence_in_words};
 use crate::report::{Axis, Cell, Page, Plot, Point, Section, Series, Table, Text, number};
 use crate::{Difference, Estimate};
+use ddpm_core::interval::Interval;
 use ddpm_data::Split;
 
 /// The splits in the order in which they are shown.
@@ -87,7 +88,7 @@ pub(super) fn add_to(page: &mut Page, error: &DenoisingError, classical: Option<
 /// Whether a network denoises worse somewhere than the best linear denoiser, by more than chance.
 fn exceeds_linear(curve: &[LevelError], classical: &ClassicalReport) -> bool {
     curve.iter().any(|level| {
-        let (low, _) = level.mse_estimate().interval(CONFIDENCE);
+        let low = level.mse_estimate().interval(CONFIDENCE).low;
         classical.levels.iter().any(|linear| linear.snr == level.snr && low > linear.linear_mse)
     })
 }
@@ -108,7 +109,7 @@ fn add_gap(section: &mut Section, error: &DenoisingError) {
                 &held_out.epsilon_estimate().minus_independent(&train.epsilon_estimate()),
                 train.epsilon_mse,
             );
-            let (low, high) = gap.interval(CONFIDENCE);
+            let Interval { low, high, .. } = gap.interval(CONFIDENCE);
             Point::with_interval(held_out.snr, gap.mean, low, high)
         };
         let points: Vec<Point> = held_out.iter().zip(&train).map(gap).collect();
@@ -142,7 +143,7 @@ fn add_gap(section: &mut Section, error: &DenoisingError) {
 }
 
 fn point(snr: f64, estimate: &Estimate) -> Point {
-    let (low, high) = estimate.interval(CONFIDENCE);
+    let Interval { low, high, .. } = estimate.interval(CONFIDENCE);
     Point::with_interval(snr, estimate.mean, low, high)
 }
 

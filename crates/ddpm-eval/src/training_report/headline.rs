@@ -7,6 +7,7 @@ use super::loss::final_loss;
 use crate::denoising::LevelError;
 use crate::estimate::{CONFIDENCE, confidence_in_words};
 use crate::report::{Text, number};
+use ddpm_core::interval::Interval;
 use ddpm_data::Split;
 
 pub(super) fn sentences(report: &TrainingReport) -> Vec<Text> {
@@ -73,7 +74,7 @@ fn generalization(report: &TrainingReport) -> Option<Text> {
             "Without held-out images nothing tells whether the network generalizes or remembers.",
         ));
     };
-    let (low, high) = gap.interval(CONFIDENCE);
+    let Interval { low, high, .. } = gap.interval(CONFIDENCE);
     let percent = |value: f64| format!("{}\u{202f}%", number::typeset(&number::plain(value, 2)));
     let interval = format!("{} interval {} to {}", confidence_in_words(), percent(low), percent(high));
     let losses = format!(

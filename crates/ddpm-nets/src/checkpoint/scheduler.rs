@@ -169,6 +169,11 @@ impl SchedulerConfig {
 
     /// The schedule, taken literally.
     pub fn schedule(&self) -> Result<Schedule, CoreError> {
+        self.schedule_config().build()
+    }
+
+    /// Which schedule it is, with its parameters.
+    pub fn schedule_config(&self) -> ScheduleConfig {
         let mut config = match (&self.trained_betas, self.beta_schedule) {
             (Some(betas), _) => {
                 ScheduleConfig { betas: Some(betas.clone()), ..ScheduleConfig::new(ScheduleKind::Betas) }
@@ -188,6 +193,6 @@ impl SchedulerConfig {
             }
         };
         config.zero_terminal_snr = self.rescale_betas_zero_snr;
-        config.build()
+        config
     }
 }

@@ -82,7 +82,7 @@ fn terms_table(text: &mut String, report: &DecomposeReport) -> std::fmt::Result 
     Ok(())
 }
 
-fn levels_table(text: &mut String, levels: &[LevelEntry], all: bool) -> std::fmt::Result {
+pub(super) fn levels_table(text: &mut String, levels: &[LevelEntry], all: bool) -> std::fmt::Result {
     writeln!(
         text,
         "\n{:>6} {:>13} {:>13} {:>13} {:>16} {:>13} {:>9}",

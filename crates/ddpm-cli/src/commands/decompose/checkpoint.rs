@@ -1,0 +1,202 @@
+//! The error decomposition of a trained network on a data set.
+
+use super::Decompose;
+use crate::cli::Global;
+use crate::pipeline::{decompose, image_shape, own_threshold, own_variance};
+use crate::runtime::{self, StopFlag};
+use anyhow::{Context, Result, bail, ensure};
+use ddpm_core::decomposition::DecomposeReport;
+use ddpm_core::{Schedule, Scheme, TimeIndex, Variance};
+use ddpm_data::{Dataset, DatasetName, Source};
+use ddpm_eval::EvalConfig;
+use ddpm_eval::decomposition::{Names, NetworkStudy, Thresholded};
+use ddpm_eval::denoising::NetworkModel;
+use ddpm_nets::checkpoint::Checkpoint;
+use std::path::{Path, PathBuf};
+
+/// What only a checkpoint has.
+#[derive(clap::Args, Debug, Clone)]
+#[command(next_help_heading = "Of a checkpoint")]
+pub(crate) struct NetworkOptions {
+    /// A trained network: a diffusers pipeline directory; its own schedule, clipping and class labels are used
+    #[arg(long, value_name = "DIR", requires = "data", required_unless_present = "target",
+        conflicts_with_all = ["target", "NoisingOptions", "ScheduleOptions", "perturb", "images", "w2"])]
+    pub(super) checkpoint: Option<PathBuf>,
+    /// The data set that it was trained on: digits, fashion-mnist, cifar10 or image-folder
+    #[arg(long, value_name = "NAME", requires = "checkpoint")]
+    data: Option<DatasetName>,
+    /// A local folder instead of the cache
+    #[arg(long, value_name = "DIR", requires = "checkpoint")]
+    data_dir: Option<PathBuf>,
+    /// A better checkpoint on the same schedule: the floor on held-out images
+    #[arg(long, value_name = "DIR", requires = "checkpoint")]
+    reference: Option<PathBuf>,
+    /// Whether the network was trained on mirror images too [default: as its state/config.toml says; false]
+    #[arg(long, value_name = "BOOL", requires = "checkpoint")]
+    flips: Option<bool>,
+    /// Images of each split; 0 for all held-out images and as many training images [default: 1000]
+    #[arg(long, value_name = "N", requires = "checkpoint")]
+    max_images: Option<usize>,
+    /// Levels measured, the others being interpolated; 0 for all [default: 50]
+    #[arg(long, value_name = "K", requires = "checkpoint")]
+    levels: Option<usize>,
+    /// Noise draws for each image and level [default: 1]
+    #[arg(long, value_name = "R", requires = "checkpoint")]
+    repeats: Option<usize>,
+    /// Images at once [default: 250]
+    #[arg(long, value_name = "N", requires = "checkpoint")]
+    batch_size: Option<usize>,
+}
+
+impl Decompose {
+    /// Measures a checkpoint and decomposes its error.
+    pub(super) fn network(&self, dir: &Path, scheme: &Scheme, global: &Global) -> Result<DecomposeReport> {
+        let options = &self.network;
+        let Scheme::Ddpm { .. } = scheme else {
+            bail!("a network's decomposition is that of the sampler ddpm, not of {}", scheme.name())
+        };
+        let config = options.config(global)?;
+        let device = runtime::prepare(global.device, global.threads)?;
+        let checkpoint = Checkpoint::load(dir, device)?;
+        let reference = options
+            .reference
+            .as_ref()
+            .map(|dir| Ok::<_, anyhow::Error>((dir, Checkpoint::load(dir, device)?)))
+            .transpose()?;
+        if let Some((dir, reference)) = &reference {
+            check_reference(dir, reference, &checkpoint)?;
+        }
+        let variance = self.sampler.variance.unwrap_or(own_variance(&checkpoint.scheduler));
+        ensure!(
+            variance != Variance::LearnedRange,
+            "variance learned-range differs from component to component; choose --variance fixed-small, fixed-large or analytic"
+        );
+        let grid = self.grid.unwrap_or(checkpoint.scheduler.spacing());
+        let steps = self.steps.unwrap_or(checkpoint.schedule.steps());
+        ensure!(steps >= 2, "--steps must be at least 2 for a checkpoint, got {steps}");
+        let timesteps = grid.visit(&checkpoint.schedule, steps)?;
+        let name = options.data.context("--data is needed with --checkpoint")?;
+        let data = ddpm_data::load(name, &Source::from_data_dir(options.data_dir.as_deref())?)?;
+        check_data(dir, &checkpoint, name, &data)?;
+
+        let (network, better) =
+            (NetworkModel::from(&checkpoint), reference.as_ref().map(|(_, r)| NetworkModel::from(r)));
+        let better = better.as_ref().zip(reference.as_ref()).map(|(model, (_, checkpoint))| Thresholded {
+            model,
+            threshold: own_threshold(&checkpoint.scheduler),
+        });
+        let study = NetworkStudy {
+            network: Thresholded { model: &network, threshold: own_threshold(&checkpoint.scheduler) },
+            reference: better,
+            schedule: &checkpoint.schedule,
+            timesteps: &timesteps,
+            grid,
+            variance,
+            flips: options.flips.map_or_else(|| trained_with_flips(dir), Ok)?,
+            by_class: checkpoint.network.config().num_class_embeds.is_some(),
+        };
+        let names = Names {
+            checkpoint: dir.display().to_string(),
+            reference: options.reference.as_ref().map(|dir| dir.display().to_string()),
+            data: name.to_string(),
+            schedule: checkpoint.scheduler.schedule_config().schedule.name().to_owned(),
+        };
+        let stop = StopFlag::install()?;
+        decompose(&study, &data, &names, &config, device, &stop)
+    }
+}
+
+impl NetworkOptions {
+    fn config(&self, global: &Global) -> Result<EvalConfig> {
+        let default = EvalConfig::default();
+        let config = EvalConfig {
+            levels: self.levels.unwrap_or(default.levels),
+            max_images: self.max_images.unwrap_or(default.max_images),
+            repeats: self.repeats.unwrap_or(default.repeats),
+            batch_size: self.batch_size.unwrap_or(default.batch_size),
+            seed: global.seed.unwrap_or(default.seed),
+            ..default
+        };
+        let flag = |ok, name, expected, got: usize| {
+            ensure!(ok, "--{name} must be {expected}, got {got}");
+            Ok(())
+        };
+        flag(config.levels != 1, "levels", "0 (all) or at least 2", config.levels)?;
+        flag(config.max_images != 1, "max-images", "0 (all) or at least 2", config.max_images)?;
+        flag(config.repeats >= 1, "repeats", "at least 1", config.repeats)?;
+        flag(config.batch_size >= 1, "batch-size", "at least 1", config.batch_size)?;
+        Ok(config)
+    }
+}
+
+/// What a run of this program wrote beside its weights; other checkpoints say nothing of flips.
+fn trained_with_flips(dir: &Path) -> Result<bool> {
+    let path = dir.join("state").join("config.toml");
+    if !path.exists() {
+        return Ok(false);
+    }
+    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let table: toml::Table = text
+        .parse()
+        .map_err(|error: toml::de::Error| anyhow::anyhow!("{}: {}", path.display(), error.message()))?;
+    let flips = table.get("train").and_then(|train| train.get("horizontal_flips"));
+    Ok(flips.and_then(toml::Value::as_bool).unwrap_or(false))
+}
+
+/// Refuses data that the network cannot have been trained on.
+fn check_data(dir: &Path, checkpoint: &Checkpoint, name: DatasetName, data: &Dataset) -> Result<()> {
+    let (dir, shape) = (dir.display(), data.shape());
+    let images = [shape.channels, shape.height, shape.width].map(|side| side as i64);
+    let expected = image_shape(checkpoint);
+    ensure!(
+        images == expected,
+        "--data {name}: its images are {shape}, but {dir} was trained on {}x{}x{}",
+        expected[0],
+        expected[1],
+        expected[2]
+    );
+    if let Some(embeddings) = checkpoint.network.config().num_class_embeds {
+        ensure!(
+            data.train.labels().is_some(),
+            "--data {name}: {dir} is class-conditional and needs labels, but the images have none"
+        );
+        let classes = data.train.class_names().len() as i64;
+        ensure!(
+            classes + 1 == embeddings || classes == embeddings,
+            "--data {name}: it has {classes} classes, but {dir} knows {} and the null class",
+            embeddings - 1
+        );
+    }
+    Ok(())
+}
+
+/// Refuses a reference whose errors cannot be compared level by level and image by image.
+fn check_reference(dir: &Path, reference: &Checkpoint, checkpoint: &Checkpoint) -> Result<()> {
+    let dir = dir.display();
+    let (own, other) = (image_shape(checkpoint), image_shape(reference));
+    ensure!(
+        own == other,
+        "--reference {dir}: it was trained on images of shape {other:?}, the checkpoint on {own:?}"
+    );
+    let same = |a: &Schedule, b: &Schedule| {
+        let level = |schedule: &Schedule, t: usize| schedule.level(TimeIndex(t as u32)).log_snr();
+        let close = |t: usize| level(a, t) == level(b, t) || (level(a, t) - level(b, t)).abs() < 1e-9;
+        a.scale() == b.scale() && a.steps() == b.steps() && (0..a.steps()).all(close)
+    };
+    ensure!(
+        same(&checkpoint.schedule, &reference.schedule),
+        "--reference {dir}: it has another noise schedule ({}, {} levels) than the checkpoint ({}, {} levels)",
+        reference.scheduler.schedule_config().schedule,
+        reference.schedule.steps(),
+        checkpoint.scheduler.schedule_config().schedule,
+        checkpoint.schedule.steps()
+    );
+    let classes = |checkpoint: &Checkpoint| checkpoint.network.config().num_class_embeds;
+    ensure!(
+        classes(reference) == classes(checkpoint),
+        "--reference {dir}: checkpoint and reference must be told the same classes; one has {:?} embeddings, the other {:?}",
+        classes(checkpoint),
+        classes(reference)
+    );
+    Ok(())
+}
