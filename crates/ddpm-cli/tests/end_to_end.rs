@@ -53,6 +53,7 @@ fn reproduce_leaves_a_model_samples_and_a_report_and_repeats_nothing() {
         "samples/images/000003.png",
         "checkpoints/latest/model_index.json",
         "checkpoints/latest/denoising_error.json",
+        "report/decomposition.json",
     ] {
         assert!(run.join(file).is_file(), "{file} is missing");
     }
@@ -62,7 +63,7 @@ fn reproduce_leaves_a_model_samples_and_a_report_and_repeats_nothing() {
 
     let marks = || {
         let read = |name: &str| std::fs::read_to_string(run.join(".stages").join(name)).unwrap();
-        ["train.json", "sample.json", "evaluate.json"].map(read)
+        ["train.json", "sample.json", "evaluate.json", "decompose.json"].map(read)
     };
     let before = marks();
     reproduce(&["train.steps=80"]);

@@ -1,17 +1,17 @@
 //! The decomposition stage: how much of the network's error is initialization, discretization and training.
 
-use super::Run;
 use super::sampling::{own_threshold, own_variance};
 use super::stage::{self, Stage};
+use super::{LazySpectrum, Run};
 use crate::progress::{Progress, human_seconds};
 use crate::runtime::StopFlag;
 use anyhow::{Context, Result};
 use ddpm_core::decomposition::DecomposeReport;
 use ddpm_core::{Scheme, Variance};
 use ddpm_data::Dataset;
+use ddpm_eval::EvalConfig;
 use ddpm_eval::decomposition::{Names, NetworkStudy, Thresholded};
 use ddpm_eval::denoising::NetworkModel;
-use ddpm_eval::{EvalConfig, Spectrum};
 use ddpm_nets::checkpoint::Checkpoint;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -21,15 +21,16 @@ use tch::Device;
 pub(crate) fn decompose(
     study: &NetworkStudy<'_>,
     data: &Dataset,
+    spectrum: &mut LazySpectrum<'_>,
     names: &Names,
     config: &EvalConfig,
     device: Device,
     stop: &StopFlag,
 ) -> Result<DecomposeReport> {
     let begun = Instant::now();
-    let spectrum = Spectrum::of_images(&data.train)?;
+    let spectrum = spectrum.get()?;
     let mut progress: Option<Progress> = None;
-    let report = study.run(data, &spectrum, names, config, device, &mut |at| {
+    let report = study.run(data, spectrum, names, config, device, &mut |at| {
         progress
             .get_or_insert_with(|| Progress::new("decompose", "images", 0, at.total))
             .set(at.done, String::new);
@@ -49,7 +50,12 @@ pub(crate) fn decomposition_path(run: &Run) -> PathBuf {
 
 /// The decomposition stage of the pipeline: the sampler's own levels, measured at as many as the evaluation has. The decomposition is that of
 /// the ancestral sampler, whatever the run samples with.
-pub(super) fn decompose_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) -> Result<()> {
+pub(super) fn decompose_if_needed(
+    run: &Run,
+    dataset: &Dataset,
+    spectrum: &mut LazySpectrum<'_>,
+    stop: &StopFlag,
+) -> Result<()> {
     let config = &run.named.config;
     let (eval, sample) = (&config.eval, &config.sample);
     if !eval.training_floor || sample.steps < 2 {
@@ -83,7 +89,7 @@ pub(super) fn decompose_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag)
             data: config.data.name.to_string(),
             schedule: checkpoint.scheduler.schedule_config().schedule.name().to_owned(),
         };
-        let report = decompose(&study, dataset, &names, eval, run.device, stop)?;
+        let report = decompose(&study, dataset, spectrum, &names, eval, run.device, stop)?;
         let path = decomposition_path(run);
         let text = serde_json::to_string_pretty(&report)?;
         ddpm_data::atomic::write_bytes(&path, text.as_bytes()).with_context(|| path.display().to_string())

@@ -1,14 +1,13 @@
 //! The evaluation stage: the denoising error at every noise level, and the classical error terms.
 
-use super::Run;
 use super::sampling::own_threshold;
 use super::stage::{self, Stage};
+use super::{LazySpectrum, Run};
 use crate::progress::{Progress, human_seconds};
 use crate::runtime::StopFlag;
 use anyhow::{Context, Result};
 use ddpm_core::Level;
 use ddpm_data::Dataset;
-use ddpm_eval::Spectrum;
 use ddpm_eval::classical::{ClassicalReport, classical_terms};
 use ddpm_eval::denoising::{DenoisingError, Measurement, NetworkModel, denoising_error, training_floor};
 use ddpm_nets::checkpoint::Checkpoint;
@@ -28,7 +27,12 @@ pub(super) fn read_classical(run: &Run) -> Result<ClassicalReport> {
 }
 
 /// The evaluation stage of the pipeline. The per-level errors go into the checkpoint, where the analytic variance finds them.
-pub(super) fn evaluate_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) -> Result<()> {
+pub(super) fn evaluate_if_needed(
+    run: &Run,
+    dataset: &Dataset,
+    spectrum: &mut LazySpectrum<'_>,
+    stop: &StopFlag,
+) -> Result<()> {
     let config = &run.named.config;
     let settings = (&config.eval, config.sample.steps, config.sample.grid);
     Stage::Evaluate.unless_done(run, &stage::inputs(run, &settings)?, || {
@@ -57,8 +61,7 @@ pub(super) fn evaluate_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) 
             .training_floor
             .then(|| floor(run, dataset, &visited, &measurement, stop))
             .transpose()?;
-        let spectrum = Spectrum::of_images(&dataset.train)?;
-        let terms = classical_terms(&spectrum, &error, floor.as_ref(), &visited)?;
+        let terms = classical_terms(spectrum.get()?, &error, floor.as_ref(), &visited)?;
         let path = classical_path(run);
         let text = serde_json::to_string_pretty(&terms)?;
         ddpm_data::atomic::write_bytes(&path, text.as_bytes()).with_context(|| path.display().to_string())

@@ -7,6 +7,7 @@ mod evaluate;
 pub(crate) mod pictures;
 mod report;
 mod sampling;
+mod spectrum;
 mod stage;
 mod training;
 
@@ -15,6 +16,7 @@ pub(crate) use estimate::{estimate, may_take_long};
 pub(crate) use sampling::{
     Job, TRAJECTORY, default_labels, image_shape, own_threshold, own_variance, sample_checkpoint,
 };
+pub(crate) use spectrum::LazySpectrum;
 pub(crate) use training::train;
 
 use crate::cli::Global;
@@ -91,7 +93,8 @@ pub(crate) fn reproduce(run: &Run, dataset: &Dataset, stop: &StopFlag) -> Result
         return Err(Interrupted { step, remedy }.into());
     }
     sampling::sample_if_needed(run, dataset, stop)?;
-    evaluate::evaluate_if_needed(run, dataset, stop)?;
-    decomposition::decompose_if_needed(run, dataset, stop)?;
+    let mut spectrum = LazySpectrum::new(dataset);
+    evaluate::evaluate_if_needed(run, dataset, &mut spectrum, stop)?;
+    decomposition::decompose_if_needed(run, dataset, &mut spectrum, stop)?;
     report::write(run, dataset)
 }

@@ -2,7 +2,7 @@
 
 use super::Decompose;
 use crate::cli::Global;
-use crate::pipeline::{decompose, image_shape, own_threshold, own_variance};
+use crate::pipeline::{LazySpectrum, decompose, image_shape, own_threshold, own_variance};
 use crate::runtime::{self, StopFlag};
 use anyhow::{Context, Result, bail, ensure};
 use ddpm_core::decomposition::DecomposeReport;
@@ -102,7 +102,7 @@ impl Decompose {
             schedule: checkpoint.scheduler.schedule_config().schedule.name().to_owned(),
         };
         let stop = StopFlag::install()?;
-        decompose(&study, &data, &names, &config, device, &stop)
+        decompose(&study, &data, &mut LazySpectrum::new(&data), &names, &config, device, &stop)
     }
 }
 

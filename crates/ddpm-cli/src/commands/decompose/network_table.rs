@@ -19,6 +19,9 @@ pub(super) fn table(
     for (number, sentence) in report.advice.iter().flatten().enumerate() {
         writeln!(text, "{}. {sentence}", number + 1)?;
     }
+    if let Some(floor) = network.floors.first() {
+        writeln!(text, "{}", caution(floor.floor))?;
+    }
     head(&mut text, report, network)?;
     for floor in &network.floors {
         floor_table(&mut text, floor, network)?;
@@ -33,6 +36,20 @@ pub(super) fn table(
         levels_table(&mut text, levels, all)?;
     }
     Ok(text)
+}
+
+/// How the sentences are to be taken.
+fn caution(floor: Floor) -> &'static str {
+    match floor {
+        Floor::EmpiricalTraining => {
+            "Training error here is the distance from a denoiser that knows the training images by heart, which only memorizing would close; \
+             with --reference BETTER it is what a better network would remove."
+        }
+        Floor::Reference => {
+            "Training error here is the distance from the reference; a still better network would remove more."
+        }
+        Floor::EmpiricalLowerBound => "Training error here is an upper bound.",
+    }
 }
 
 fn head(text: &mut String, report: &DecomposeReport, network: &NetworkReport) -> Result {
