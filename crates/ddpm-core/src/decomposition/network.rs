@@ -201,6 +201,8 @@ pub struct BoundReport {
     pub continuum_gap_nats: Interval,
     /// sum c^2/(2v) mse: the network's error in nats.
     pub error_nats: Interval,
+    /// Quadrature error of the network's own curve: what interpolating between measured levels may cost.
+    pub quadrature_error_nats: f64,
 }
 
 /// 1/2 (ab |m|^2 + sum_i (s_i - 1 - ln s_i)) <= init <= L_T, with the training set's moments: exact at the lower end for Gaussian data.

@@ -235,12 +235,6 @@ impl Analysis<'_> {
             // The curve's sum and the images' sums agree to rounding; the exact identity belongs to the former.
             Ok(Interval { value, ..statistic.interval()? })
         };
-        let (nodes, values): (Vec<Level>, Vec<f64>) = plan
-            .measured()
-            .iter()
-            .filter(|p| (plan.visited()[0]..=plan.visited()[plan.visited().len() - 1]).contains(p))
-            .map(|&p| (plan.all()[p], curve[p]))
-            .unzip();
         let report = FloorReport {
             floor,
             images: floor.images(),
@@ -252,7 +246,7 @@ impl Analysis<'_> {
             l_0_nats: within(&l_0, bound.decoder)?,
             vlb_nats: within(&vlb, bound.nats())?,
             residual_nats: bound.nats() - (bound.prior + sum.sum() + bound.decoder),
-            quadrature_error_nats: quadrature_error(&nodes, &values)?,
+            quadrature_error_nats: context.quadrature_error(&curve)?,
             mse_sum: Statistic::new(0.0).plus(own, 1.0, &error_sum).interval()?,
             floor_sum: Statistic::new(0.0).plus(floors, 1.0, &m.sums(&f.plain)).interval()?,
             levels: self.entries(&mse_visited, &floor_visited, &parts),
@@ -309,10 +303,14 @@ impl Analysis<'_> {
 
     fn checks(&self, context: &Context<'_>, images: &ImageSet, residual: f64) -> Result<Checks, EvalError> {
         let (train, f) = (&context.train, &context.functionals);
-        let cross = Statistic::new(0.0)
-            .plus(TRAIN, 1.0, &train.network.sums(&f.error))
-            .plus(TRAIN, -1.0, &train.empirical.sums(&f.error))
-            .plus(TRAIN, -1.0, &train.gap.sums(&f.error));
+        // All three with the weights of one curve: interpolated each by itself they would not add up between measured levels.
+        let errors = train.errors;
+        let excess = errors.network.map(|image, level| {
+            let [network, empirical, gap] =
+                [&errors.network, &errors.empirical, &errors.gap].map(|table| table.row(image)[level]);
+            network - empirical - gap
+        });
+        let cross = Statistic::new(0.0).plus(TRAIN, 1.0, &excess.dot(&train.network.weights(&f.error)));
         let copies = if self.study.flips { 2.0 } else { 1.0 };
         let log_n = match images.labels().filter(|_| self.study.by_class) {
             None => (copies * images.len() as f64).ln(),
@@ -469,6 +467,16 @@ impl Analysis<'_> {
 }
 
 impl Context<'_> {
+    /// The quadrature error of a curve over the visited range, from the levels at which it was measured; by level of the schedule.
+    fn quadrature_error(&self, curve: &[f64]) -> Result<f64, EvalError> {
+        let visited = self.plan.visited();
+        let range = visited[0]..=visited[visited.len() - 1];
+        let measured = self.plan.measured().iter().filter(|p| range.contains(p));
+        let (levels, values): (Vec<Level>, Vec<f64>) =
+            measured.map(|&p| (self.plan.all()[p], curve[p])).unzip();
+        Ok(quadrature_error(&levels, &values)?)
+    }
+
     /// L_T of each image.
     fn priors(&self, side: &Side<'_>) -> Vec<f64> {
         let start = &self.steps[0].t;
@@ -507,6 +515,7 @@ impl Context<'_> {
             l_0_nats: one(0.0, decoder)?,
             continuum_gap_nats: gap.interval()?,
             error_nats: one(0.0, &error)?,
+            quadrature_error_nats: self.quadrature_error(&side.network.at_all())?,
         })
     }
 

@@ -26,7 +26,12 @@ impl<'a> Curve<'a> {
 
     /// sum_j w_j m(level_j) within each image, over all levels of the schedule.
     pub(super) fn sums(&self, weights: &[f64]) -> Vec<f64> {
-        self.table.dot(&self.curve.sum_weights(self.plan.all(), weights))
+        self.table.dot(&self.weights(weights))
+    }
+
+    /// The same weights by measured level.
+    pub(super) fn weights(&self, weights: &[f64]) -> Vec<f64> {
+        self.curve.sum_weights(self.plan.all(), weights)
     }
 }
 

@@ -96,16 +96,16 @@ impl JointMeasurement<'_> {
                 progress(done)
             })?;
             let of_network = rows(&columns.network)?;
-            if let Some(at) = of_network.iter().position(|error| !error.is_finite()) {
+            let of_reference = if self.reference.is_some() { rows(&columns.reference)? } else { Vec::new() };
+            let is_broken = |errors: &[f64]| errors.iter().position(|error| !error.is_finite());
+            if let Some(at) = is_broken(&of_network).or_else(|| is_broken(&of_reference)) {
                 let (image, position) = (batch.indices()[at / levels.len()], at % levels.len());
                 return Err(EvalError::NotFinite { log_snr: levels[position].log_snr(), image, split });
             }
             network.extend(of_network);
             empirical.extend(rows(&columns.empirical)?);
             gap.extend(rows(&columns.gap)?);
-            if self.reference.is_some() {
-                reference.extend(rows(&columns.reference)?);
-            }
+            reference.extend(of_reference);
             norms.extend(host(&torch_ext::fence(|| squared_norms(batch.x0()))?)?);
             decoder.extend(code);
         }

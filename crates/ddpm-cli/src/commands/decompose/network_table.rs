@@ -162,6 +162,11 @@ fn bounds(text: &mut String, network: &NetworkReport) -> Result {
             &bound.continuum_gap_nats,
             "nats: bound minus that of infinitely many steps, signed; not the discretization error",
         )?;
+        writeln!(
+            text,
+            "  levels between the measured ones are interpolated, at up to {} nats",
+            number(bound.quadrature_error_nats)
+        )?;
     }
     Ok(())
 }
@@ -255,7 +260,7 @@ fn measured(text: &mut String, network: &NetworkReport, all: bool) -> Result {
         let level = &levels[if rows == 1 { 0 } else { row * (levels.len() - 1) / (rows - 1) }];
         writeln!(
             text,
-            "{:>6} {:>11.4e}  {:>24} {:>24} {:>12} {:>12} {:>24}",
+            "{:>6} {:>11.4e} {:>22} {:>22} {:>20} {:>20} {:>22}",
             level.t,
             level.snr,
             with_error(level.held_out),
