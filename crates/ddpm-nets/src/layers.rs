@@ -73,21 +73,27 @@ impl Conv2d {
     }
 }
 
-/// A dense layer with bias.
+/// A dense layer.
 #[derive(Debug)]
 pub(crate) struct Linear {
     weight: Tensor,
-    bias: Tensor,
+    bias: Option<Tensor>,
 }
 
 impl Linear {
     pub(crate) fn new(mut b: Builder<'_>, from: i64, to: i64, init: Init) -> Self {
-        Linear { weight: b.add("weight", &[to, from], init), bias: b.add("bias", &[to], Init::Zeros) }
+        let weight = b.add("weight", &[to, from], init);
+        Linear { weight, bias: Some(b.add("bias", &[to], Init::Zeros)) }
+    }
+
+    /// Without a bias.
+    pub(crate) fn homogeneous(mut b: Builder<'_>, from: i64, to: i64, init: Init) -> Self {
+        Linear { weight: b.add("weight", &[to, from], init), bias: None }
     }
 
     /// [..., from] -> [..., to].
     pub(crate) fn forward(&self, x: &Tensor) -> Tensor {
-        x.linear(&self.weight, Some(&self.bias))
+        x.linear(&self.weight, self.bias.as_ref())
     }
 }
 

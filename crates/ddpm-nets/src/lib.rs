@@ -4,18 +4,25 @@
 //! evaluators see [`Denoiser`] alone.
 #![deny(missing_docs)]
 
+pub mod autograd;
 pub mod checkpoint;
 mod denoiser;
 mod embedding;
 mod error;
 mod layers;
+pub mod mlp;
+mod noise_levels;
 mod parameters;
 pub mod pixels;
+mod score;
 pub mod targets;
 pub mod tensor_file;
 pub mod unet;
 
 pub use denoiser::{Denoiser, NetworkDenoiser, Prediction};
 pub use error::NetsError;
+pub use mlp::{Mlp, MlpConfig, MlpOutput};
+pub use noise_levels::{NoiseLevels, along_rows};
 pub use parameters::Parameters;
+pub use score::{EpsilonScore, ScoreDenoiser, ScoreNetwork};
 pub use unet::{UNet, UNetConfig};

@@ -20,6 +20,14 @@ pub enum TrainError {
         /// The value given.
         got: String,
     },
+    /// An objective that cannot be had on these data, or an option outside its range.
+    #[error("objective.{key}: {reason}")]
+    Objective {
+        /// The key inside `[objective]`.
+        key: &'static str,
+        /// What is wrong, and what would be right.
+        reason: String,
+    },
     /// The data set and the model disagree.
     #[error("the model takes images of {expected}, the data set has {got}; change [model] or [data]")]
     ImageShape {

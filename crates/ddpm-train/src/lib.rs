@@ -18,6 +18,7 @@ mod objective;
 mod optimizer;
 mod records;
 mod run;
+pub mod score_matching;
 mod state;
 mod step;
 pub mod tensorboard;

@@ -13,8 +13,10 @@
 mod legacy;
 mod scheduler;
 mod unet_config;
+mod vectors;
 
 pub use scheduler::{SchedulerConfig, VarianceType};
+pub use vectors::VectorCheckpoint;
 
 use crate::tensor_file::{self, TensorMap};
 use crate::{NetsError, UNet, UNetConfig};

@@ -1,0 +1,255 @@
+//! How data are noised, as a configuration file names it: a discrete schedule, or a process in continuous time.
+//!
+//! ```toml
+//! [diffusion.schedule]
+//! kind = "linear"              # a ScheduleConfig
+//!
+//! [diffusion.process]
+//! kind = "vp"                  # vp, sub-vp, ve, ou or edm
+//! beta_max = 20.0
+//! ```
+
+use crate::{CoreError, Grid, Level, Process, Scale, Schedule, ScheduleConfig, TimeIndex, Trajectory};
+use serde::{Deserialize, Serialize};
+use std::str::FromStr;
+
+/// A schedule or a process and its parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum NoisingConfig {
+    /// A list of levels.
+    Schedule(ScheduleConfig),
+    /// A process in continuous time.
+    Process(ProcessConfig),
+}
+
+/// A process and its parameters; a key that is left out takes the kind's default.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessConfig {
+    /// Its name: vp, sub-vp, ve, ou or edm.
+    pub kind: String,
+    /// beta(0) of vp and sub-vp.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beta_min: Option<f64>,
+    /// beta(1) of vp and sub-vp.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beta_max: Option<f64>,
+    /// sigma(0) of ve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sigma_min: Option<f64>,
+    /// The most noise of ve and edm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sigma_max: Option<f64>,
+    /// The last time of ou.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub horizon: Option<f64>,
+    /// The smallest time that is trained and sampled; [`Process::smallest_time`] unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub t_min: Option<f64>,
+}
+
+/// A schedule, or a process down to its smallest time.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Noising {
+    /// A list of levels.
+    Discrete(Schedule),
+    /// A process in continuous time.
+    Continuous {
+        /// Its marginals.
+        process: Process,
+        /// Where it stops.
+        t_min: f64,
+    },
+}
+
+impl NoisingConfig {
+    /// What the configuration stands for.
+    pub fn build(&self) -> Result<Noising, CoreError> {
+        match self {
+            NoisingConfig::Schedule(config) => Ok(Noising::Discrete(config.build()?)),
+            NoisingConfig::Process(config) => config.build(),
+        }
+    }
+}
+
+impl ProcessConfig {
+    /// The process and its smallest time.
+    pub fn build(&self) -> Result<Noising, CoreError> {
+        let mut process = Process::from_str(&self.kind)?;
+        let mut unused = self.given();
+        let mut set = |key: &'static str, value: &mut f64| {
+            unused.retain(|(given, new)| {
+                if *given == key {
+                    *value = *new;
+                }
+                *given != key
+            });
+        };
+        match &mut process {
+            Process::VariancePreserving { beta_min, beta_max }
+            | Process::SubVariancePreserving { beta_min, beta_max } => {
+                set("beta_min", beta_min);
+                set("beta_max", beta_max);
+                positive("beta_min", *beta_min)?;
+                above("beta_max", "above beta_min", *beta_max, *beta_min)?;
+            }
+            Process::VarianceExploding { sigma_min, sigma_max } => {
+                set("sigma_min", sigma_min);
+                set("sigma_max", sigma_max);
+                positive("sigma_min", *sigma_min)?;
+                above("sigma_max", "above sigma_min", *sigma_max, *sigma_min)?;
+            }
+            Process::OrnsteinUhlenbeck { horizon } => {
+                set("horizon", horizon);
+                positive("horizon", *horizon)?;
+            }
+            Process::Edm { sigma_max } => {
+                set("sigma_max", sigma_max);
+                positive("sigma_max", *sigma_max)?;
+            }
+            Process::Discrete(_) => {}
+        }
+        if let Some((key, _)) = unused.first() {
+            return Err(CoreError::Unsupported(format!("process {:?} does not take key {key:?}", self.kind)));
+        }
+        let t_min = self.t_min.unwrap_or(process.smallest_time());
+        let (least, most) = process.time_range();
+        let expected = "within the process and below its last time";
+        CoreError::check("t_min", expected, t_min, t_min >= least && t_min < most)?;
+        Ok(Noising::Continuous { process, t_min })
+    }
+
+    fn given(&self) -> Vec<(&'static str, f64)> {
+        let keys = [
+            ("beta_min", self.beta_min),
+            ("beta_max", self.beta_max),
+            ("sigma_min", self.sigma_min),
+            ("sigma_max", self.sigma_max),
+            ("horizon", self.horizon),
+        ];
+        keys.into_iter().filter_map(|(key, value)| value.map(|value| (key, value))).collect()
+    }
+}
+
+fn positive(name: &'static str, value: f64) -> Result<f64, CoreError> {
+    CoreError::check(name, "positive", value, value > 0.0 && value.is_finite())
+}
+
+fn above(name: &'static str, expected: &'static str, value: f64, bound: f64) -> Result<f64, CoreError> {
+    CoreError::check(name, expected, value, value > bound && value.is_finite())
+}
+
+impl Process {
+    /// The smallest time that is worth visiting: the rates or the score of `vp`, `sub-vp`, `ou` and `edm` blow up at 0, where `ve` still has
+    /// the noise sigma_min (Song et al. 2021, app. C; Karras et al. 2022, tab. 1).
+    pub fn smallest_time(&self) -> f64 {
+        match self {
+            Process::VarianceExploding { .. } => 0.0,
+            Process::Edm { .. } => 0.002,
+            Process::Discrete(_) => 1.0,
+            _ => 1e-3,
+        }
+    }
+}
+
+impl Noising {
+    /// What noise does to the scale of the data.
+    pub fn scale(&self) -> Scale {
+        match self {
+            Noising::Discrete(schedule) => schedule.scale(),
+            Noising::Continuous { process, .. } => process.scale(),
+        }
+    }
+
+    /// The level at the share `u` in [0, 1) of the way from the least to the most noise, even in the timestep or in time: a uniform `u`
+    /// draws the level of a training example.
+    pub fn level_at(&self, u: f64) -> Result<Level, CoreError> {
+        match self {
+            Noising::Discrete(schedule) => {
+                let steps = schedule.steps();
+                let index = ((u * steps as f64) as usize).min(steps - 1);
+                Ok(schedule.level(TimeIndex(index as u32)))
+            }
+            Noising::Continuous { process, t_min } => {
+                let (_, most) = process.time_range();
+                process.level(t_min + u * (most - t_min))
+            }
+        }
+    }
+
+    /// `count` levels from the least to the most noise: timesteps spread evenly, or times of a process spread evenly in log-SNR.
+    pub fn spread(&self, count: usize) -> Result<Vec<Level>, CoreError> {
+        CoreError::check("levels", "at least 2", count as f64, count >= 2)?;
+        let share = |k: usize| k as f64 / (count - 1) as f64;
+        match self {
+            Noising::Discrete(schedule) => {
+                let last = (schedule.steps() - 1) as f64;
+                let mut indices: Vec<u32> = (0..count).map(|k| (share(k) * last).round() as u32).collect();
+                indices.dedup();
+                Ok(indices.into_iter().map(|t| schedule.level(TimeIndex(t))).collect())
+            }
+            Noising::Continuous { process, t_min } => {
+                let (low, high) = (process.level(*t_min)?.log_snr(), process.level(process.time_range().1)?);
+                let rise = high.log_snr() - low;
+                (0..count).map(|k| process.level_at_log_snr(low + share(k) * rise)).collect()
+            }
+        }
+    }
+
+    /// `steps` steps of a sampler from the most noise down: of a schedule to data, of a process to its smallest time.
+    pub fn trajectory(&self, steps: usize, grid: Grid) -> Result<Trajectory, CoreError> {
+        match self {
+            Noising::Discrete(schedule) => Trajectory::discrete(schedule, &grid.visit(schedule, steps)?),
+            Noising::Continuous { process, t_min } => {
+                Trajectory::continuous(process, &grid.times(process, steps, *t_min)?)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> Result<Noising, String> {
+        let config: NoisingConfig = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        config.build().map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn configurations_name_a_schedule_or_a_process() {
+        let discrete =
+            config(r#"{"schedule":{"kind":"ve-geometric","train_steps":3,"sigma_min":0.1,"sigma_max":10}}"#);
+        let sigmas: Vec<f64> = [0.0, 0.4, 0.99]
+            .iter()
+            .map(|&u| discrete.as_ref().unwrap().level_at(u).unwrap().sigma())
+            .collect();
+        for (got, expected) in sigmas.iter().zip([0.1, 1.0, 10.0]) {
+            assert!((got / expected - 1.0).abs() < 1e-12);
+        }
+        let Noising::Continuous { process, t_min } = config(r#"{"process":{"kind":"vp"}}"#).unwrap() else {
+            panic!("a process")
+        };
+        assert_eq!((process, t_min), (Process::VP, 1e-3));
+        let ve = config(r#"{"process":{"kind":"ve","sigma_min":0.1,"sigma_max":4}}"#).unwrap();
+        assert!((ve.level_at(0.5).unwrap().sigma() - 0.4f64.sqrt()).abs() < 1e-12);
+        let spread = ve.spread(3).unwrap();
+        assert!((spread[1].sigma() - 0.4f64.sqrt()).abs() < 1e-12 && (spread[2].sigma() - 4.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let wrong = |text: &str| config(text).unwrap_err();
+        assert!(wrong(r#"{"process":{"kind":"xp"}}"#).contains("unknown process \"xp\"; expected one of vp"));
+        assert!(
+            wrong(r#"{"process":{"kind":"ve","beta_min":1}}"#).contains("does not take key \"beta_min\"")
+        );
+        assert!(
+            wrong(r#"{"process":{"kind":"ve","sigma_min":5,"sigma_max":1}}"#)
+                .contains("sigma_max must be above")
+        );
+        assert!(wrong(r#"{"process":{"kind":"vp","t_min":1}}"#).contains("t_min must be"));
+        assert!(wrong(r#"{"process":{"kind":"vp","beta":1}}"#).contains("unknown field `beta`"));
+    }
+}

@@ -1,0 +1,79 @@
+//! One noise level a row, as tensors.
+
+use ddpm_core::{Level, Time};
+use tch::{Device, Kind, Tensor};
+
+/// The levels of a batch whose rows are noised differently: f32 columns `[n]`.
+#[derive(Debug)]
+pub struct NoiseLevels {
+    alpha: Tensor,
+    sigma: Tensor,
+    time: Tensor,
+}
+
+impl NoiseLevels {
+    /// Row i is at `levels[i]`.
+    pub fn new(levels: &[Level], device: Device) -> Self {
+        let column = |of: fn(&Level) -> f64| {
+            let values: Vec<f32> = levels.iter().map(|level| of(level) as f32).collect();
+            Tensor::from_slice(&values).to_device(device)
+        };
+        NoiseLevels { alpha: column(Level::alpha), sigma: column(Level::sigma), time: column(coordinate) }
+    }
+
+    /// All of `n` rows are at one level.
+    pub fn uniform(level: &Level, n: i64, device: Device) -> Self {
+        let column = |value: f64| Tensor::full([n], value, (Kind::Float, device));
+        NoiseLevels {
+            alpha: column(level.alpha()),
+            sigma: column(level.sigma()),
+            time: column(coordinate(level)),
+        }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> i64 {
+        self.alpha.size()[0]
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Signal scale `[n]`.
+    pub fn alpha(&self) -> &Tensor {
+        &self.alpha
+    }
+
+    /// Noise standard deviation `[n]`.
+    pub fn sigma(&self) -> &Tensor {
+        &self.sigma
+    }
+
+    /// The number by which a network with a learned time embedding knows each row `[n]`: the timestep, the process's time, or sigma;
+    /// 0 for data without noise.
+    pub fn time(&self) -> &Tensor {
+        &self.time
+    }
+
+    /// x_t = alpha x_0 + sigma eps for x_0 and eps [n, ...].
+    pub fn noised(&self, x0: &Tensor, eps: &Tensor) -> Tensor {
+        along_rows(&self.alpha, x0) * x0 + along_rows(&self.sigma, x0) * eps
+    }
+}
+
+/// A column `[n]` reshaped to multiply the rows of `x` [n, ...].
+pub fn along_rows(column: &Tensor, x: &Tensor) -> Tensor {
+    let mut shape = vec![1i64; x.dim().max(1)];
+    shape[0] = -1;
+    column.reshape(&shape)
+}
+
+fn coordinate(level: &Level) -> f64 {
+    match level.time() {
+        Time::Clean => 0.0,
+        Time::Index(t) => f64::from(t.0),
+        Time::FractionalIndex(t) | Time::Continuous(t) | Time::Sigma(t) => t,
+    }
+}

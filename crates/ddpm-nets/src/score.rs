@@ -1,0 +1,60 @@
+//! Networks as scores: differentiable fields s(x, level) that approximate grad log q_t(x).
+
+use crate::noise_levels::along_rows;
+use crate::{Denoiser, NetsError, NoiseLevels, Parameters, Prediction, UNet};
+use ddpm_core::{Level, PredictionKind};
+use tch::{Kind, Tensor};
+use torch_ext::TorchError;
+
+/// A network that states the score of noised data.
+pub trait ScoreNetwork {
+    /// Its weights.
+    fn parameters(&self) -> &Parameters;
+
+    /// Checks the shape of an input [n, ...] before libtorch sees it.
+    fn check_rows(&self, x: &Tensor) -> Result<(), NetsError>;
+
+    /// The score of rows x [n, ...] at their levels, of x's shape. Differentiable in x and in the weights, at least twice.
+    ///
+    /// Shapes are the caller's duty ([`ScoreNetwork::check_rows`]).
+    fn score(&self, x: &Tensor, levels: &NoiseLevels) -> Result<Tensor, TorchError>;
+}
+
+/// A score network as a denoiser.
+#[derive(Debug)]
+pub struct ScoreDenoiser<'a, N: ?Sized>(pub &'a N);
+
+impl<N: ScoreNetwork + ?Sized> Denoiser for ScoreDenoiser<'_, N> {
+    fn predict(&self, x_t: &Tensor, level: &Level) -> Result<Prediction, NetsError> {
+        self.0.check_rows(x_t)?;
+        let value = torch_ext::fence(|| {
+            // A guard, which a failure inside leaves as well; `no_grad` would leave gradients off.
+            let _guard = tch::no_grad_guard();
+            let x = x_t.to_kind(Kind::Float);
+            let levels = NoiseLevels::uniform(level, x.size()[0], x.device());
+            self.0.score(&x, &levels).map(|score| score.detach().to_kind(x_t.kind()))
+        })??;
+        Ok(Prediction { kind: PredictionKind::Score, value, variance_fraction: None })
+    }
+}
+
+/// An unconditional U-Net that predicts eps, read as a score: s = -eps_hat / sigma. Its attention is made of matrix products, so it can be
+/// differentiated twice. Levels without noise have no such score.
+#[derive(Debug)]
+pub struct EpsilonScore(pub UNet);
+
+impl ScoreNetwork for EpsilonScore {
+    fn parameters(&self) -> &Parameters {
+        self.0.parameters()
+    }
+
+    fn check_rows(&self, x: &Tensor) -> Result<(), NetsError> {
+        let n = x.size().first().copied().unwrap_or(0);
+        self.0.check_input(x, &Tensor::zeros([n], (Kind::Float, x.device())), None)
+    }
+
+    fn score(&self, x: &Tensor, levels: &NoiseLevels) -> Result<Tensor, TorchError> {
+        let forward = || self.0.forward(x, levels.time(), None, false) / along_rows(levels.sigma(), x);
+        torch_ext::fence(forward).map(|score| -score)
+    }
+}

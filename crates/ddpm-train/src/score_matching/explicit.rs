@@ -1,0 +1,18 @@
+//! Explicit score matching: least squares against a score that is known.
+//!
+//! ```text
+//! J = E_{x ~ q} |s(x) - s*(x)|^2 / 2          (Hyvarinen 2005, eq. 2)
+//! ```
+//!
+//! Hyvarinen's starting point, where s* is what one does not have. Here it trains networks on closed-form targets, as the best that any of
+//! the other objectives can do.
+
+use super::{Field, row_sum};
+use tch::Tensor;
+use torch_ext::{TorchError, fence};
+
+/// |s(x) - s*(x)|^2 / 2 of rows x and their scores s*, both [n, ...]: `[n]`.
+pub fn explicit(field: &Field<'_>, x: &Tensor, target_score: &Tensor) -> Result<Tensor, TorchError> {
+    let score = field(x)?;
+    fence(|| row_sum(&(score - target_score).square()) * 0.5)
+}

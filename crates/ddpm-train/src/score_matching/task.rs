@@ -1,0 +1,156 @@
+//! A score network, its data, its noise and its objective, as something the trainer can train.
+
+use super::model::PublishedScore;
+use super::objective::{DivergenceKind, ScoreObjective};
+use super::source::Source;
+use super::{Divergence, denoising, explicit, implicit, simple, sliced};
+use crate::{TrainError, Trainable};
+use ddpm_core::noise::{NoiseSource, Purpose};
+use ddpm_core::{Level, Noising};
+use ddpm_data::Shard;
+use ddpm_nets::{NoiseLevels, Parameters};
+use rand_distr::{Distribution, StandardUniform};
+use std::ops::Range;
+use std::path::Path;
+use tch::{Kind, Tensor};
+
+/// Score matching at all levels of a noising process.
+///
+/// Each sample gets its level, its noise and its random directions from its global index, whatever the batch.
+#[derive(Debug)]
+pub struct ScoreMatching<N, S> {
+    network: N,
+    source: S,
+    noising: Noising,
+    objective: ScoreObjective,
+    divergence: DivergenceKind,
+    levels: NoiseSource,
+    noise: NoiseSource,
+    directions: NoiseSource,
+}
+
+impl<N: PublishedScore, S: Source> ScoreMatching<N, S> {
+    /// Training of `network` on the data of `source`, noised to the levels of `noising`; `seed` names everything random.
+    ///
+    /// Fails where the objective has options out of range or asks for what the source does not know.
+    pub fn new(
+        network: N,
+        source: S,
+        noising: Noising,
+        objective: ScoreObjective,
+        seed: u64,
+    ) -> Result<Self, TrainError> {
+        objective.validate()?;
+        let least = noising.level_at(0.0)?;
+        if objective.needs_noise() && least.is_clean() {
+            let reason =
+                "is learned from the noise, which the least noisy level does not have; raise t_min".into();
+            return Err(TrainError::Objective { key: "kind", reason });
+        }
+        let divergence = match objective {
+            ScoreObjective::Implicit { divergence: Some(kind), .. } => kind,
+            _ => DivergenceKind::for_components(source.components()),
+        };
+        Ok(ScoreMatching {
+            network,
+            source,
+            noising,
+            objective,
+            divergence,
+            levels: NoiseSource::new(seed, Purpose::TrainingTime),
+            noise: NoiseSource::new(seed, Purpose::TrainingNoise),
+            directions: NoiseSource::new(seed, Purpose::Projection),
+        })
+    }
+
+    /// The network.
+    pub fn network(&self) -> &N {
+        &self.network
+    }
+
+    fn level_of(&self, sample: u64) -> Result<Level, TrainError> {
+        let u: f64 = StandardUniform.sample(&mut self.levels.rng(sample, 0));
+        Ok(self.noising.level_at(u)?)
+    }
+
+    /// Standard normal numbers in the shape of `like`, draw `draw` of each sample.
+    fn normal(
+        &self,
+        source: &NoiseSource,
+        samples: &Range<u64>,
+        draw: u64,
+        like: &Tensor,
+    ) -> Result<Tensor, TrainError> {
+        let size = self.source.components();
+        let mut values = vec![0f32; size * (samples.end - samples.start) as usize];
+        for (sample, row) in samples.clone().zip(values.chunks_mut(size)) {
+            source.fill_normal(sample, draw, row);
+        }
+        Ok(torch_ext::fence(|| Tensor::from_slice(&values).reshape(like.size()).to_device(like.device()))?)
+    }
+
+    /// The losses of rows x_t: `[n]`.
+    fn row_losses(
+        &self,
+        samples: &Range<u64>,
+        x_t: &Tensor,
+        eps: &Tensor,
+        levels: &[Level],
+        columns: &NoiseLevels,
+    ) -> Result<Tensor, TrainError> {
+        let field = |x: &Tensor| self.network.score(x, columns);
+        Ok(match self.objective {
+            ScoreObjective::Simple {} => simple(&field, x_t, eps, columns.sigma())?,
+            ScoreObjective::Denoising { .. } => denoising(&field, x_t, eps, columns.sigma())?,
+            ScoreObjective::Explicit { .. } => {
+                let score = self.source.score(x_t, levels).unwrap_or_else(|| {
+                    let reason = "explicit needs data whose score is known, a closed-form target".into();
+                    Err(TrainError::Objective { key: "kind", reason })
+                })?;
+                explicit(&field, x_t, &score)?
+            }
+            ScoreObjective::Implicit { .. } => match self.divergence {
+                DivergenceKind::Exact => implicit(&field, x_t, Divergence::Exact)?,
+                DivergenceKind::Hutchinson => {
+                    let normal = self.normal(&self.directions, samples, 0, x_t)?;
+                    let signs = torch_ext::fence(|| normal.ge(0.0).to_kind(Kind::Float) * 2.0 - 1.0)?;
+                    implicit(&field, x_t, Divergence::Hutchinson(&signs))?
+                }
+            },
+            ScoreObjective::Sliced { projections, .. } => {
+                let draws = (0..projections as u64).map(|k| self.normal(&self.directions, samples, k, x_t));
+                let directions = draws.collect::<Result<Vec<_>, _>>()?;
+                let stacked = torch_ext::fence(|| Tensor::stack(&directions, 0))?;
+                sliced(&field, x_t, &stacked)?
+            }
+        })
+    }
+}
+
+impl<N: PublishedScore, S: Source> Trainable for ScoreMatching<N, S> {
+    fn parameters(&self) -> &Parameters {
+        self.network.parameters()
+    }
+
+    fn loss(&self, step: u64, shard: &Shard) -> Result<Tensor, TrainError> {
+        let samples = shard.samples(step);
+        let x0 = self.source.batch(step, shard)?;
+        self.network.check_rows(&x0)?;
+        let eps = self.normal(&self.noise, &samples, 0, &x0)?;
+        let levels = samples.clone().map(|sample| self.level_of(sample)).collect::<Result<Vec<_>, _>>()?;
+        let components = self.source.components();
+        let weights: Vec<f32> =
+            levels.iter().map(|level| self.objective.row_weight(level, components) as f32).collect();
+        let (columns, x_t, weights) = torch_ext::fence(|| {
+            let columns = NoiseLevels::new(&levels, x0.device());
+            let x_t = columns.noised(&x0, &eps);
+            (columns, x_t, Tensor::from_slice(&weights).to_device(x0.device()))
+        })?;
+        let losses = self.row_losses(&samples, &x_t, &eps, &levels, &columns)?;
+        Ok(torch_ext::fence(|| (losses * weights).mean(Kind::Float))?)
+    }
+
+    fn publish(&self, dir: &Path, weights: &[Tensor]) -> Result<(), TrainError> {
+        self.network.publish(dir, weights)
+    }
+}
