@@ -3,6 +3,7 @@
 //! - [`denoising`]: E|x_0 - D(x_t)|^2 at every level with image-level confidence intervals, on held-out and on training images.
 //! - [`classical`]: the initialization, training and discretization terms of a model on a data set.
 //! - [`decomposition`]: how much of a trained network's error is initialization, discretization and training, by every floor.
+//! - [`score`]: a learned score against the exact one of a closed-form target.
 //! - [`training_report`]: what a training run did, as one HTML file.
 //! - [`report`]: the pages, plots and tables that reports are made of.
 //!
@@ -16,6 +17,7 @@ pub mod denoising;
 mod error;
 pub mod estimate;
 pub mod report;
+pub mod score;
 mod spectrum;
 pub mod training_report;
 

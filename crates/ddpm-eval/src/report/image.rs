@@ -8,7 +8,7 @@ use maud::{Markup, html};
 
 use super::ReportError;
 
-/// A PNG or GIF picture, shown with square pixels.
+/// A PNG or GIF picture, shown with square pixels, or an SVG drawing.
 #[derive(Clone, PartialEq)]
 pub struct Image {
     alt: String,
@@ -34,6 +34,12 @@ impl Image {
         };
         let (width, height) = reader.into_dimensions().map_err(|e| error(e.to_string()))?;
         Ok(Self { alt, media_type, width, height, scale: 1, bytes })
+    }
+
+    /// A drawing that stands by itself, of a size in pixels.
+    pub fn from_svg(svg: String, width: u32, height: u32, alt: impl Into<String>) -> Self {
+        let media_type = "image/svg+xml";
+        Self { alt: alt.into(), media_type, width, height, scale: 1, bytes: svg.into_bytes() }
     }
 
     /// Shows each pixel as a square of this many.
