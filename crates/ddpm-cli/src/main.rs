@@ -18,6 +18,7 @@ mod sampler_options;
 mod schedule_options;
 mod target_file;
 mod target_sampling;
+mod vectors;
 
 use clap::Parser;
 use std::process::ExitCode;

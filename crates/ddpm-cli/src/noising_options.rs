@@ -52,12 +52,7 @@ impl NoisingOptions {
             let schedule = self.schedule.build(self.train_steps)?;
             return Ok(Noising::Discrete { name: self.schedule.kind().name(), schedule });
         };
-        let t_min = self.t_min.unwrap_or(match process {
-            // Time 0 still has noise.
-            Process::VarianceExploding { .. } => 0.0,
-            Process::Edm { .. } => 0.002,
-            _ => 1e-3,
-        });
+        let t_min = self.t_min.unwrap_or(process.smallest_time());
         let named = Process::NAMED.into_iter().find(|(_, known)| known == process);
         let name = named.map_or("process", |(name, _)| name);
         Ok(Noising::Continuous { name, process: process.clone(), t_min })

@@ -1,7 +1,9 @@
 //! `ddpm config`: presets and files.
 
-use crate::config::{PRESETS, find, load};
+use crate::config::{AnyConfig, PRESETS, find, load};
 use anyhow::Result;
+use ddpm_nets::{Mlp, ScoreNetwork, UNet};
+use tch::Device;
 
 /// List, show and check configurations
 #[derive(clap::Subcommand, Debug)]
@@ -35,9 +37,16 @@ impl ConfigCommand {
             }
             ConfigCommand::Show { name } => print!("{}", find(name)?.text),
             ConfigCommand::Check { file, set } => {
-                let named = load(file, set)?;
-                let network = ddpm_nets::UNet::new(named.config.model, tch::Device::Cpu, 0)?;
-                println!("{file}: valid, {} parameters", network.parameters().count());
+                let (_, config) = load(file, set)?;
+                let parameters = match config {
+                    AnyConfig::Images(config) => {
+                        UNet::new(config.model, Device::Cpu, 0)?.parameters().count()
+                    }
+                    AnyConfig::Vectors(config) => {
+                        Mlp::new(config.model, Device::Cpu, 0)?.parameters().count()
+                    }
+                };
+                println!("{file}: valid, {parameters} parameters");
             }
         }
         Ok(())

@@ -1,14 +1,14 @@
 //! `ddpm denoise`: one evaluation of a denoiser, from file to file.
 
 use crate::cli::Global;
-use crate::noising_options::{Noising, NoisingOptions};
+use crate::noising_options::{self, NoisingOptions};
 use crate::runtime;
 use crate::target_file;
 use anyhow::{Context, Result, bail, ensure};
-use ddpm_core::{LinearMap, PredictionKind, TimeIndex};
-use ddpm_nets::checkpoint::Checkpoint;
+use ddpm_core::{LinearMap, Noising, PredictionKind, Schedule, TimeIndex};
+use ddpm_nets::checkpoint::{Checkpoint, VectorCheckpoint};
 use ddpm_nets::targets::ideal_denoiser;
-use ddpm_nets::{NetworkDenoiser, tensor_file};
+use ddpm_nets::{Denoiser, NetworkDenoiser, ScoreDenoiser, tensor_file};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
@@ -90,7 +90,7 @@ impl Denoise {
 
     /// eps and x_0 of a closed-form target, evaluated in f64.
     fn of_target(&self, path: &Path, input: &Input, device: Device) -> Result<(Tensor, Tensor)> {
-        let Noising::Discrete { schedule, .. } = self.noising.build()? else {
+        let noising_options::Noising::Discrete { schedule, .. } = self.noising.build()? else {
             bail!("--process has no timesteps; use --schedule")
         };
         let target = target_file::read(path)?;
@@ -105,22 +105,16 @@ impl Denoise {
         let times = input.times(schedule.steps())?;
         let denoiser = ideal_denoiser(&target, device)?;
         let x = input.x.to_device(device).to_kind(Kind::Double);
-        let (mut eps, mut x0) = (x.zeros_like(), x.zeros_like());
-        for (t, rows) in rows_by_time(&times) {
-            let (level, rows) = (schedule.level(t), Tensor::from_slice(&rows).to_device(device));
-            let x_t = x.index_select(0, &rows);
-            let prediction = denoiser.predict(&x_t, &level)?;
-            let _ = eps.index_copy_(0, &rows, &prediction.epsilon(&x_t, &level)?);
-            let _ = x0.index_copy_(0, &rows, &prediction.x0(&x_t, &level)?);
-        }
-        let single = |tensor: &Tensor| tensor.to_kind(Kind::Float).to_device(Device::Cpu);
-        Ok((single(&eps), single(&x0)))
+        by_time(denoiser.as_ref(), &schedule, &times, &x)
     }
 
     /// eps and x_0 of a checkpoint's network.
     fn of_checkpoint(&self, dir: &Path, input: &Input, device: Device) -> Result<(Tensor, Tensor)> {
         let Input { name, x, t, y } = input;
         let n = x.size()[0];
+        if VectorCheckpoint::is_at(dir)? {
+            return of_vectors(dir, input, device);
+        }
         ensure!(x.dim() == 4, "{name}: x must be [n, channels, height, width], got {:?}", x.size());
         let checkpoint = Checkpoint::load(dir, device)?;
         let times = input.times(checkpoint.schedule.steps())?;
@@ -152,6 +146,37 @@ impl Denoise {
         let join = |parts: &[Tensor]| if parts.is_empty() { x.copy() } else { Tensor::cat(parts, 0) };
         Ok((join(&eps), join(&x0)))
     }
+}
+
+/// eps and x_0 of a network on vectors that was trained on a schedule.
+fn of_vectors(dir: &Path, input: &Input, device: Device) -> Result<(Tensor, Tensor)> {
+    let name = &input.name;
+    ensure!(input.y.is_none(), "{name}: y was given, but a network on vectors has no classes");
+    let checkpoint = VectorCheckpoint::load(dir, device)?;
+    let Noising::Discrete(schedule) = &checkpoint.noising else {
+        bail!("{}: trained in continuous time, which has no timesteps t; use ddpm sample", dir.display())
+    };
+    let times = input.times(schedule.steps())?;
+    by_time(&ScoreDenoiser(&checkpoint.network), schedule, &times, &input.x.to_device(device))
+}
+
+/// eps and x_0, f32 on the CPU, of a denoiser that takes one level at a time.
+fn by_time(
+    denoiser: &dyn Denoiser,
+    schedule: &Schedule,
+    times: &[TimeIndex],
+    x: &Tensor,
+) -> Result<(Tensor, Tensor)> {
+    let (mut eps, mut x0) = (x.zeros_like(), x.zeros_like());
+    for (t, rows) in rows_by_time(times) {
+        let (level, rows) = (schedule.level(t), Tensor::from_slice(&rows).to_device(x.device()));
+        let x_t = x.index_select(0, &rows);
+        let prediction = denoiser.predict(&x_t, &level)?;
+        let _ = eps.index_copy_(0, &rows, &prediction.epsilon(&x_t, &level)?);
+        let _ = x0.index_copy_(0, &rows, &prediction.x0(&x_t, &level)?);
+    }
+    let single = |tensor: &Tensor| tensor.to_kind(Kind::Float).to_device(Device::Cpu);
+    Ok((single(&eps), single(&x0)))
 }
 
 /// The rows of each timestep.

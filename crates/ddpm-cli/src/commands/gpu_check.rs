@@ -1,7 +1,7 @@
 //! `ddpm gpu-check`: does everything that a run does give the same answers on the GPU?
 
 use crate::cli::Global;
-use crate::config;
+use crate::config::{self, AnyConfig};
 use crate::runtime;
 use anyhow::{Result, bail, ensure};
 use ddpm_core::{PredictionKind, Schedule};
@@ -37,9 +37,11 @@ impl GpuCheck {
         if device == Device::Cpu {
             bail!("gpu-check compares a GPU with the CPU; use --device cuda");
         }
-        let named = config::load(&self.config, &[])?;
-        let model = named.config.model;
-        let schedule = named.config.diffusion.scheduler()?.schedule()?;
+        let (_, AnyConfig::Images(config)) = config::load(&self.config, &[])? else {
+            bail!("{}: gpu-check needs a network on images, such as digits", self.config)
+        };
+        let model = config.model;
+        let schedule = config.diffusion.scheduler()?.schedule()?;
         println!("device      {}", runtime::device_name(device));
 
         let on = |device| Answers::of(&model, &schedule, device);

@@ -1,9 +1,11 @@
 //! `ddpm reproduce`: everything, from data to report.
 
 use crate::cli::Global;
+use crate::config::{self, AnyConfig, Named};
 use crate::pipeline::{self, Run};
+use crate::progress::human_seconds;
 use crate::runtime::{self, StopFlag};
-use crate::{config, progress::human_seconds};
+use crate::vectors::VectorRun;
 use anyhow::{Result, bail};
 use ddpm_data::DatasetName;
 use std::path::PathBuf;
@@ -13,6 +15,7 @@ use std::path::PathBuf;
 #[command(after_help = "\
 Examples:
   ddpm reproduce digits
+  ddpm reproduce gmm2d-ism                      a score learned in the plane, beside the exact one
   ddpm reproduce cifar10-ho2020 --device cuda
   ddpm reproduce mine.toml --set train.steps=500 --fresh
 Every stage is skipped when its result is complete, so the same command goes on after an interruption.")]
@@ -47,9 +50,17 @@ const LONG_SECONDS: f64 = 3.0 * 3600.0;
 
 impl Reproduce {
     pub(crate) fn run(&self, global: &Global) -> Result<()> {
-        let mut named = config::load(&self.config, &self.set)?;
-        pipeline::override_from(&mut named.config, global, self.data_dir.as_deref());
+        let (name, config) = config::load(&self.config, &self.set)?;
         let device = runtime::prepare(global.device, global.threads)?;
+        let config = match config {
+            AnyConfig::Images(config) => *config,
+            AnyConfig::Vectors(config) => {
+                return VectorRun::new(name, *config, self.run.clone(), global, device)?
+                    .reproduce(self.fresh);
+            }
+        };
+        let mut named = Named { name, config };
+        pipeline::override_from(&mut named.config, global, self.data_dir.as_deref());
         let run = Run::new(named, self.run.clone(), device);
         if self.fresh {
             run.dir.clear()?;

@@ -7,15 +7,17 @@ use crate::runtime::{self, StopFlag};
 use crate::sampler_options::SamplerOptions;
 use crate::target_file;
 use crate::target_sampling::{TargetJob, sample_target};
+use crate::vectors::{VectorJob, sample_vectors};
 use anyhow::{Context, Result, bail, ensure};
 use ddpm_core::grid::Grid;
 use ddpm_core::scheme::{SAMPLERS, Scheme};
 use ddpm_core::{Level, Trajectory, Variance};
-use ddpm_nets::checkpoint::Checkpoint;
+use ddpm_nets::checkpoint::{Checkpoint, VectorCheckpoint};
 use ddpm_nets::tensor_file;
 use ddpm_sample::guidance::Interval;
 use ddpm_sample::{NoiseInput, Record, Samples};
 use std::path::{Path, PathBuf};
+use tch::Device;
 
 /// Sample from a checkpoint or from a closed-form target
 ///
@@ -88,7 +90,9 @@ pub(crate) struct Sample {
 
 /// Images at once from a checkpoint.
 const IMAGES: u64 = 64;
-/// Numbers at once of a target's samples.
+/// Steps along a process where no number is given.
+const PROCESS_STEPS: usize = 1000;
+/// Numbers at once of a target's samples, or of a network on vectors.
 const NUMBERS: u64 = 1 << 16;
 
 impl Sample {
@@ -111,6 +115,9 @@ impl Sample {
         let out = self.out.as_deref().unwrap_or(Path::new("grid.png"));
         let output = Output::of(out)?;
         let device = runtime::prepare(global.device, global.threads)?;
+        if VectorCheckpoint::is_at(dir)? {
+            return self.of_vectors(dir, global, device);
+        }
         let checkpoint = Checkpoint::load(dir, device)?;
         let (noise, num) = self.noise(&image_shape(&checkpoint), global)?;
         let labels = self.labels(&checkpoint, num)?;
@@ -136,6 +143,45 @@ impl Sample {
         Ok(())
     }
 
+    /// Samples of a network on vectors: numbers, unclipped.
+    fn of_vectors(&self, dir: &Path, global: &Global, device: Device) -> Result<()> {
+        for (given, option) in [
+            (self.class.is_some(), "--class"),
+            (self.guidance.is_some(), "--guidance"),
+            (self.trajectory.is_some(), "--trajectory"),
+        ] {
+            ensure!(
+                !given,
+                "{option}: {} holds a network on vectors, which has no classes and no pictures",
+                dir.display()
+            );
+        }
+        let out = self.out.as_deref().unwrap_or(Path::new("samples.safetensors"));
+        let output = Output::of_numbers(out)?;
+        let checkpoint = VectorCheckpoint::load(dir, device)?;
+        let dim = checkpoint.network.config().dim;
+        let (noise, num) = self.noise(&[dim], global)?;
+        let all = match &checkpoint.noising {
+            ddpm_core::Noising::Discrete(schedule) => schedule.steps(),
+            ddpm_core::Noising::Continuous { .. } => PROCESS_STEPS,
+        };
+        let job = VectorJob {
+            network: &checkpoint.network,
+            noising: &checkpoint.noising,
+            scheme: self.sampler.scheme(Variance::FixedLarge, self.steps)?,
+            steps: self.steps.unwrap_or(all),
+            grid: self.grid,
+            tolerance: self.sampler.tolerance(),
+            noise,
+            num,
+            batch_size: self.batch_size.unwrap_or((NUMBERS / dim as u64).max(1)),
+        };
+        let stop = StopFlag::install()?;
+        output.write(&sample_vectors(&job, device, &|| stop.flow())?)?;
+        println!("{}", out.display());
+        Ok(())
+    }
+
     fn guidance(&self, conditional: bool) -> Result<Option<(f64, Interval)>> {
         let Some(weight) = self.guidance else { return Ok(None) };
         ensure!(conditional, "--guidance: this model is unconditional");
@@ -150,12 +196,7 @@ impl Sample {
 
     fn of_target(&self, path: &Path, global: &Global) -> Result<()> {
         let out = self.out.as_deref().unwrap_or(Path::new("samples.safetensors"));
-        let output = Output::of(out)?;
-        ensure!(
-            matches!(output, Output::Tensors(_)),
-            "--out {}: a target's samples are numbers, not pictures; expected FILE.safetensors",
-            out.display()
-        );
+        let output = Output::of_numbers(out)?;
         let scheme = self.sampler.scheme(Variance::FixedLarge, self.steps)?;
         let noising = self.noising.build()?;
         let scheme = match noising {
@@ -249,6 +290,17 @@ impl<'a> Output<'a> {
                 path.display()
             ),
         }
+    }
+
+    /// A file of numbers.
+    fn of_numbers(path: &'a Path) -> Result<Self> {
+        let output = Output::of(path)?;
+        ensure!(
+            matches!(output, Output::Tensors(_)),
+            "--out {}: these samples are numbers, not pictures; expected FILE.safetensors",
+            path.display()
+        );
+        Ok(output)
     }
 
     fn write(&self, samples: &Samples) -> Result<()> {

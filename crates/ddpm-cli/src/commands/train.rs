@@ -1,10 +1,11 @@
 //! `ddpm train`: the training stage alone.
 
 use crate::cli::Global;
-use crate::config;
+use crate::config::{self, AnyConfig, Named};
 use crate::exit::Interrupted;
 use crate::pipeline::{self, Run};
 use crate::runtime::{self, StopFlag};
+use crate::vectors::VectorRun;
 use anyhow::Result;
 use ddpm_train::Outcome;
 use std::path::PathBuf;
@@ -36,9 +37,16 @@ pub(crate) struct Train {
 
 impl Train {
     pub(crate) fn run(&self, global: &Global) -> Result<()> {
-        let mut named = config::load(&self.config, &self.set)?;
-        pipeline::override_from(&mut named.config, global, self.data_dir.as_deref());
+        let (name, config) = config::load(&self.config, &self.set)?;
         let device = runtime::prepare(global.device, global.threads)?;
+        let config = match config {
+            AnyConfig::Images(config) => *config,
+            AnyConfig::Vectors(config) => {
+                return VectorRun::new(name, *config, self.run.clone(), global, device)?.train(self.resume);
+            }
+        };
+        let mut named = Named { name, config };
+        pipeline::override_from(&mut named.config, global, self.data_dir.as_deref());
         let run = Run::new(named, self.run.clone(), device);
         if self.resume {
             run.check_unchanged()?;

@@ -1,8 +1,8 @@
 //! Whether a run can go on under another configuration.
 
-use super::Config;
 use anyhow::{Result, bail};
-use ddpm_train::Decay;
+use ddpm_train::{Decay, TrainConfig};
+use serde::Serialize;
 use toml::Value;
 
 /// Keys that do not change what has been trained so far, or that are read afresh each time.
@@ -19,9 +19,16 @@ const HARMLESS: [&str; 9] = [
 ];
 
 /// Refuses if `new` differs from the run's `old` configuration in anything that its training depends on; the text names the keys.
-pub(crate) fn check_unchanged(old: &Config, new: &Config, run: &std::path::Path) -> Result<()> {
+///
+/// `train` is the old `[train]`.
+pub(crate) fn check_unchanged<T: Serialize>(
+    old: &T,
+    new: &T,
+    train: &TrainConfig,
+    run: &std::path::Path,
+) -> Result<()> {
     // A learning rate that decays towards the last step depends on which step that is.
-    let length_matters = old.train.learning_rate_decay != Decay::Constant;
+    let length_matters = train.learning_rate_decay != Decay::Constant;
     let (old, new) = (Value::try_from(old)?, Value::try_from(new)?);
     let mut changed = Vec::new();
     differences("", Some(&old), Some(&new), &mut changed);
@@ -69,15 +76,16 @@ mod tests {
         };
         let base = with(&[]);
         let run = Path::new("runs/x");
-        check_unchanged(&base, &with(&["train.steps=9", "sample.num=3", "eval.levels=4"]), run).unwrap();
+        check_unchanged(&base, &with(&["train.steps=9", "sample.num=3", "eval.levels=4"]), &base.train, run)
+            .unwrap();
         let changed = with(&["train.learning_rate=0.5", "model.attention_head_dim=8"]);
-        let error = check_unchanged(&base, &changed, run).unwrap_err().to_string();
+        let error = check_unchanged(&base, &changed, &base.train, run).unwrap_err().to_string();
         assert!(error.contains("train.learning_rate (0.5 now"), "{error}");
         assert!(error.contains("model.attention_head_dim"), "{error}");
 
         let decaying = with(&["train.learning_rate_decay=cosine"]);
         let longer = with(&["train.learning_rate_decay=cosine", "train.steps=9", "train.keep_every=3"]);
-        let error = check_unchanged(&decaying, &longer, run).unwrap_err().to_string();
+        let error = check_unchanged(&decaying, &longer, &decaying.train, run).unwrap_err().to_string();
         assert!(error.contains("train.steps (9 now") && !error.contains("keep_every"), "{error}");
     }
 }

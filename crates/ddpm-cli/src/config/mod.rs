@@ -8,6 +8,7 @@ pub(crate) use changes::check_unchanged;
 pub(crate) use preset::{PRESETS, find};
 pub(crate) use sections::{DataConfig, DiffusionConfig, SampleConfig};
 
+use crate::vectors::VectorConfig;
 use anyhow::{Context, Result, anyhow, bail};
 use ddpm_eval::EvalConfig;
 use ddpm_nets::UNetConfig;
@@ -46,8 +47,17 @@ pub(crate) struct Named {
     pub(crate) config: Config,
 }
 
+/// A configuration of one of the two kinds of run, told apart by its `[data]`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum AnyConfig {
+    /// Diffusion on images.
+    Images(Box<Config>),
+    /// Score matching on vectors.
+    Vectors(Box<VectorConfig>),
+}
+
 /// Loads a preset by name, or a file if the word ends in `.toml` or has a path separator, and applies `key=value` changes.
-pub(crate) fn load(word: &str, changes: &[String]) -> Result<Named> {
+pub(crate) fn load(word: &str, changes: &[String]) -> Result<(String, AnyConfig)> {
     let is_file = word.ends_with(".toml") || word.contains(std::path::MAIN_SEPARATOR);
     let (name, text) = if is_file {
         let path = Path::new(word);
@@ -57,16 +67,36 @@ pub(crate) fn load(word: &str, changes: &[String]) -> Result<Named> {
     } else {
         (word.to_string(), find(word)?.text.to_string())
     };
-    let config = parse(&text, changes).with_context(|| word.to_string())?;
-    Ok(Named { name, config })
+    let config = parse_any(&text, changes).with_context(|| word.to_string())?;
+    Ok((name, config))
 }
 
-/// Parses a configuration, applies changes, and checks every section.
+/// Parses a configuration of either kind, applies changes, and checks every section.
+pub(crate) fn parse_any(text: &str, changes: &[String]) -> Result<AnyConfig> {
+    let table = changed_table(text, changes)?;
+    let data = table.get("data").and_then(toml::Value::as_table);
+    if data.is_some_and(|data| data.contains_key("target") || data.contains_key("file")) {
+        let config: VectorConfig = table.try_into().map_err(|e| one_line(&e))?;
+        config.validate()?;
+        return Ok(AnyConfig::Vectors(Box::new(config)));
+    }
+    Ok(AnyConfig::Images(Box::new(typed(table)?)))
+}
+
+/// Parses a configuration of a run on images, applies changes, and checks every section.
 pub(crate) fn parse(text: &str, changes: &[String]) -> Result<Config> {
+    typed(changed_table(text, changes)?)
+}
+
+fn changed_table(text: &str, changes: &[String]) -> Result<toml::Table> {
     let mut table: toml::Table = text.parse().map_err(|e| one_line(&e))?;
     for change in changes {
         apply(&mut table, change)?;
     }
+    Ok(table)
+}
+
+fn typed(table: toml::Table) -> Result<Config> {
     let config: Config = table.try_into().map_err(|e| one_line(&e))?;
     config.validate()?;
     Ok(config)
@@ -124,9 +154,12 @@ mod tests {
     #[test]
     fn every_preset_is_valid_and_survives_its_resolved_form() {
         for preset in PRESETS {
-            let config = parse(preset.text, &[]).unwrap_or_else(|e| panic!("{}: {e:#}", preset.name));
-            let resolved = config.to_toml().unwrap();
-            assert_eq!(parse(&resolved, &[]).unwrap(), config, "{}", preset.name);
+            let config = parse_any(preset.text, &[]).unwrap_or_else(|e| panic!("{}: {e:#}", preset.name));
+            let resolved = match &config {
+                AnyConfig::Images(config) => config.to_toml().unwrap(),
+                AnyConfig::Vectors(config) => config.to_toml().unwrap(),
+            };
+            assert_eq!(parse_any(&resolved, &[]).unwrap(), config, "{}", preset.name);
         }
     }
 

@@ -19,7 +19,20 @@ macro_rules! presets {
     };
 }
 
-presets!["digits", "fashion", "cifar10-small", "cifar10-ho2020"];
+presets![
+    "digits",
+    "fashion",
+    "cifar10-small",
+    "cifar10-ho2020",
+    "gmm2d-ddpm",
+    "gmm2d-esm",
+    "gmm2d-ism",
+    "gmm2d-ssm",
+    "gmm2d-dsm",
+    "gmm2d-ebm",
+    "gmm2d-vpsde",
+    "gmm2d-vesde",
+];
 
 /// The preset of this name.
 pub(crate) fn find(name: &str) -> Result<&'static Preset> {

@@ -17,7 +17,7 @@ pub(crate) use sampling::{
     Job, TRAJECTORY, default_labels, image_shape, own_threshold, own_variance, sample_checkpoint,
 };
 pub(crate) use spectrum::LazySpectrum;
-pub(crate) use training::train;
+pub(crate) use training::{run_trainer, train};
 
 use crate::cli::Global;
 use crate::commands::data::fetch;
@@ -56,7 +56,7 @@ impl Run {
         }
         let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         let old = config::parse(&text, &[]).with_context(|| path.display().to_string())?;
-        config::check_unchanged(&old, &self.named.config, self.dir.root())
+        config::check_unchanged(&old, &self.named.config, &old.train, self.dir.root())
     }
 
     /// Loads the data, fetching it first where that is needed.

@@ -6,7 +6,7 @@ use crate::progress::{Progress, human_seconds};
 use crate::runtime::StopFlag;
 use anyhow::Result;
 use ddpm_data::Dataset;
-use ddpm_train::{ImageDiffusion, Metrics, Observer, Outcome, Trainer};
+use ddpm_train::{ImageDiffusion, Metrics, Observer, Outcome, TrainConfig, Trainable, Trainer};
 use std::path::Path;
 use std::time::Instant;
 
@@ -67,20 +67,25 @@ pub(crate) fn train(run: &Run, dataset: &Dataset, resume: bool, stop: &StopFlag)
     let text = config.to_toml()?;
     let model = ImageDiffusion::new(&config.train, &config.model, &scheduler, &dataset.train, run.device)?;
     let mut trainer = Trainer::new(&config.train, model, &text, &run.dir, resume)?;
+    run_trainer(&mut trainer, &config.train, stop)
+}
+
+/// Runs a trainer to its end or to a stop, with a progress bar.
+pub(crate) fn run_trainer<M: Trainable>(
+    trainer: &mut Trainer<'_, M>,
+    config: &TrainConfig,
+    stop: &StopFlag,
+) -> Result<Outcome> {
     let mut bar = Bar {
         stop,
         progress: None,
         begun: Instant::now(),
         loss: f64::NAN,
         images_per_second: 0.0,
-        batch_size: config.train.batch_size,
+        batch_size: config.batch_size,
         from: 0,
     };
-    eprintln!(
-        "train: {:.2} M parameters, {} steps",
-        trainer.parameter_count() as f64 / 1e6,
-        config.train.steps
-    );
+    eprintln!("train: {:.2} M parameters, {} steps", trainer.parameter_count() as f64 / 1e6, config.steps);
     let outcome = trainer.run(&mut bar)?;
     let (loss, rate) = (bar.loss, bar.images_per_second);
     let took = human_seconds(bar.begun.elapsed().as_secs_f64());

@@ -18,7 +18,8 @@ type Edge = (usize, usize, bool);
 impl Grid {
     /// A function sampled at `columns` x `rows` places (column, row).
     pub(super) fn sampled(columns: usize, rows: usize, f: impl Fn(usize, usize) -> f64) -> Self {
-        let values = (0..rows).flat_map(|r| (0..columns).map(move |c| (c, r))).map(|(c, r)| f(c, r)).collect();
+        let values =
+            (0..rows).flat_map(|r| (0..columns).map(move |c| (c, r))).map(|(c, r)| f(c, r)).collect();
         Grid { columns, rows, values }
     }
 

@@ -44,7 +44,8 @@ pub fn score_errors(
     device: Device,
 ) -> Result<Vec<ScoreError>, EvalError> {
     let exact = ideal_denoiser(target, device)?;
-    let (data, noise) = (NoiseSource::new(seed, Purpose::Target), NoiseSource::new(seed, Purpose::Evaluation));
+    let (data, noise) =
+        (NoiseSource::new(seed, Purpose::Target), NoiseSource::new(seed, Purpose::Evaluation));
     let d = target.dim();
     let mut sums = vec![Sums::default(); levels.len()];
     let mut first = 0;
@@ -55,8 +56,10 @@ pub fn score_errors(
         for (level, sums) in levels.iter().zip(&mut sums) {
             let x_t: Vec<f64> =
                 x0.iter().zip(&eps).map(|(x, e)| level.alpha() * x + level.sigma() * e).collect();
-            let x_t = torch_ext::fence(|| Tensor::from_slice(&x_t).reshape([-1, d as i64]).to_device(device))?;
-            let score = |from: &dyn Denoiser| from.predict(&x_t, level)?.as_kind(PredictionKind::Score, &x_t, level);
+            let x_t =
+                torch_ext::fence(|| Tensor::from_slice(&x_t).reshape([-1, d as i64]).to_device(device))?;
+            let score =
+                |from: &dyn Denoiser| from.predict(&x_t, level)?.as_kind(PredictionKind::Score, &x_t, level);
             let (got, truth) = (score(denoiser)?, score(exact.as_ref())?);
             sums.add(&row_squares(&(got - &truth))?, &row_squares(&truth)?);
         }
@@ -67,8 +70,9 @@ pub fn score_errors(
 
 /// |x|^2 of each row.
 fn row_squares(x: &Tensor) -> Result<Vec<f64>, EvalError> {
-    let squares =
-        torch_ext::fence(|| x.to_kind(Kind::Double).square().sum_dim_intlist([1i64].as_slice(), false, Kind::Double))?;
+    let squares = torch_ext::fence(|| {
+        x.to_kind(Kind::Double).square().sum_dim_intlist([1i64].as_slice(), false, Kind::Double)
+    })?;
     Ok(Vec::try_from(squares).map_err(torch_ext::TorchError::from)?)
 }
 

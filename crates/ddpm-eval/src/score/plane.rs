@@ -21,7 +21,7 @@ pub struct Panel {
     /// What it shows, above it.
     pub title: String,
     /// Lines of equal density, the least dense first, each as closed lines.
-    contours: Vec<Vec<Vec<[f64; 2]>>>,
+    pub(super) contours: Vec<Vec<Vec<[f64; 2]>>>,
     /// Points.
     pub points: Vec<[f64; 2]>,
     /// The exact field, drawn broad and pale.

@@ -58,7 +58,9 @@ impl ScoreReport {
         if !self.loss.is_empty() {
             let noisy = Series::new("loss", crate::report::Style::Faint, self.loss.iter().copied());
             let smooth = noisy.smoothed("running mean", (self.loss.len() / 20).max(3));
-            let plot = Plot::new("Training loss", Axis::linear("step"), Axis::linear("loss")).series(noisy).series(smooth);
+            let plot = Plot::new("Training loss", Axis::linear("step"), Axis::linear("loss"))
+                .series(noisy)
+                .series(smooth);
             training.plot(plot, "The loss of the batches. Where the objective is known up to a constant, its value means nothing by itself; its fall does.");
         }
         page.section("Reproduce").preformatted("Commands", self.commands.clone());
@@ -84,7 +86,10 @@ impl ScoreReport {
         let plot = Plot::new("Error of the learned score", x, Axis::log("relative error (%)"))
             .series(Series::line_and_points("E|s - s*|^2 / E|s*|^2", points));
         let section = page.section("Error of the score");
-        section.plot(plot, "The mean square of the error over that of the exact score, both over noised samples.");
+        section.plot(
+            plot,
+            "The mean square of the error over that of the exact score, both over noised samples.",
+        );
         section.table(table);
     }
 
@@ -100,7 +105,11 @@ impl ScoreReport {
         }
         let mut table = Table::new("Where the samples lie", ["component", "weight (%)", "samples (%)"]);
         for (k, (weight, share)) in self.modes.iter().enumerate() {
-            table.push([Cell::Count(k as u64 + 1), Cell::Number(100.0 * weight), Cell::Number(100.0 * share)]);
+            table.push([
+                Cell::Count(k as u64 + 1),
+                Cell::Number(100.0 * weight),
+                Cell::Number(100.0 * share),
+            ]);
         }
         section.table(table);
     }
