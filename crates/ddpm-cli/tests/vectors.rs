@@ -65,8 +65,13 @@ fn every_preset_trains_samples_and_reports() {
 #[test]
 fn l_simple_learns_the_score_to_its_goal() {
     let folder = tempfile::tempdir().unwrap();
-    let changes =
-        ["model.width=64", "train.steps=1500", "train.batch_size=256", "sample.steps=50", "eval.samples=4000"];
+    let changes = [
+        "model.width=64",
+        "train.steps=1500",
+        "train.batch_size=256",
+        "sample.steps=50",
+        "eval.samples=4000",
+    ];
     let stdout = reproduce(folder.path(), "gmm2d-ddpm", &changes);
     let errors = errors(&stdout);
     // With a tenth of the preset's arithmetic: where sigma is below a tenth of the data's finest detail noise says little about the score.
@@ -77,7 +82,8 @@ fn l_simple_learns_the_score_to_its_goal() {
 #[test]
 fn a_run_goes_on_exactly_where_it_stopped() {
     let weights = |folder: &Path, step: &str| {
-        std::fs::read(folder.join(format!("runs/gmm2d-ebm/checkpoints/{step}/state/weights.safetensors"))).unwrap()
+        std::fs::read(folder.join(format!("runs/gmm2d-ebm/checkpoints/{step}/state/weights.safetensors")))
+            .unwrap()
     };
     let folder = tempfile::tempdir().unwrap();
     let train = |steps: &str, more: &[&str]| {

@@ -3,6 +3,7 @@
 //!
 //! - [`ImageSet`] and [`Dataset`]: images in memory, one byte a value, channel planes first.
 //! - [`load`]: a [`DatasetName`] and a [`Source`] to a [`Dataset`]; [`digits`] are part of the program.
+//! - [`stream`]: images that stay on the disk, read ahead of the steps.
 //! - [`fetch`]: the files of a dataset from their mirrors, resumable and verified against the [`manifest`].
 //! - [`info`] and [`moments`]: what a dataset holds, and the mean and covariance of its images.
 //! - [`ShuffledOrder`] and [`Shard`]: which image stands where in which batch, as a pure function of a seed.
@@ -45,6 +46,7 @@ mod order;
 mod permutation;
 pub mod picture;
 mod shard;
+pub mod stream;
 
 pub use cache::datasets_dir;
 pub use checksum::{sha256_bytes, sha256_file};

@@ -12,6 +12,7 @@ use crate::format::{cifar, fashion, folder};
 use crate::image_set::{Dataset, ImageShape};
 use crate::manifest;
 use crate::name::DatasetName;
+use crate::stream::{self, ImageSource, StreamedDataset};
 
 /// Where a dataset is taken from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +99,14 @@ fn load_local(name: DatasetName, place: &Path) -> Result<Dataset> {
                 return location.load();
             }
         }
+        DatasetName::ImageFolder if stream::is_sharded(place) => {
+            let StreamedDataset { train, held_out } = stream::open(place)?;
+            let all = |source: &dyn ImageSource| stream::resident(source, source.len());
+            return Ok(Dataset {
+                train: all(train.as_ref())?,
+                held_out: held_out.map(|source| all(source.as_ref())).transpose()?,
+            });
+        }
         DatasetName::ImageFolder => return folder::load(place, Expected::default()),
     }
     if folder::is_image_folder(place) {
@@ -123,6 +132,6 @@ fn accepted(name: DatasetName) -> String {
         DatasetName::Cifar10 => {
             format!("{}/data_batch_1.bin and its siblings, {}, or {images}", cifar::FOLDER, cifar::ARCHIVE)
         }
-        DatasetName::ImageFolder => format!("{images}, or CLASS/*"),
+        DatasetName::ImageFolder => format!("{images}, or CLASS/*, or tar shards train/*.tar"),
     }
 }

@@ -37,6 +37,16 @@ impl Shard {
         self.rank
     }
 
+    /// The part that follows in the same batch; none after the last.
+    pub(crate) fn next_part(self) -> Option<Self> {
+        (self.rank + 1 < self.world_size).then_some(Self { rank: self.rank + 1, ..self })
+    }
+
+    /// The first part of a batch divided in the same way.
+    pub(crate) fn first_part(self) -> Self {
+        Self { rank: 0, ..self }
+    }
+
     /// Images a step in this process.
     pub fn local_batch(&self) -> usize {
         self.local_batch as usize

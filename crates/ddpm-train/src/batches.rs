@@ -1,9 +1,127 @@
 //! Images on the training device: one byte a value until the moment a batch is made.
 
 use crate::TrainError;
-use ddpm_data::{Batch, ImageSet};
+use ddpm_data::stream::{ImageSource, Prefetch};
+use ddpm_data::{Batch, ImageSet, ImageShape, Shard, ShuffledOrder};
 use ddpm_nets::pixels::from_u8;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 use tch::{Device, Tensor};
+
+/// The images that a model learns from: all of them on the device, or read from the disk ahead of the steps. The same images in the same order
+/// give the same batches either way.
+#[derive(Debug)]
+pub struct TrainingImages {
+    place: Place,
+    order: ShuffledOrder,
+    device: Device,
+    shape: ImageShape,
+    labelled: bool,
+}
+
+#[derive(Debug)]
+enum Place {
+    Device(DeviceImages),
+    /// The reader, and the seconds that were waited for it.
+    Disk(Mutex<(Prefetch, f64)>),
+}
+
+/// A batch, or a part of one, on the device.
+#[derive(Debug)]
+pub struct ImageBatch {
+    /// Images, f32 [n, c, h, w] in [-1, 1].
+    pub x0: Tensor,
+    /// Their classes, i64 `[n]`, if the set has any.
+    pub labels: Option<Tensor>,
+    /// Global sample index of the first image.
+    pub first_sample: u64,
+}
+
+impl TrainingImages {
+    /// Copies a set to the device; `seed` fixes the order.
+    pub fn on_device(images: &ImageSet, seed: u64, device: Device) -> Result<Self, TrainError> {
+        Ok(TrainingImages {
+            order: ShuffledOrder::new(seed, images.len())?,
+            shape: images.shape(),
+            labelled: images.labels().is_some(),
+            place: Place::Device(DeviceImages::new(images, device)?),
+            device,
+        })
+    }
+
+    /// Reads images from a source as they are needed, by threads of its own, ahead of the steps; `seed` fixes the order.
+    pub fn from_disk(source: Arc<dyn ImageSource>, seed: u64, device: Device) -> Result<Self, TrainError> {
+        let order = ShuffledOrder::new(seed, source.len())?;
+        Ok(TrainingImages {
+            order,
+            shape: source.shape(),
+            labelled: source.labels().is_some(),
+            place: Place::Disk(Mutex::new((Prefetch::new(source, order)?, 0.0))),
+            device,
+        })
+    }
+
+    /// The shape of every image.
+    pub fn shape(&self) -> ImageShape {
+        self.shape
+    }
+
+    /// Whether the images have classes.
+    pub fn is_labelled(&self) -> bool {
+        self.labelled
+    }
+
+    /// A process's images of a step, mirrored where the order says so if `flips`.
+    pub fn batch(&self, step: u64, shard: &Shard, flips: bool) -> Result<ImageBatch, TrainError> {
+        match &self.place {
+            Place::Device(images) => {
+                let batch = self.order.batch(step, shard);
+                Ok(torch_ext::fence(|| ImageBatch {
+                    x0: images.gather(&batch, flips),
+                    labels: images.gather_labels(&batch),
+                    first_sample: batch.first_sample,
+                })?)
+            }
+            Place::Disk(reader) => {
+                let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
+                let begun = Instant::now();
+                let block = reader.0.block(step, shard)?;
+                reader.1 += begun.elapsed().as_secs_f64();
+                let size = [shard.local_batch(), self.shape.channels, self.shape.height, self.shape.width];
+                Ok(torch_ext::fence(|| ImageBatch {
+                    x0: scaled(
+                        Tensor::from_slice(&block.pixels)
+                            .reshape(size.map(|n| n as i64))
+                            .to_device(self.device),
+                        flips.then_some(&block.batch.flips),
+                    ),
+                    labels: block.labels.map(|labels| Tensor::from_slice(&labels).to_device(self.device)),
+                    first_sample: block.batch.first_sample,
+                })?)
+            }
+        }
+    }
+
+    /// Seconds that batches so far have waited for the disk.
+    pub fn waited_seconds(&self) -> f64 {
+        match &self.place {
+            Place::Device(_) => 0.0,
+            Place::Disk(reader) => reader.lock().unwrap_or_else(PoisonError::into_inner).1,
+        }
+    }
+}
+
+/// Bytes [n, c, h, w] to model space, mirrored left to right where `flips` says so.
+fn scaled(pixels: Tensor, flips: Option<&Vec<bool>>) -> Tensor {
+    let pixels = match flips {
+        Some(flips) => {
+            let mask = Tensor::from_slice(flips).to_device(pixels.device()).reshape([-1, 1, 1, 1]);
+            pixels.flip([3]).where_self(&mask, &pixels)
+        }
+        None => pixels,
+    };
+    from_u8(&pixels)
+}
 
 /// A set of images held as bytes on a device; batches are gathered, mirrored and scaled to [-1, 1] there.
 #[derive(Debug)]
@@ -43,13 +161,7 @@ impl DeviceImages {
         let device = self.pixels.device();
         let indices: Vec<i64> = batch.indices.iter().map(|&i| i as i64).collect();
         let pixels = self.pixels.index_select(0, &Tensor::from_slice(&indices).to_device(device));
-        let pixels = if flips {
-            let mask = Tensor::from_slice(&batch.flips).to_device(device).reshape([-1, 1, 1, 1]);
-            pixels.flip([3]).where_self(&mask, &pixels)
-        } else {
-            pixels
-        };
-        from_u8(&pixels)
+        scaled(pixels, flips.then_some(&batch.flips))
     }
 
     /// The labels of a batch, i64 `[n]`, if the set has any.
@@ -63,7 +175,6 @@ impl DeviceImages {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ddpm_data::ImageShape;
 
     #[test]
     fn bytes_become_numbers_from_minus_one_to_one_and_flips_mirror() {

@@ -1,6 +1,6 @@
 //! The `[train]` section.
 
-use crate::TrainError;
+use crate::{Due, TrainError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use torch_ext::foreach::AdamStep;
@@ -51,6 +51,10 @@ pub struct TrainConfig {
     pub keep_checkpoints: usize,
     /// Checkpoints that stay for good: those whose step this divides. 0: none.
     pub keep_every: u64,
+    /// Steps between pictures of samples from the average that is published. 0: none.
+    pub sample_every: u64,
+    /// Steps between measurements of the loss on held-out images. 0: none.
+    pub validate_every: u64,
     /// Steps between lines of `metrics.jsonl`.
     pub log_every: u64,
     /// Seed of everything random in the run: initial weights, order of images, noise, dropout.
@@ -258,6 +262,8 @@ impl Default for TrainConfig {
             checkpoint_every: 10_000,
             keep_checkpoints: 2,
             keep_every: 0,
+            sample_every: 0,
+            validate_every: 0,
             log_every: 100,
             seed: 0,
         }
@@ -290,6 +296,12 @@ impl TrainConfig {
         let coupled = decay > 0.0 && self.optimizer == Optimizer::Adam;
         check(!coupled, "weight_decay", "0 unless train.optimizer is adamw", decay.to_string())?;
         self.ema.validate()
+    }
+
+    /// What is due when `steps` steps are done.
+    pub fn due(&self, steps: u64) -> Due {
+        let divides = |every: u64| every > 0 && steps.is_multiple_of(every);
+        Due { samples: divides(self.sample_every), validation: divides(self.validate_every) }
     }
 
     /// The learning rate of a step (0-based): linear warm-up from 0 (Ho et al.: lr * min(step / warm-up, 1)), then what

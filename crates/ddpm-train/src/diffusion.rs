@@ -3,9 +3,9 @@
 use crate::config::{Precision, TrainConfig};
 use crate::health;
 use crate::objective::{Objective, Problem, mean_squared_error};
-use crate::{DeviceImages, TrainError, Trainable, WorstSample};
+use crate::{TrainError, Trainable, TrainingImages, WorstSample};
 use ddpm_core::noise::{NoiseSource, Purpose};
-use ddpm_data::{ImageSet, Shard, ShuffledOrder};
+use ddpm_data::{ImageSet, Shard};
 use ddpm_nets::checkpoint::{self, SchedulerConfig};
 use ddpm_nets::{NetsError, Parameters, UNet, UNetConfig};
 use std::path::Path;
@@ -16,8 +16,7 @@ use tch::{Device, Tensor};
 pub struct ImageDiffusion<'a> {
     scheduler: &'a SchedulerConfig,
     network: UNet,
-    images: DeviceImages,
-    order: ShuffledOrder,
+    images: TrainingImages,
     objective: Objective,
     horizontal_flips: bool,
     precision: Precision,
@@ -34,7 +33,19 @@ impl<'a> ImageDiffusion<'a> {
         images: &ImageSet,
         device: Device,
     ) -> Result<Self, TrainError> {
-        check_images(model, images)?;
+        let images = TrainingImages::on_device(images, config.seed, device)?;
+        Self::with_images(config, model, scheduler, images, device)
+    }
+
+    /// The same with images that may be read from the disk as they are needed.
+    pub fn with_images(
+        config: &TrainConfig,
+        model: &UNetConfig,
+        scheduler: &'a SchedulerConfig,
+        images: TrainingImages,
+        device: Device,
+    ) -> Result<Self, TrainError> {
+        check_images(model, &images)?;
         let schedule = scheduler.schedule()?;
         let network = torch_ext::fence(|| UNet::new(model.clone(), device, config.seed))??;
         if config.channels_last {
@@ -43,8 +54,7 @@ impl<'a> ImageDiffusion<'a> {
         Ok(ImageDiffusion {
             network,
             objective: Objective::new(&schedule, scheduler.prediction(), config.seed, device),
-            images: DeviceImages::new(images, device)?,
-            order: ShuffledOrder::new(config.seed, images.len())?,
+            images,
             horizontal_flips: config.horizontal_flips,
             precision: config.precision,
             channels_last: config.channels_last,
@@ -63,13 +73,9 @@ struct Posed {
 
 impl ImageDiffusion<'_> {
     fn pose(&self, step: u64, shard: &Shard) -> Result<Posed, TrainError> {
-        let batch = self.order.batch(step, shard);
-        let x0 = torch_ext::fence(|| self.images.gather(&batch, self.horizontal_flips))?;
-        let labels = match self.network.config().num_class_embeds {
-            Some(_) => self.images.gather_labels(&batch),
-            None => None,
-        };
-        let mut problem = self.objective.pose(&x0, batch.first_sample)?;
+        let batch = self.images.batch(step, shard, self.horizontal_flips)?;
+        let labels = batch.labels.filter(|_| self.network.config().num_class_embeds.is_some());
+        let mut problem = self.objective.pose(&batch.x0, batch.first_sample)?;
         if self.channels_last {
             problem.x_t = torch_ext::memory_format::channels_last(&problem.x_t)?;
         }
@@ -112,13 +118,17 @@ impl Trainable for ImageDiffusion<'_> {
         Ok(Some(health::worst_sample(&output, &posed.problem)?))
     }
 
+    fn waited_seconds(&self) -> f64 {
+        self.images.waited_seconds()
+    }
+
     fn publish(&self, dir: &Path, weights: &[Tensor]) -> Result<(), TrainError> {
         let named = self.parameters().names().iter().map(String::as_str).zip(weights);
         Ok(checkpoint::save(dir, self.network.config(), named, self.scheduler)?)
     }
 }
 
-fn check_images(model: &UNetConfig, images: &ImageSet) -> Result<(), TrainError> {
+fn check_images(model: &UNetConfig, images: &TrainingImages) -> Result<(), TrainError> {
     let [height, width] = model.sample_size.height_width();
     let shape = images.shape();
     let got = [shape.channels as i64, shape.height as i64, shape.width as i64];
@@ -134,7 +144,7 @@ fn check_images(model: &UNetConfig, images: &ImageSet) -> Result<(), TrainError>
             reason: format!("must equal in_channels ({}), got {}", model.in_channels, model.out_channels),
         }));
     }
-    if model.num_class_embeds.is_some() && images.labels().is_none() {
+    if model.num_class_embeds.is_some() && !images.is_labelled() {
         return Err(TrainError::Nets(NetsError::Config {
             key: "num_class_embeds".into(),
             reason: "is set, but the data set has no labels".into(),

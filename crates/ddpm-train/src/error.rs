@@ -93,6 +93,9 @@ pub enum TrainError {
     /// libtorch failed.
     #[error(transparent)]
     Torch(#[from] TorchError),
+    /// The observer could not look at the model.
+    #[error(transparent)]
+    Look(Box<dyn std::error::Error + Send + Sync>),
     /// The TensorBoard file could not be written.
     #[error(transparent)]
     Events(#[from] crate::tensorboard::EventError),

@@ -1,13 +1,13 @@
 //! What a run measures as it goes, one JSON object a line.
 
-use crate::TrainError;
+use crate::{TrainError, Validation};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 /// One line of `metrics.jsonl`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
     /// Steps done.
     pub step: u64,
@@ -21,6 +21,12 @@ pub struct Metrics {
     pub images_per_second: f64,
     /// Seconds of training in this run, those before a resume included.
     pub elapsed_seconds: f64,
+    /// Share of the time since the line before, looks left out, in which a step waited for its images.
+    #[serde(default)]
+    pub wait_share: f64,
+    /// The loss on held-out images, where this step measured it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<Validation>,
 }
 
 /// Reads a metrics file; a last line that was cut short by a crash is passed over.
@@ -102,6 +108,7 @@ fn as_line(metrics: &Metrics) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::LevelLoss;
 
     fn line(step: u64) -> Metrics {
         Metrics {
@@ -111,6 +118,10 @@ mod tests {
             learning_rate: 1e-4,
             images_per_second: 10.0,
             elapsed_seconds: step as f64,
+            wait_share: 0.25,
+            validation: step
+                .is_multiple_of(20)
+                .then(|| Validation::new(vec![LevelLoss { t: 50.0, loss: 0.5 }])),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::metrics::{Metrics, MetricsFile};
 use crate::tensorboard::EventWriter;
-use crate::{RunDir, TrainError};
+use crate::{Picture, RunDir, TrainError};
 
 /// The open files of a run's records.
 pub(crate) struct Records {
@@ -23,16 +23,29 @@ impl Records {
     /// Writes a line down. A disk that refuses it is a warning: metrics go out with a later line, events are left out.
     pub(crate) fn line(&mut self, line: &Metrics) -> Result<(), TrainError> {
         let metrics = self.metrics.append(line);
-        let events = self.events.scalars(
-            line.step,
-            &[
-                ("train/loss", line.loss),
-                ("train/gradient_norm", line.gradient_norm),
-                ("train/learning_rate", line.learning_rate),
-                ("train/images_per_second", line.images_per_second),
-            ],
-        );
+        let mut scalars = vec![
+            ("train/loss".to_string(), line.loss),
+            ("train/gradient_norm".to_string(), line.gradient_norm),
+            ("train/learning_rate".to_string(), line.learning_rate),
+            ("train/images_per_second".to_string(), line.images_per_second),
+            ("train/wait_share".to_string(), line.wait_share),
+        ];
+        if let Some(validation) = &line.validation {
+            scalars.push(("validation/loss".to_string(), validation.loss));
+            scalars.extend(
+                validation.levels.iter().map(|level| (format!("validation/t={:04}", level.t), level.loss)),
+            );
+        }
+        let scalars: Vec<(&str, f64)> = scalars.iter().map(|(tag, value)| (tag.as_str(), *value)).collect();
+        let events = self.events.scalars(line.step, &scalars);
         self.forgive(metrics.and(events.map_err(TrainError::from)))
+    }
+
+    /// Shows a picture of samples.
+    pub(crate) fn picture(&mut self, step: u64, picture: &Picture) -> Result<(), TrainError> {
+        let Picture { width, height, channels, png } = picture;
+        let events = self.events.image_png(step, "samples", *width, *height, *channels, png);
+        self.forgive(events.map_err(TrainError::from))
     }
 
     /// Brings everything to the disk, so that no line is missing from a run that goes on from the checkpoint to be written.

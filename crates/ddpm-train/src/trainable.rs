@@ -22,6 +22,11 @@ pub trait Trainable {
         Ok(None)
     }
 
+    /// Seconds that the losses so far have waited for their samples.
+    fn waited_seconds(&self) -> f64 {
+        0.0
+    }
+
     /// Writes the model with `weights` (in the order of [`Trainable::parameters`]) as a pipeline directory into `dir`, which exists.
     fn publish(&self, dir: &Path, weights: &[Tensor]) -> Result<(), TrainError>;
 }

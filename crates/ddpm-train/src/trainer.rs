@@ -7,9 +7,10 @@ use crate::records::Records;
 use crate::run::Keep;
 use crate::state::{self, TrainingState};
 use crate::step::StepOutcome;
-use crate::{Averages, RunDir, TrainError, Trainable};
+use crate::{Averages, Due, Findings, RunDir, TrainError, Trainable, Validation};
 use std::path::Path;
 use std::time::Instant;
+use tch::Tensor;
 
 /// What the caller of a run sees of it, and its way to stop it. Every method has an empty default.
 pub trait Observer {
@@ -31,6 +32,18 @@ pub trait Observer {
     /// A checkpoint was written.
     fn saved(&mut self, steps: u64, checkpoint: &Path) {
         let _ = (steps, checkpoint);
+    }
+
+    /// Looks at the model after a step at which something is due: `average` holds the weights that would be published, in the order of the
+    /// model's parameters. Nothing that happens here reaches the training.
+    fn look(
+        &mut self,
+        due: Due,
+        steps: u64,
+        average: &[Tensor],
+    ) -> Result<Findings, Box<dyn std::error::Error + Send + Sync>> {
+        let _ = (due, steps, average);
+        Ok(Findings::default())
     }
 
     /// Asked after every step: whether to write a checkpoint and stop.
@@ -67,11 +80,25 @@ pub struct Trainer<'a, M> {
 }
 
 /// Sums between two lines of metrics.
-#[derive(Default)]
 struct Window {
+    begun: Instant,
+    /// The model's count of waited seconds when it began.
+    waited_before: f64,
     loss: f64,
     gradient_norm: f64,
     steps: u64,
+}
+
+impl Window {
+    fn begin(waited_before: f64) -> Self {
+        Window { begun: Instant::now(), waited_before, loss: 0.0, gradient_norm: 0.0, steps: 0 }
+    }
+
+    fn add(&mut self, outcome: StepOutcome) {
+        self.loss += outcome.loss;
+        self.gradient_norm += outcome.gradient_norm;
+        self.steps += 1;
+    }
 }
 
 impl<'a, M: Trainable> Trainer<'a, M> {
@@ -122,34 +149,25 @@ impl<'a, M: Trainable> Trainer<'a, M> {
         let (mut records, last) = Records::resume(self.run, self.step)?;
         let elapsed_before = last.map_or(0.0, |line| line.elapsed_seconds);
         let begun = Instant::now();
-        let mut window_begun = begun;
-        let mut window = Window::default();
+        let mut window = Window::begin(self.model.waited_seconds());
         observer.started(self.step, self.config.steps);
 
         while self.step < self.config.steps {
-            if let Some(StepOutcome { loss, gradient_norm }) = self.advance()? {
-                window.loss += loss;
-                window.gradient_norm += gradient_norm;
-                window.steps += 1;
-                observer.stepped(self.step, loss);
+            if let Some(outcome) = self.advance()? {
+                window.add(outcome);
+                observer.stepped(self.step, outcome.loss);
             }
-
             let finished = self.step == self.config.steps;
-            if (self.step.is_multiple_of(self.config.log_every) || finished) && window.steps > 0 {
-                let steps = window.steps as f64;
-                let line = Metrics {
-                    step: self.step,
-                    loss: window.loss / steps,
-                    gradient_norm: window.gradient_norm / steps,
-                    learning_rate: self.config.learning_rate_at(self.step - 1),
-                    images_per_second: steps * self.config.batch_size as f64
-                        / window_begun.elapsed().as_secs_f64(),
-                    elapsed_seconds: elapsed_before + begun.elapsed().as_secs_f64(),
-                };
+            let looking = Instant::now();
+            let validation = self.look(observer, &mut records)?;
+            window.begun += looking.elapsed();
+            let due = self.step.is_multiple_of(self.config.log_every) || finished || validation.is_some();
+            if due && window.steps > 0 {
+                let elapsed = elapsed_before + begun.elapsed().as_secs_f64();
+                let line = self.line(&window, elapsed, validation);
                 records.line(&line)?;
                 observer.measured(&line);
-                window = Window::default();
-                window_begun = Instant::now();
+                window = Window::begin(self.model.waited_seconds());
             }
             let stop = observer.wants_stop() && !finished;
             let due =
@@ -173,6 +191,39 @@ impl<'a, M: Trainable> Trainer<'a, M> {
             }
         }
         Ok(Outcome::Finished)
+    }
+
+    /// Lets the observer look at the model where that is due, and writes down what it found.
+    fn look(
+        &self,
+        observer: &mut dyn Observer,
+        records: &mut Records,
+    ) -> Result<Option<Validation>, TrainError> {
+        let due = self.config.due(self.step);
+        if !due.any() {
+            return Ok(None);
+        }
+        let average = self.averages.published().tensors();
+        let findings = observer.look(due, self.step, average).map_err(TrainError::Look)?;
+        if let Some(picture) = &findings.picture {
+            records.picture(self.step, picture)?;
+        }
+        Ok(findings.validation)
+    }
+
+    fn line(&self, window: &Window, elapsed_seconds: f64, validation: Option<Validation>) -> Metrics {
+        let steps = window.steps as f64;
+        let seconds = window.begun.elapsed().as_secs_f64();
+        Metrics {
+            step: self.step,
+            loss: window.loss / steps,
+            gradient_norm: window.gradient_norm / steps,
+            learning_rate: self.config.learning_rate_at(self.step - 1),
+            images_per_second: steps * self.config.batch_size as f64 / seconds,
+            elapsed_seconds,
+            wait_share: (self.model.waited_seconds() - window.waited_before) / seconds,
+            validation,
+        }
     }
 
     fn unsaved(&self, cause: TrainError) -> TrainError {

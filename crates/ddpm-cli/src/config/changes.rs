@@ -6,14 +6,17 @@ use serde::Serialize;
 use toml::Value;
 
 /// Keys that do not change what has been trained so far, or that are read afresh each time.
-const HARMLESS: [&str; 9] = [
+const HARMLESS: [&str; 12] = [
     "train.steps",
     "train.checkpoint_every",
     "train.keep_checkpoints",
     "train.keep_every",
     "train.log_every",
     "train.skip_nonfinite",
+    "train.sample_every",
+    "train.validate_every",
     "data.dir",
+    "data.stream",
     "sample",
     "eval",
 ];

@@ -105,6 +105,7 @@ fn typed(table: toml::Table) -> Result<Config> {
 impl Config {
     /// Checks what each section can check by itself.
     fn validate(&self) -> Result<()> {
+        self.data.validate()?;
         self.model.validate()?;
         self.train.validate()?;
         self.eval.validate()?;

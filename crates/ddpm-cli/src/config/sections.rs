@@ -19,6 +19,21 @@ pub(crate) struct DataConfig {
     /// A local folder instead of fetching.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) dir: Option<PathBuf>,
+    /// Leave the images (an image folder or tar shards) on the disk and read them ahead of the steps: for sets larger than memory.
+    #[serde(default)]
+    pub(crate) stream: bool,
+}
+
+impl DataConfig {
+    /// Only images in files can be streamed.
+    pub(crate) fn validate(&self) -> Result<()> {
+        ensure!(
+            !self.stream || self.name == DatasetName::ImageFolder,
+            "data.stream: {} is always held in memory; expected data.name = \"image-folder\"",
+            self.name
+        );
+        Ok(())
+    }
 }
 
 /// `[diffusion]`
@@ -80,6 +95,10 @@ pub(crate) struct SampleConfig {
     pub(crate) variance: Option<Variance>,
     /// Images sampled at once.
     pub(crate) batch_size: u64,
+    /// Images in the pictures that `train.sample_every` asks for.
+    pub(crate) preview_num: u64,
+    /// Levels visited for those, by DDIM.
+    pub(crate) preview_steps: usize,
     /// Seed of the starting states and the noise.
     pub(crate) seed: u64,
 }
@@ -93,6 +112,8 @@ impl Default for SampleConfig {
             grid: None,
             variance: None,
             batch_size: 64,
+            preview_num: 16,
+            preview_steps: 50,
             seed: 0,
         }
     }
@@ -107,6 +128,12 @@ impl SampleConfig {
             (1..=train_steps).contains(&self.steps),
             "sample.steps must lie between 1 and the {train_steps} training levels, got {}",
             self.steps
+        );
+        ensure!(self.preview_num >= 1, "sample.preview_num must be at least 1, got {}", self.preview_num);
+        ensure!(
+            self.preview_steps >= 1,
+            "sample.preview_steps must be at least 1, got {}",
+            self.preview_steps
         );
         SamplerInfo::find(&self.sampler)?;
         Ok(())

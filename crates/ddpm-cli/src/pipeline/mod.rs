@@ -10,6 +10,7 @@ mod sampling;
 mod spectrum;
 mod stage;
 mod training;
+mod watch;
 
 pub(crate) use decomposition::decompose;
 pub(crate) use estimate::{estimate, may_take_long};
@@ -25,8 +26,9 @@ use crate::config::{self, Named};
 use crate::exit::Interrupted;
 use crate::runtime::StopFlag;
 use anyhow::{Context, Result};
+use ddpm_data::stream::{self, ImageSource, StreamedDataset};
 use ddpm_data::{Dataset, DatasetName, Source};
-use ddpm_train::{Outcome, RunDir};
+use ddpm_train::{Outcome, RunDir, TrainingImages};
 use std::path::{Path, PathBuf};
 use tch::Device;
 
@@ -69,10 +71,50 @@ impl Run {
         {
             fetch(data.name)?;
         }
+        if data.stream {
+            return self.open_stream(data);
+        }
         let dataset = ddpm_data::load(data.name, &source)?;
         let held_out = dataset.held_out.as_ref().map_or(0, ddpm_data::ImageSet::len);
         eprintln!("data: {}, {} training and {held_out} held-out images", data.name, dataset.train.len());
         Ok(dataset)
+    }
+}
+
+/// Images of a streamed data set that are held in memory for evaluation and pictures.
+const RESIDENT: usize = 10_000;
+
+impl Run {
+    /// Opens images that stay on the disk; the data set then holds as many as evaluation needs, evenly chosen.
+    fn open_stream(&self, data: &config::DataConfig) -> Result<Dataset> {
+        let streamed = self.stream(data)?;
+        let some = |source: &dyn ImageSource| stream::resident(source, RESIDENT);
+        let train = some(streamed.train.as_ref())?;
+        let held_out = streamed.held_out.as_deref().map(some).transpose()?;
+        eprintln!(
+            "data: {}, {} training images on the disk, {} of them and {} held-out images in memory",
+            data.name,
+            streamed.train.len(),
+            train.len(),
+            held_out.as_ref().map_or(0, ddpm_data::ImageSet::len)
+        );
+        Ok(Dataset { train, held_out })
+    }
+
+    fn stream(&self, data: &config::DataConfig) -> Result<StreamedDataset> {
+        let remedy = "data.stream: expected a folder of images or tar shards in data.dir or --data-dir";
+        Ok(stream::open(data.dir.as_deref().context(remedy)?)?)
+    }
+
+    /// The images that training reads: those of the data set, or those on the disk.
+    fn training_images(&self, dataset: &Dataset) -> Result<TrainingImages> {
+        let config = &self.named.config;
+        let seed = config.train.seed;
+        if config.data.stream {
+            let train = self.stream(&config.data)?.train;
+            return Ok(TrainingImages::from_disk(train, seed, self.device)?);
+        }
+        Ok(TrainingImages::on_device(&dataset.train, seed, self.device)?)
     }
 }
 

@@ -43,11 +43,16 @@ impl Pictures {
     }
 }
 
-/// Writes images [n, c, h, w] in model space as one grid.
-pub(crate) fn write_grid(path: &Path, images: &Tensor) -> Result<()> {
+/// Images [n, c, h, w] in model space as one grid.
+pub(super) fn grid(images: &Tensor) -> Result<Picture> {
     let shape = shape_of(images);
     let layout = GridLayout::square(images.size()[0] as usize, shape);
-    Ok(Picture::grid(&bytes(images)?, shape, &layout)?.write_png(path)?)
+    Ok(Picture::grid(&bytes(images)?, shape, &layout)?)
+}
+
+/// Writes images [n, c, h, w] in model space as one grid.
+pub(crate) fn write_grid(path: &Path, images: &Tensor) -> Result<()> {
+    Ok(grid(images)?.write_png(path)?)
 }
 
 /// Writes images [n, c, h, w] in model space as one PNG each.

@@ -109,7 +109,7 @@ impl VectorRun {
         let task = ScoreMatching::new(model, source, noising, config.objective, config.train.seed)?;
         let text = config.to_toml()?;
         let mut trainer = Trainer::new(&config.train, task, &text, &self.dir, resume)?;
-        run_trainer(&mut trainer, &config.train, stop)
+        run_trainer(&mut trainer, &config.train, None, stop)
     }
 
     fn sample(&self, checkpoint: &VectorCheckpoint, stop: &StopFlag) -> Result<Samples> {

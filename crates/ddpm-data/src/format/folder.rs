@@ -12,6 +12,7 @@
 //! in a pixel, so that only PNG copies are equal to the byte everywhere.
 
 use std::fs;
+use std::io::{BufRead, Cursor, Seek};
 use std::path::{Path, PathBuf};
 
 use image::{ColorType, DynamicImage, ImageDecoder, ImageReader};
@@ -53,8 +54,27 @@ pub(crate) fn is_image_folder(root: &Path) -> bool {
     inside(&root.join(TRAIN)) || inside(root)
 }
 
+/// The images below a folder, listed and found to be of one size.
+pub(crate) struct Found {
+    /// The training images.
+    pub(crate) train: Files,
+    /// The held-out images.
+    pub(crate) held_out: Option<Files>,
+    /// The shape of all.
+    pub(crate) shape: ImageShape,
+}
+
 /// Reads the images below `root`.
 pub(crate) fn load(root: &Path, expected: Expected<'_>) -> Result<Dataset> {
+    let Found { train, held_out, shape } = find(root, expected)?;
+    Ok(Dataset {
+        train: train.decode(shape)?,
+        held_out: held_out.map(|files| files.decode(shape)).transpose()?,
+    })
+}
+
+/// Lists the images below `root` and reads their headers.
+pub(crate) fn find(root: &Path, expected: Expected<'_>) -> Result<Found> {
     let (train, held_out) = (root.join(TRAIN), root.join(HELD_OUT));
     let train_files = list(if train.is_dir() { &train } else { root }, expected.class_names)?;
     let held_out_files = if train.is_dir() && held_out.is_dir() {
@@ -74,18 +94,18 @@ pub(crate) fn load(root: &Path, expected: Expected<'_>) -> Result<Dataset> {
 
     let all = || train_files.paths.iter().chain(held_out_files.iter().flat_map(|files| &files.paths));
     let shape = common_shape(&all().collect::<Vec<_>>(), expected.shape)?;
-    Ok(Dataset {
-        train: train_files.decode(shape)?,
-        held_out: held_out_files.map(|files| files.decode(shape)).transpose()?,
-    })
+    Ok(Found { train: train_files, held_out: held_out_files, shape })
 }
 
 /// The images of one split.
-struct Files {
-    paths: Vec<PathBuf>,
+#[derive(Debug)]
+pub(crate) struct Files {
+    /// The files, sorted.
+    pub(crate) paths: Vec<PathBuf>,
     /// One class index a path, unless the images lie in no class folder.
-    labels: Option<Vec<i64>>,
-    class_names: Vec<String>,
+    pub(crate) labels: Option<Vec<i64>>,
+    /// The classes' names.
+    pub(crate) class_names: Vec<String>,
 }
 
 /// What a folder holds, sorted by name.
@@ -201,7 +221,16 @@ fn common_shape(paths: &[&PathBuf], expected: Option<ImageShape>) -> Result<Imag
 
 /// Size and channels (1 or 3) of an image, without decoding it.
 fn read_header(path: &Path) -> Result<ImageShape> {
-    let decoder = open(path)?.into_decoder().map_err(DataError::picture("decode", path))?;
+    header(open(path)?, path)
+}
+
+/// The same for the bytes of an image file; `path` serves the error messages.
+pub(crate) fn header_of_bytes(bytes: &[u8], path: &Path) -> Result<ImageShape> {
+    header(in_memory(bytes, path)?, path)
+}
+
+fn header<R: BufRead + Seek>(reader: ImageReader<R>, path: &Path) -> Result<ImageShape> {
+    let decoder = reader.into_decoder().map_err(DataError::picture("decode", path))?;
     let (width, height) = decoder.dimensions();
     let channels = match decoder.color_type() {
         ColorType::L8 | ColorType::La8 => 1,
@@ -220,11 +249,15 @@ fn open(path: &Path) -> Result<ImageReader<std::io::BufReader<fs::File>>> {
     reader.map_err(read)
 }
 
+fn in_memory<'a>(bytes: &'a [u8], path: &Path) -> Result<ImageReader<Cursor<&'a [u8]>>> {
+    ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(DataError::io("read", path))
+}
+
 impl Files {
     fn decode(self, shape: ImageShape) -> Result<ImageSet> {
         let mut pixels = vec![0; self.paths.len() * shape.dimension()];
         let targets = pixels.par_chunks_mut(shape.dimension());
-        targets.zip(&self.paths).try_for_each(|(planes, path)| decode_into(planes, shape, path))?;
+        targets.zip(&self.paths).try_for_each(|(planes, path)| decode_file(path, shape, planes))?;
         let set = ImageSet::new(shape, pixels)?;
         match self.labels {
             Some(labels) => set.with_labels(labels, self.class_names),
@@ -234,8 +267,24 @@ impl Files {
 }
 
 /// Decodes one image into channel planes.
-fn decode_into(planes: &mut [u8], shape: ImageShape, path: &Path) -> Result<()> {
+pub(crate) fn decode_file(path: &Path, shape: ImageShape, planes: &mut [u8]) -> Result<()> {
     let decoded = open(path)?.decode().map_err(DataError::picture("decode", path))?;
+    into_planes(decoded, path, shape, planes)
+}
+
+/// The same for the bytes of an image file; `path` serves the error messages.
+pub(crate) fn decode_bytes(bytes: &[u8], path: &Path, shape: ImageShape, planes: &mut [u8]) -> Result<()> {
+    let decoded = in_memory(bytes, path)?.decode().map_err(DataError::picture("decode", path))?;
+    into_planes(decoded, path, shape, planes)
+}
+
+fn into_planes(decoded: DynamicImage, path: &Path, shape: ImageShape, planes: &mut [u8]) -> Result<()> {
+    let size = (decoded.width() as usize, decoded.height() as usize);
+    if size != (shape.width, shape.height) {
+        let got = format!("{}x{}", size.0, size.1);
+        let expected = format!("an image of {}x{}", shape.width, shape.height);
+        return Err(DataError::malformed(path, Place::WholeFile, expected, got));
+    }
     let translucent = match &decoded {
         DynamicImage::ImageLumaA8(image) => image.pixels().any(|pixel| pixel[1] != u8::MAX),
         DynamicImage::ImageRgba8(image) => image.pixels().any(|pixel| pixel[3] != u8::MAX),

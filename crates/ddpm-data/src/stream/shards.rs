@@ -1,0 +1,220 @@
+//! Tar shards as WebDataset writes them: the members of a sample share a key, and their endings say what they are.
+//!
+//! ```text
+//! 000017.png   (or .jpg, .jpeg)    the image
+//! 000017.cls                       its class, a whole number from 0 in digits; or
+//! 000017.json                      an object with the class under "cls" or "label"
+//! ```
+//!
+//! Opening reads the headers of all members and keeps where each image's bytes lie (16 bytes an image): any image is then one read away, so
+//! that the order of a run is exact, and no shard is read for nothing. Shards and members are taken in the order of their names and places.
+//! Compressed shards are refused: images are compressed already.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::{ImageSource, check_read};
+use crate::error::{DataError, Place, Result};
+use crate::format::folder::{decode_bytes, header_of_bytes};
+use crate::image_set::ImageShape;
+
+const IMAGES: [&str; 3] = ["png", "jpg", "jpeg"];
+
+/// The images of all shards of a folder.
+#[derive(Debug)]
+pub(super) struct Shards {
+    shards: Vec<(PathBuf, File)>,
+    members: Vec<Member>,
+    shape: ImageShape,
+    labels: Option<Vec<i64>>,
+    class_names: Vec<String>,
+}
+
+/// Where an image's bytes lie.
+#[derive(Debug, Clone, Copy)]
+struct Member {
+    shard: u32,
+    length: u32,
+    offset: u64,
+}
+
+/// What is known of a sample while its shard is read.
+#[derive(Default)]
+struct Sample {
+    image: Option<Member>,
+    class: Option<i64>,
+}
+
+/// Whether a folder holds tar files.
+pub(super) fn is_folder_of_shards(folder: &Path) -> bool {
+    list(folder).is_ok_and(|shards| !shards.is_empty())
+}
+
+fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut shards = Vec::new();
+    for entry in fs::read_dir(folder).map_err(DataError::io("read the folder", folder))? {
+        let path = entry.map_err(DataError::io("read the folder", folder))?.path();
+        if path.extension().is_some_and(|extension| extension == "tar") {
+            shards.push(path);
+        }
+    }
+    shards.sort_unstable();
+    Ok(shards)
+}
+
+impl Shards {
+    /// Reads the index of every shard in `folder`. Held-out images must look like the training images `like`.
+    pub(super) fn open(folder: &Path, like: Option<&dyn ImageSource>) -> Result<Self> {
+        let (mut shards, mut members, mut classes) = (Vec::new(), Vec::new(), Vec::new());
+        for path in list(folder)? {
+            let file = File::open(&path).map_err(DataError::io("read", &path))?;
+            for (key, sample) in read_index(&path, &file, shards.len() as u32)? {
+                // Labels without an image are somebody else's.
+                if let Some(image) = sample.image {
+                    members.push(image);
+                    classes.push((sample.class, path.join(key)));
+                }
+            }
+            shards.push((path, file));
+        }
+        let Some(&first) = members.first() else {
+            let expected = "tar files of PNG or JPEG images".to_string();
+            return Err(DataError::NoData {
+                path: folder.to_path_buf(),
+                expected,
+                got: "no image".to_string(),
+            });
+        };
+        let mut source = Shards {
+            shards,
+            members,
+            shape: ImageShape::new(1, 1, 1),
+            labels: None,
+            class_names: Vec::new(),
+        };
+        let path = &source.shards[first.shard as usize].0;
+        source.shape = match like {
+            Some(like) => like.shape(),
+            None => header_of_bytes(&source.bytes(first)?, path)?,
+        };
+        source.labels = labels(&classes)?;
+        source.class_names = match like {
+            Some(like) => like.class_names().to_vec(),
+            None => {
+                let count = source.labels.iter().flatten().max().map_or(0, |&largest| largest + 1);
+                (0..count).map(|class| class.to_string()).collect()
+            }
+        };
+        let classes = source.class_names.len() as i64;
+        if let Some(&class) = source.labels.iter().flatten().find(|&&class| class >= classes) {
+            let expected = format!("classes below {classes}, those of the training images");
+            return Err(DataError::malformed(folder, Place::WholeFile, expected, class));
+        }
+        Ok(source)
+    }
+
+    fn bytes(&self, member: Member) -> Result<Vec<u8>> {
+        let (path, file) = &self.shards[member.shard as usize];
+        let mut bytes = vec![0; member.length as usize];
+        file.read_exact_at(&mut bytes, member.offset).map_err(DataError::io("read", path))?;
+        Ok(bytes)
+    }
+}
+
+/// The samples of a shard by key, in the order in which they begin.
+fn read_index(path: &Path, file: &File, shard: u32) -> Result<Vec<(String, Sample)>> {
+    let mut archive = tar::Archive::new(file);
+    let mut samples: Vec<(String, Sample)> = Vec::new();
+    let mut places = BTreeMap::<String, usize>::new();
+    let entries = archive.entries_with_seek().map_err(DataError::io("read", path))?;
+    for entry in entries {
+        let mut entry = entry.map_err(DataError::io("read", path))?;
+        if !entry.header().entry_type().is_file() {
+            continue;
+        }
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        // The key ends at the first dot of the file's name, not of its folder's.
+        let base = name.rfind('/').map_or(0, |slash| slash + 1);
+        let Some(dot) = name[base..].find('.').map(|dot| base + dot) else { continue };
+        let (key, ending) = (name[..dot].to_string(), name[dot + 1..].to_ascii_lowercase());
+        let place = *places.entry(key.clone()).or_insert_with(|| {
+            samples.push((key, Sample::default()));
+            samples.len() - 1
+        });
+        let sample = &mut samples[place].1;
+        let malformed = |expected: &str, got: String| {
+            DataError::malformed(path.join(&name), Place::WholeFile, expected, got)
+        };
+        if IMAGES.contains(&ending.as_str()) {
+            let length = u32::try_from(entry.size())
+                .map_err(|_| malformed("an image below 4 GiB", entry.size().to_string()))?;
+            if sample.image.is_some() {
+                return Err(malformed("one image a key", "a second one".to_string()));
+            }
+            sample.image = Some(Member { shard, length, offset: entry.raw_file_position() });
+        } else if ending == "cls" || ending == "json" {
+            let mut text = String::new();
+            entry.read_to_string(&mut text).map_err(DataError::io("read", path))?;
+            sample.class = class_of(&ending, &text)
+                .map_err(|got| malformed("a class, a whole number from 0", got))?
+                .or(sample.class);
+        }
+    }
+    Ok(samples)
+}
+
+/// The class that a member's text states; none for an object without one.
+fn class_of(ending: &str, text: &str) -> std::result::Result<Option<i64>, String> {
+    let shown = || text.trim().chars().take(40).collect::<String>();
+    let class = if ending == "cls" {
+        Some(text.trim().parse::<i64>().map_err(|_| shown())?)
+    } else {
+        let value: serde_json::Value = serde_json::from_str(text).map_err(|_| shown())?;
+        match value.get("cls").or_else(|| value.get("label")) {
+            Some(class) => Some(class.as_i64().ok_or_else(shown)?),
+            None => None,
+        }
+    };
+    if class.is_some_and(|class| class < 0) { Err(shown()) } else { Ok(class) }
+}
+
+/// All classes, or none: a mixture is an error that names the first image without.
+fn labels(classes: &[(Option<i64>, PathBuf)]) -> Result<Option<Vec<i64>>> {
+    let known: Vec<i64> = classes.iter().filter_map(|(class, _)| *class).collect();
+    match classes.iter().find(|(class, _)| class.is_none()) {
+        None => Ok(Some(known)),
+        Some(_) if known.is_empty() => Ok(None),
+        Some((_, path)) => {
+            let expected = "a .cls or .json beside every image, or beside none";
+            Err(DataError::malformed(path, Place::WholeFile, expected, "an image alone"))
+        }
+    }
+}
+
+impl ImageSource for Shards {
+    fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    fn shape(&self) -> ImageShape {
+        self.shape
+    }
+
+    fn labels(&self) -> Option<&[i64]> {
+        self.labels.as_deref()
+    }
+
+    fn class_names(&self) -> &[String] {
+        &self.class_names
+    }
+
+    fn read(&self, index: usize, planes: &mut [u8]) -> Result<()> {
+        check_read(self, index, planes)?;
+        let member = self.members[index];
+        let path = &self.shards[member.shard as usize].0;
+        decode_bytes(&self.bytes(member)?, &path.join(format!("image {index}")), self.shape, planes)
+    }
+}

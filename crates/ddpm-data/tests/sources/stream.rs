@@ -1,0 +1,168 @@
+//! Images that stay on the disk: folders and tar shards.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use ddpm_data::stream::{self, Prefetch};
+use ddpm_data::{DatasetName, ImageShape, Result, Shard, ShuffledOrder};
+use tempfile::TempDir;
+
+use crate::{from_folder, planes, write_png};
+
+const SHAPE: ImageShape = ImageShape::new(3, 4, 6);
+
+fn refusal<T: std::fmt::Debug>(result: Result<T>) -> String {
+    result.unwrap_err().to_string()
+}
+
+fn png(k: usize) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.png");
+    write_png(&path, SHAPE, k);
+    fs::read(path).unwrap()
+}
+
+fn write_shard(path: &Path, members: &[(&str, &[u8])]) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let mut builder = tar::Builder::new(fs::File::create(path).unwrap());
+    for (name, bytes) in members {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, name, *bytes).unwrap();
+    }
+    builder.finish().unwrap();
+}
+
+/// Five training images in two shards, one held-out image.
+fn shards() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let images: Vec<Vec<u8>> = (0..6).map(png).collect();
+    let long = format!("{}/4.jpeg.note", "deep".repeat(40));
+    write_shard(
+        &folder.path().join("train/b.tar"),
+        &[
+            ("x/3.png", &images[3]),
+            ("x/3.json", br#"{"width": 6, "label": 1}"#),
+            ("4.cls", b"0"),
+            ("4.png", &images[4]),
+            (&long, b"?"),
+        ],
+    );
+    write_shard(
+        &folder.path().join("train/a.tar"),
+        &[
+            ("0.cls", b"2\n"),
+            ("0.png", &images[0]),
+            ("1.png", &images[1]),
+            ("1.cls", b"0"),
+            ("2.png", &images[2]),
+            ("2.cls", b"1"),
+        ],
+    );
+    write_shard(&folder.path().join("test/a.tar"), &[("0.png", &images[5]), ("0.cls", b"1")]);
+    folder
+}
+
+#[test]
+fn shards_are_read_in_order_with_labels_from_either_member() {
+    let folder = shards();
+    let streamed = stream::open(folder.path()).unwrap();
+    assert_eq!((streamed.train.len(), streamed.train.shape()), (5, SHAPE));
+    assert_eq!(streamed.train.labels(), Some(&[2_i64, 0, 1, 1, 0][..]));
+    assert_eq!(streamed.train.class_names(), ["0", "1", "2"]);
+    let mut image = vec![0; SHAPE.dimension()];
+    for k in [4, 0, 2, 1, 3] {
+        streamed.train.read(k, &mut image).unwrap();
+        assert_eq!(image, planes(SHAPE, k), "image {k}");
+    }
+    assert!(streamed.train.read(5, &mut image).is_err());
+    let held_out = streamed.held_out.unwrap();
+    assert_eq!((held_out.len(), held_out.labels()), (1, Some(&[1_i64][..])));
+    assert_eq!(held_out.class_names().len(), 3, "those of the training images");
+
+    // The same in memory, and evenly thinned out.
+    let dataset = from_folder(DatasetName::ImageFolder, folder.path()).unwrap();
+    assert_eq!(dataset.train.labels(), streamed.train.labels());
+    assert_eq!(dataset.train.image(3), planes(SHAPE, 3));
+    let some = stream::resident(streamed.train.as_ref(), 2).unwrap();
+    assert_eq!((some.image(0), some.image(1)), (&planes(SHAPE, 0)[..], &planes(SHAPE, 2)[..]));
+    assert_eq!(some.labels(), Some(&[2_i64, 1][..]));
+}
+
+#[test]
+fn a_folder_streams_what_it_loads() {
+    let folder = tempfile::tempdir().unwrap();
+    for (k, path) in ["train/b/2.png", "train/a/10.png", "train/a/9.png", "test/b/x.png"].iter().enumerate() {
+        write_png(&folder.path().join(path), SHAPE, k);
+    }
+    let loaded = from_folder(DatasetName::ImageFolder, folder.path()).unwrap();
+    let streamed = stream::open(folder.path()).unwrap();
+    assert_eq!(stream::resident(streamed.train.as_ref(), usize::MAX).unwrap(), loaded.train);
+    assert_eq!(stream::resident(streamed.held_out.unwrap().as_ref(), 9).unwrap(), loaded.held_out.unwrap());
+}
+
+#[test]
+fn blocks_follow_the_order_wherever_they_are_asked_for() {
+    let folder = shards();
+    let source = stream::open(folder.path()).unwrap().train;
+    let order = ShuffledOrder::new(3, source.len()).unwrap();
+    let mut reader = Prefetch::new(Arc::clone(&source), order).unwrap();
+    let part = |rank| Shard::new(rank, 2, 2).unwrap();
+    // Going on, looking back, jumping ahead, another division of the batch.
+    let asked = [
+        (7, part(0)),
+        (7, part(1)),
+        (8, part(0)),
+        (8, part(0)),
+        (8, part(1)),
+        (2, part(1)),
+        (40, Shard::single(3).unwrap()),
+        (41, Shard::single(3).unwrap()),
+    ];
+    for (step, shard) in asked {
+        let block = reader.block(step, &shard).unwrap();
+        let batch = order.batch(step, &shard);
+        let expected: Vec<u8> = batch.indices.iter().flat_map(|&k| planes(SHAPE, k)).collect();
+        let labels: Vec<i64> = batch.indices.iter().map(|&k| source.labels().unwrap()[k]).collect();
+        assert_eq!(block.batch, batch);
+        assert!(block.pixels == expected && block.labels == Some(labels), "step {step}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_shard_is_named() {
+    let folder = shards();
+    let train = folder.path().join("train");
+    let refused = || refusal(stream::open(folder.path()));
+    let good = png(1);
+    let write = |members: &[(&str, &[u8])]| write_shard(&train.join("c.tar"), members);
+    write(&[("7.png", &good)]);
+    assert!(
+        refused().contains("c.tar/7: whole file: expected a .cls or .json beside every image"),
+        "{}",
+        refused()
+    );
+    write(&[("7.png", &good), ("7.cls", b"cat")]);
+    assert!(
+        refused().contains("c.tar/7.cls: whole file: expected a class, a whole number from 0, got cat"),
+        "{}",
+        refused()
+    );
+    write(&[("7.png", &good), ("7.jpg", &good), ("7.cls", b"1")]);
+    assert!(refused().contains("one image a key"), "{}", refused());
+    fs::remove_file(train.join("c.tar")).unwrap();
+
+    // Another size is found when the image is read: only its bytes tell.
+    write_png(&folder.path().join("wide.png"), ImageShape::new(3, 4, 7), 0);
+    let wide = fs::read(folder.path().join("wide.png")).unwrap();
+    write(&[("7.png", &wide), ("7.cls", b"1")]);
+    let source = stream::open(folder.path()).unwrap().train;
+    let error = refusal(source.read(5, &mut vec![0; SHAPE.dimension()]));
+    assert!(error.contains("c.tar") && error.contains("expected an image of 6x4, got 7x4"), "{error}");
+    // A reader hands the error on instead of a batch.
+    let order = ShuffledOrder::new(0, source.len()).unwrap();
+    let mut reader = Prefetch::new(source, order).unwrap();
+    assert!(refusal(reader.block(0, &Shard::single(6).unwrap())).contains("7x4"));
+}
