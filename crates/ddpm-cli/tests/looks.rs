@@ -76,7 +76,7 @@ fn images_on_the_disk_train_the_same_model_as_images_in_memory() {
     let folder = tempfile::tempdir().unwrap();
     let digits = ddpm_data::load(DatasetName::Digits, &Source::from_data_dir(None).unwrap()).unwrap();
     let write = |name: &str, images: &ImageSet| {
-        write_png_folder(&folder.path().join(name), images.pixels(), images.shape(), 0).unwrap();
+        write_png_folder(folder.path().join(name), images.pixels(), images.shape(), 0).unwrap();
     };
     write("data/train", &digits.train.first(70));
     write("data/test", &digits.train.first(20));
