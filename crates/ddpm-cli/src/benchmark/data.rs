@@ -1,5 +1,6 @@
 //! The data sets that targets are fitted to and networks are trained on.
 
+use super::networks::NetworkName;
 use super::target::TargetName;
 use crate::commands::data::fetch;
 use anyhow::{Context, Result};
@@ -30,6 +31,14 @@ pub(crate) struct Data {
 }
 
 impl Data {
+    /// The images that a network is trained on, where they are here.
+    pub(crate) fn of(&self, network: NetworkName) -> Option<&Dataset> {
+        match network {
+            NetworkName::DigitsNetwork => Some(&self.digits),
+            NetworkName::FashionNetwork => self.fashion.as_ref(),
+        }
+    }
+
     /// Loads what the targets and networks need. A folder that the user names must hold the data; without one the cache, or fetching, may
     /// fail and is told.
     pub(crate) fn load(fashion_is_wanted: bool, data_dir: Option<&Path>) -> Result<Self> {
@@ -44,7 +53,7 @@ impl Data {
             (Err(error), None) => {
                 eprintln!("data: Fashion-MNIST is left out: {error:#}");
                 data.missing.push(NotRun {
-                    what: format!("{} and the network trained on Fashion-MNIST", TargetName::FashionGaussian),
+                    what: format!("{} and {}", TargetName::FashionGaussian, NetworkName::FashionNetwork),
                     reason: "Fashion-MNIST is neither in the cache nor could it be fetched".to_owned(),
                     remedy: "give its folder with --data-dir DIR, or run ddpm data fetch fashion-mnist where there is a network connection; then run the same command again"
                         .to_owned(),

@@ -47,6 +47,11 @@ impl Folder {
         self.root.join("cells")
     }
 
+    /// The run of a network.
+    pub(crate) fn network(&self, name: &str) -> PathBuf {
+        self.root.join("networks").join(name)
+    }
+
     /// Every figure.
     pub(crate) fn results(&self) -> PathBuf {
         self.root.join("results.json")

@@ -21,7 +21,9 @@ mod target;
 
 mod data;
 mod folder;
+mod networks;
 mod results_file;
+mod subject;
 
 use crate::progress::Progress;
 use crate::runtime::StopFlag;
@@ -30,15 +32,18 @@ use cache::Cache;
 use cell::Key;
 use data::Data;
 use folder::{Folder, Log};
+use networks::{NetworkName, Recipe};
 use plan::{Effort, Plan};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
+pub(crate) use subject::Subject;
 use sweep::{Targets, Watch};
 use target::NamedTarget;
-pub(crate) use target::TargetName;
+use target::TargetName;
+use tch::Device;
 
 /// How far the sweep goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -61,10 +66,18 @@ pub(crate) struct Options<'a> {
     pub(crate) data_dir: Option<&'a Path>,
     /// Forget earlier results.
     pub(crate) fresh: bool,
-    /// The targets, each once; empty for all.
-    pub(crate) targets: &'a [TargetName],
+    /// Targets and networks; empty for all.
+    pub(crate) subjects: &'a [Subject],
     /// Seed of what is random.
     pub(crate) seed: u64,
+    /// Where networks compute.
+    pub(crate) device: Device,
+}
+
+impl Options<'_> {
+    fn wants(&self, subject: impl Into<Subject>) -> bool {
+        self.subjects.is_empty() || self.subjects.contains(&subject.into())
+    }
 }
 
 /// Runs the benchmark and returns the report's path.
@@ -74,14 +87,14 @@ pub(crate) fn run(options: &Options<'_>, stop: &StopFlag) -> Result<PathBuf> {
     if options.fresh {
         folder.clear()?;
     }
-    let wanted = |name: &TargetName| options.targets.is_empty() || options.targets.contains(name);
-    let data = Data::load(wanted(&TargetName::FashionGaussian), options.data_dir)?;
+    let fashion = options.wants(TargetName::FashionGaussian) || options.wants(NetworkName::FashionNetwork);
+    let data = Data::load(fashion, options.data_dir)?;
     let effort = match options.mode {
         Mode::Quick => Effort::quick(options.seed),
         Mode::Full => Effort::full(options.seed),
     };
     let mut targets = Vec::new();
-    for name in TargetName::ALL.into_iter().filter(wanted) {
+    for name in TargetName::ALL.into_iter().filter(|name| options.wants(*name)) {
         targets.extend(NamedTarget::build(name, &data.digits, data.fashion.as_ref())?);
     }
     let plan = Plan { effort, targets };
@@ -92,10 +105,18 @@ pub(crate) fn run(options: &Options<'_>, stop: &StopFlag) -> Result<PathBuf> {
     let results = sweep::run(&cells, &by_name, &Cache::new(&folder.cells()), salt::SALT, &watch)?;
     let log = watch.finish();
 
+    let mut studied = Vec::new();
+    for name in NetworkName::ALL.into_iter().filter(|name| options.wants(*name)) {
+        let Some(images) = data.of(name) else { continue };
+        let recipe = Recipe::new(name, options.mode, options.seed);
+        studied.push(networks::study(&recipe, images, &folder, options.device, &log, stop)?);
+    }
+
     let mut answers = Vec::new();
     for question in &questions::QUESTIONS {
         answers.extend((question.answer)(&plan, &results)?);
     }
+    answers.extend(questions::training::answer(&studied)?);
     results_file::write(&folder.results(), options.mode, &plan, &results, &answers, &data.missing)?;
     page::page(options.mode, &plan, answers, &data.missing).write(&folder.report())?;
     log.add("everything", begun.elapsed().as_secs_f64());

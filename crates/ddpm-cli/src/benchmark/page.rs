@@ -54,9 +54,11 @@ pub(crate) fn page(mode: Mode, plan: &Plan, answers: Vec<Answer>, not_run: &[Not
         }
         page.section("Not run").table(table);
     }
-    let section = page.section("The targets");
-    let mut table =
-        Table::new("What the sweep ran on.", ["target", "dimensions", "spread", "divergences", "what it is"]);
+    let section = page.section("What it ran on");
+    let mut table = Table::new(
+        "The laws with a known ideal denoiser.",
+        ["target", "dimensions", "spread", "divergences", "what it is"],
+    );
     for target in &plan.targets {
         let kind = if target.is_exact() {
             "exact".to_owned()
@@ -71,7 +73,9 @@ pub(crate) fn page(mode: Mode, plan: &Plan, answers: Vec<Answer>, not_run: &[Not
             target.name.summary().into(),
         ]);
     }
-    section.table(table);
+    if !plan.targets.is_empty() {
+        section.table(table);
+    }
     section.paragraph(
         Text::new("Every figure is in ")
             .code("results.json")

@@ -20,15 +20,12 @@ const NPY_HEADER: usize = 128;
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum TargetName {
     /// Two Gaussians on the line.
-    #[value(name = "mixture-1d")]
     #[serde(rename = "mixture-1d")]
     Mixture1d,
     /// Eight Gaussians on a ring.
-    #[value(name = "mixture-2d")]
     #[serde(rename = "mixture-2d")]
     Mixture2d,
     /// One Gaussian with unequal axes.
-    #[value(name = "gaussian-2d")]
     #[serde(rename = "gaussian-2d")]
     Gaussian2d,
     /// Fitted to the digits.

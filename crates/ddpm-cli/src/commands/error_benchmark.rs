@@ -1,6 +1,6 @@
 //! `ddpm error-benchmark`: which schedule, variance, sampler and number of steps, answered from a sweep.
 
-use crate::benchmark::{self, Mode, Options, TargetName};
+use crate::benchmark::{self, Mode, Options, Subject};
 use crate::cli::Global;
 use crate::runtime::{self, StopFlag};
 use anyhow::Result;
@@ -27,9 +27,10 @@ pub(crate) struct ErrorBenchmark {
     /// A folder with Fashion-MNIST instead of fetching it
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Only these targets [default: all]
+    /// Only these: mixture-1d, mixture-2d, gaussian-2d, digits-gaussian, fashion-gaussian, cifar10-gaussian, digits-network,
+    /// fashion-network [default: all]
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
-    targets: Vec<TargetName>,
+    targets: Vec<Subject>,
     /// Remove the folder's earlier results first
     #[arg(long)]
     fresh: bool,
@@ -37,15 +38,16 @@ pub(crate) struct ErrorBenchmark {
 
 impl ErrorBenchmark {
     pub(crate) fn run(&self, global: &Global) -> Result<()> {
-        runtime::prepare(global.device, global.threads)?;
+        let device = runtime::prepare(global.device, global.threads)?;
         let stop = StopFlag::install()?;
         let options = Options {
             mode: if self.quick { Mode::Quick } else { Mode::Full },
             out: &self.out,
             data_dir: self.data_dir.as_deref(),
             fresh: self.fresh,
-            targets: &self.targets,
+            subjects: &self.targets,
             seed: global.seed.unwrap_or(0),
+            device,
         };
         let report = benchmark::run(&options, &stop)?;
         println!("{}", report.display());

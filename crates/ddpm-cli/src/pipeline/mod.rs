@@ -18,7 +18,7 @@ pub(crate) use sampling::{
     Job, TRAJECTORY, default_labels, image_shape, own_threshold, own_variance, sample_checkpoint,
 };
 pub(crate) use spectrum::LazySpectrum;
-pub(crate) use training::{run_trainer, train};
+pub(crate) use training::{run_trainer, train, train_if_needed};
 
 use crate::cli::Global;
 use crate::commands::data::fetch;

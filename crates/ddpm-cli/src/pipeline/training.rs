@@ -133,7 +133,7 @@ pub(crate) fn run_trainer<M: Trainable>(
 }
 
 /// The training stage of the pipeline: nothing where all steps are done.
-pub(super) fn train_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) -> Result<Outcome> {
+pub(crate) fn train_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) -> Result<Outcome> {
     let steps = run.named.config.train.steps;
     if run.dir.newest_intact()?.is_some_and(|(step, _)| step >= steps) {
         return Ok(Outcome::Finished);

@@ -3,6 +3,7 @@
 mod sampler;
 mod scaling;
 mod schedule;
+pub(crate) mod training;
 mod variance;
 
 use super::answer::Answer;
@@ -13,7 +14,7 @@ use super::sweep::Results;
 use super::target::NamedTarget;
 use anyhow::{Result, bail};
 
-/// A question about closed-form targets.
+/// A question about closed-form targets. The one about networks is [`training`]'s.
 pub(crate) struct Question {
     /// The cells that it needs.
     pub(crate) cells: fn(&Plan) -> Vec<Cell>,

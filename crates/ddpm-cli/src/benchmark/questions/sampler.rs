@@ -9,7 +9,7 @@ use super::super::target::{NamedTarget, TargetName};
 use super::{names, times};
 use anyhow::Result;
 use ddpm_core::{Grid, ScheduleKind};
-use ddpm_eval::report::{Axis, Cell as TableCell, Plot, Series, Table};
+use ddpm_eval::report::{Axis, Cell as TableCell, Plot, Series, Table, number};
 use serde_json::json;
 
 /// The spacings that samplers are tried with: the usual one and the one made for solvers.
@@ -90,7 +90,7 @@ pub(super) fn answer(plan: &Plan, results: &Results) -> Result<Option<Answer>> {
         name: "sampler",
         question: "Which sampler?",
         verdict: format!("At equal cost take {}.", best.winners_in_words("evaluations")),
-        detail: detail(&best, &by_spacing, budgets, &samplers),
+        detail: detail(&best, &by_spacing, budgets, &samplers) + &start_stays(plan, results)?,
         blocks,
         figures: json!({
             "best_spacing": best.figures(),
@@ -123,6 +123,30 @@ fn detail(
         .collect();
     detail.push_str(&format!(" If the spacing is given: {}.", join(&words)));
     detail
+}
+
+/// What infinitely many steps leave, with and without noise on the way.
+fn start_stays(plan: &Plan, results: &Results) -> Result<String> {
+    let Some(target) = plan.target(TargetName::DigitsGaussian).or(plan.gaussians().next()) else {
+        return Ok(String::new());
+    };
+    let budget = plan.effort.budgets[plan.effort.budgets.len() - 1];
+    let (mut with, mut without) = (None, None);
+    for sampler in samplers() {
+        let found = results.wasserstein(&of(plan, target, &sampler, budget, SPACINGS[1]))?;
+        let left = Some(found.errors.continuous_from_normal);
+        if found.draws_noise { with = with.or(left) } else { without = without.or(left) }
+    }
+    let short = |value: f64| number::typeset(&number::plain(value, 2));
+    Ok(match with.zip(without) {
+        Some((with, without)) => format!(
+            " Noise on the way forgets the error of the start, equations without noise carry it along: with infinitely many steps W2 is {} and {} on {}.",
+            short(with),
+            short(without),
+            target.name
+        ),
+        None => String::new(),
+    })
 }
 
 /// What kind of sampler each is.
