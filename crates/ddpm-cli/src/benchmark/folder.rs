@@ -34,10 +34,12 @@ impl Folder {
     /// Removes what a benchmark leaves, and nothing else.
     pub(crate) fn clear(&self) -> Result<()> {
         for name in FOLDERS {
-            remove(&self.root.join(name), |path| fs::remove_dir_all(path))?;
+            let path = self.root.join(name);
+            forget(&path, fs::remove_dir_all(&path))?;
         }
         for name in FILES {
-            remove(&self.root.join(name), |path| fs::remove_file(path))?;
+            let path = self.root.join(name);
+            forget(&path, fs::remove_file(&path))?;
         }
         Ok(())
     }
@@ -70,8 +72,9 @@ impl Folder {
     }
 }
 
-fn remove(path: &Path, how: impl Fn(&Path) -> std::io::Result<()>) -> Result<()> {
-    match how(path) {
+/// What was not there need not be removed.
+fn forget(path: &Path, removed: std::io::Result<()>) -> Result<()> {
+    match removed {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("cannot remove {}", path.display()))
         }

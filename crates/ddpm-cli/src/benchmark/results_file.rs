@@ -62,27 +62,25 @@ pub(crate) fn write(
     answers: &[Answer],
     not_run: &[NotRun],
 ) -> Result<()> {
-    let target = |target: &'_ super::target::NamedTarget| (target.name.name(), target.name.summary());
     let targets = plan
         .targets
         .iter()
-        .map(|named| {
-            let (name, summary) = target(named);
-            Target { name, summary, dim: named.law.dim(), exact: named.is_exact(), sha256: &named.digest }
+        .map(|target| Target {
+            name: target.name.name(),
+            summary: target.name.summary(),
+            dim: target.law.dim(),
+            exact: target.is_exact(),
+            sha256: &target.digest,
         })
         .collect();
-    let found = |answer: &'_ Answer| (answer.name, answer.question);
     let answers = answers
         .iter()
-        .map(|answer| {
-            let (name, question) = found(answer);
-            Found {
-                name,
-                question,
-                verdict: &answer.verdict,
-                detail: &answer.detail,
-                figures: &answer.figures,
-            }
+        .map(|answer| Found {
+            name: answer.name,
+            question: answer.question,
+            verdict: &answer.verdict,
+            detail: &answer.detail,
+            figures: &answer.figures,
         })
         .collect();
     let cells = results.cells.iter().map(|(cell, outcome)| Finished { cell, outcome }).collect();

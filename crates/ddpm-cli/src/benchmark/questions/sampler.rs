@@ -135,7 +135,11 @@ fn start_stays(plan: &Plan, results: &Results) -> Result<String> {
     for sampler in samplers() {
         let found = results.wasserstein(&of(plan, target, &sampler, budget, SPACINGS[1]))?;
         let left = Some(found.errors.continuous_from_normal);
-        if found.draws_noise { with = with.or(left) } else { without = without.or(left) }
+        if found.draws_noise {
+            with = with.or(left);
+        } else {
+            without = without.or(left);
+        }
     }
     let short = |value: f64| number::typeset(&number::plain(value, 2));
     Ok(match with.zip(without) {
