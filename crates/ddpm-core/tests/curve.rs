@@ -6,8 +6,8 @@ use ddpm_core::decomposition::curve::{
     training_bracket,
 };
 use ddpm_core::decomposition::{
-    DecomposeReport, Decomposition, ReverseStep, ScheduleCurve, Settings, Situation, VariationalBound,
-    decoder_variance, decompose, gaussian_initialization, prior_divergence, reverse_steps,
+    DecomposeReport, Decomposition, MonteCarlo, ReverseStep, ScheduleCurve, Settings, Situation,
+    VariationalBound, decoder_variance, decompose, gaussian_initialization, prior_divergence, reverse_steps,
 };
 use ddpm_core::interval::{bootstrap_interval, t_interval};
 use ddpm_core::noise::{NoiseSource, Purpose};
@@ -408,4 +408,27 @@ fn the_report_has_the_contracts_fields() {
     assert!(
         DecomposeReport::closed_form("t", "linear", Variance::FixedLarge, &timesteps[1..], &result).is_err()
     );
+}
+
+#[test]
+fn a_targets_own_curve_prices_any_placement_exactly() {
+    let target = reference();
+    let schedule = Schedule::linear(200).unwrap();
+    let levels = all_levels(200);
+    let (curve, init) = ScheduleCurve::of_target(&target, &levels, MonteCarlo::default()).unwrap();
+    for (steps, perturbation) in [(200, 0.0), (13, 0.05)] {
+        let timesteps = Grid::Trailing.visit(&schedule, steps).unwrap();
+        let positions: Vec<usize> = timesteps.iter().map(|t| 199 - t.0 as usize).collect();
+        let visited = schedule.visited(&timesteps).unwrap();
+        let mse: Vec<f64> = curve.curve().iter().map(|m| m + perturbation * perturbation).collect();
+        for variance in [Variance::FixedSmall, Variance::FixedLarge, Variance::Analytic] {
+            let direct =
+                decompose(&target, &visited, &Settings { perturbation, ..Settings::new(variance) }).unwrap();
+            let discretization = curve.discretization(&positions, variance).unwrap();
+            let training = curve.training(&positions, variance, &mse).unwrap();
+            assert!((discretization - direct.discretization.value).abs() < 1e-9, "{variance} {steps}");
+            assert!((training - direct.training.value).abs() < 1e-9 * (1.0 + training), "{variance} {steps}");
+            assert_eq!(init, direct.init);
+        }
+    }
 }

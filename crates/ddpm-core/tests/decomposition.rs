@@ -75,6 +75,40 @@ fn a_constant_error_adds_training_and_nothing_else() {
     }
 }
 
+#[test]
+fn a_constant_error_costs_its_square_by_the_weight_of_each_step() {
+    // train_t = c_t^2 d D^2/(2 v_t), with c_t = sqrt(ab_s) beta_t/(1 - ab_t) and v_t = beta_t or (1 - ab_s)/(1 - ab_t) beta_t written out.
+    let gaussian = parse(r#"{"kind":"gaussian","mean":[0.4,-0.3,0.1],"var":[1,0.5,0.2]}"#);
+    for (target, levels) in [(reference(), visited(1000, 50)), (gaussian, visited(300, 300))] {
+        for (variance, perturbation) in
+            [(Variance::FixedSmall, 0.05), (Variance::FixedLarge, -0.2), (Variance::Analytic, 0.05)]
+        {
+            let ideal = decompose(&target, &levels, &Settings::new(variance)).unwrap();
+            let off =
+                decompose(&target, &levels, &Settings { perturbation, ..Settings::new(variance) }).unwrap();
+            let mut sum = 0.0;
+            for (k, pair) in levels.windows(2).enumerate() {
+                let (ab_t, ab_s) = (pair[0].alpha_bar(), pair[1].alpha_bar());
+                let beta = 1.0 - ab_t / ab_s;
+                let c = ab_s.sqrt() * beta / (1.0 - ab_t);
+                let d = target.dim() as f64;
+                let v = match variance {
+                    Variance::FixedLarge => beta,
+                    Variance::FixedSmall => beta * (1.0 - ab_s) / (1.0 - ab_t),
+                    _ => beta * (1.0 - ab_s) / (1.0 - ab_t) + c * c * ideal.levels[k].mmse / d,
+                };
+                let expected = c * c * d * perturbation * perturbation / (2.0 * v);
+                close(&format!("{variance} {k}"), off.levels[k].training.unwrap(), expected, 1e-6);
+                assert_eq!(off.levels[k].discretization, ideal.levels[k].discretization);
+                sum += expected;
+            }
+            close(variance.name(), off.training.value, sum, 1e-6);
+            assert_eq!((off.init, off.discretization), (ideal.init, ideal.discretization));
+            assert_eq!(ideal.training.value, 0.0);
+        }
+    }
+}
+
 /// The reference mixture in two dimensions, the second independent: quadrature in one dimension knows every term.
 fn in_the_plane() -> Target {
     parse(

@@ -5,7 +5,7 @@ use super::step::{ReverseStep, reverse_steps};
 use super::terms::{Decomposition, Estimate, LevelTerms, truncation_bound};
 use super::{gaussian, quadrature, transport};
 use crate::classical::ClassicalTerms;
-use crate::{CoreError, Level, Target, Variance};
+use crate::{CoreError, Level, Target, Trajectory, Variance};
 
 /// What is decomposed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -86,6 +86,15 @@ pub fn decompose(
         levels,
         routes: statistics.routes,
     })
+}
+
+/// E|x_0 - D*(x_t)|^2 / d at every level that a step of the trajectory leaves: the target's own, which analytic variance needs.
+pub fn mmse_per_component(target: &Target, trajectory: &Trajectory) -> Result<Vec<f64>, CoreError> {
+    // It depends on the signal-to-noise ratio alone, whatever the scale of the process.
+    let preserving = |level: &Level| Level::variance_preserving(level.log_snr(), level.time());
+    let visited: Vec<Level> = trajectory.levels()[..trajectory.steps()].iter().map(preserving).collect();
+    let terms = decompose(target, &visited, &Settings::new(Variance::FixedLarge))?;
+    Ok(terms.levels.iter().map(|level| level.mmse / target.dim() as f64).collect())
 }
 
 fn exact(target: &Target, visited: &[Level], variance: Variance) -> Result<Statistics, CoreError> {

@@ -16,6 +16,7 @@
 //!
 //! [`decompose`] computes all of it for closed-form targets. What remains exact for a trained network on data is in [`curve`].
 
+mod ablation;
 mod advice;
 mod bound;
 mod closed_form;
@@ -32,9 +33,12 @@ mod step;
 mod terms;
 mod transport;
 
+pub use ablation::{
+    AblationCell, Answers, Pace, W2Ablation, W2Method, evenly_refined, fine, gaussian_ablation,
+};
 pub use advice::{Advice, Shares, Situation};
 pub use bound::{Decoder, VariationalBound, decoder_variance, prior_divergence};
-pub use closed_form::{Settings, decompose};
+pub use closed_form::{Settings, decompose, mmse_per_component};
 pub use gaussian::gaussian_initialization;
 pub use monte_carlo::{MonteCarlo, RouteComparison};
 pub use placement::{Placement, ScheduleCurve};

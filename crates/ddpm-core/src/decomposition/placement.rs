@@ -4,9 +4,12 @@
 //! 1/2 integral of m over the whole range does not depend on where the levels are. The best N of M levels with both ends kept are a shortest
 //! path, found by dynamic programming in O(N M^2).
 
+use super::closed_form::{Settings, decompose};
 use super::curve::log_trapezoid;
+use super::monte_carlo::MonteCarlo;
 use super::step::ReverseStep;
-use crate::{CoreError, Level, Variance};
+use super::terms::Estimate;
+use crate::{CoreError, Level, Target, Variance};
 
 /// A floor (or a model's own error) known at all levels of a schedule, the noisiest first.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +62,27 @@ impl ScheduleCurve {
             return Err(CoreError::Dimension { what: "fitted error by level".into(), expected, got });
         }
         Ok(ScheduleCurve { fit: Some(fit), ..self })
+    }
+
+    /// The mmse and the information of a closed-form target at these levels, the noisiest first, as exactly as [`decompose`] knows them: no
+    /// quadrature between levels comes in. Also returns the initialization term
+    /// of the first level.
+    pub fn of_target(
+        target: &Target,
+        levels: &[Level],
+        monte_carlo: MonteCarlo,
+    ) -> Result<(Self, Estimate), CoreError> {
+        let variance = Variance::FixedLarge;
+        let result = decompose(target, levels, &Settings { variance, perturbation: 0.0, monte_carlo })?;
+        let curve = result.levels.iter().map(|terms| terms.mmse).collect();
+        let mut exact = Self::new(levels.to_vec(), curve, result.dim)?;
+        for (k, terms) in result.levels.iter().enumerate() {
+            let Some(discretization) = terms.discretization else { break };
+            // What the term leaves of the step's cost is the information that the step restores.
+            let gained = exact.cost(k, k + 1, variance)? - discretization;
+            exact.information[k + 1] = exact.information[k] + gained;
+        }
+        Ok((exact, result.init))
     }
 
     /// All levels.

@@ -1,5 +1,6 @@
 //! The JSON of `ddpm decompose`.
 
+use super::ablation::W2Ablation;
 use super::network::NetworkReport;
 use super::terms::{Decomposition, LevelTerms};
 use crate::classical::ClassicalTerms;
@@ -62,6 +63,10 @@ pub struct DecomposeReport {
     /// Errors in W2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub w2: Option<W2Errors>,
+    /// Targets other than Gaussians: the samples that the errors in W2 were estimated from, and every combination of errors with its
+    /// interval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub w2_ablation: Option<W2Ablation>,
     /// Checkpoint: the curve that stands for the ideal denoiser ([`super::network::Floor`]). The terms, the bound and its parts are those of
     /// the images that belong to it.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -9,6 +9,10 @@
 //! Sliced W2 is not W2: in d dimensions a shift by m counts |m|/sqrt(d). All three are biased upwards by the finiteness of the samples, by
 //! about the distance between two samples of one law: report that beside them.
 
+mod coupling;
+
+pub use coupling::{Bootstrap, Coupling, SampleDistance};
+
 use crate::CoreError;
 use crate::noise::{NoiseSource, Purpose};
 

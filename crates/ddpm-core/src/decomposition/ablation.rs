@@ -1,0 +1,330 @@
+//! W2 to the target with one source of error switched on at a time.
+//!
+//! A sampler errs because it starts at N(0, I) instead of the true law of x_T, because it takes N steps instead of infinitely many, and
+//! because its denoiser is not the ideal one. Each of the eight combinations has a law of samples, and that law a distance from the target:
+//! exact for Gaussian targets ([`gaussian_ablation`]), from samples otherwise.
+//!
+//! Infinitely many steps means the exact reverse SDE for samplers that draw noise and the probability-flow ODE for the others, between the
+//! same two levels as the sampler's and with the same last step where that is the decoder's: truncation is the same in every combination.
+
+use crate::recursion::{GaussianDenoiser, Moments, Start, W2Errors, continuous_law, w2};
+use crate::target::Gaussian;
+use crate::transport::{Bootstrap, SampleDistance};
+use crate::{CoreError, Level, Scheme, Step, Time, Trajectory};
+use serde::{Deserialize, Serialize};
+
+/// How many steps are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pace {
+    /// Infinitely many, or so many that more change nothing.
+    Fine,
+    /// The sampler's own.
+    Steps,
+}
+
+/// Which denoiser answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answers {
+    /// The ideal one, D*.
+    Ideal,
+    /// The one in use, D.
+    Given,
+}
+
+/// How distances were found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum W2Method {
+    /// From the exact law of the samples.
+    Exact,
+    /// Between samples on the line, whose quantiles are coupled.
+    Samples,
+    /// Between samples, by projections: sqrt(d) times the sliced distance, at most W2 and equal to it for shifts
+    /// ([`crate::transport::Coupling`]).
+    SlicedSamples,
+}
+
+/// One combination of errors.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AblationCell {
+    /// The start.
+    pub start: Start,
+    /// The steps.
+    pub steps: Pace,
+    /// The denoiser.
+    pub denoiser: Answers,
+    /// Distance from the target.
+    pub w2: f64,
+    /// Its standard error, 0 when exact.
+    pub stderr: f64,
+    /// Interval of the distance between the laws, from samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
+    /// The debiased entropic distance of a few hundred samples, in more than one dimension: mean and standard error over blocks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entropic: Option<[f64; 2]>,
+}
+
+/// The cells and how they were found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct W2Ablation {
+    /// How.
+    pub method: W2Method,
+    /// Samples on each side, where the distances come from samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<usize>,
+    /// How intervals were found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bootstrap: Option<Bootstrap>,
+    /// The distance between two independent exact sets of as many samples: what no sampler can beat at this number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise_floor: Option<SampleDistance>,
+    /// The entropic distance between such sets, mean and standard error over blocks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entropic_floor: Option<[f64; 2]>,
+    /// Combinations of errors; those with the given denoiser are left out where it is the ideal one.
+    pub cells: Vec<AblationCell>,
+}
+
+impl W2Ablation {
+    /// Which combinations there are: with or without an imperfect denoiser.
+    pub fn combinations(perturbed: bool) -> Vec<(Start, Pace, Answers)> {
+        let denoisers = if perturbed { vec![Answers::Ideal, Answers::Given] } else { vec![Answers::Ideal] };
+        let mut combinations = Vec::new();
+        for answers in denoisers {
+            for pace in [Pace::Fine, Pace::Steps] {
+                combinations.extend([Start::Marginal, Start::Prior].map(|start| (start, pace, answers)));
+            }
+        }
+        combinations
+    }
+
+    /// The cell of a combination. The ideal denoiser stands for a given one that does not differ from it.
+    pub fn cell(&self, start: Start, steps: Pace, denoiser: Answers) -> Option<&AblationCell> {
+        let find =
+            |answers| self.cells.iter().find(|c| (c.start, c.steps, c.denoiser) == (start, steps, answers));
+        find(denoiser).or_else(|| find(Answers::Ideal))
+    }
+
+    /// The four distances that the JSON calls `w2`: these steps with the given denoiser, infinitely many with the ideal one.
+    pub fn errors(&self) -> Option<W2Errors> {
+        let value = |start, steps, denoiser| Some(self.cell(start, steps, denoiser)?.w2);
+        Some(W2Errors {
+            from_marginal: value(Start::Marginal, Pace::Steps, Answers::Given)?,
+            from_normal: value(Start::Prior, Pace::Steps, Answers::Given)?,
+            continuous_from_marginal: value(Start::Marginal, Pace::Fine, Answers::Ideal)?,
+            continuous_from_normal: value(Start::Prior, Pace::Fine, Answers::Ideal)?,
+        })
+    }
+}
+
+/// Log-SNR at which data's own scale is long resolved: from where a process that reaches data takes its last fine step.
+const CLEAN_LOG_SNR: f64 = 16.0;
+/// Log-SNR below which a signal does not show: where fine steps from a level without signal begin.
+const NO_SIGNAL_LOG_SNR: f64 = -20.0;
+
+/// The level down to which a trajectory's steps are refined: its lowest with noise, from where the decoder follows; data, where a continuous
+/// process reaches it.
+fn refined_end(trajectory: &Trajectory) -> Level {
+    let levels = trajectory.levels();
+    if trajectory.end().time() == Time::Clean { levels[levels.len() - 2] } else { *trajectory.end() }
+}
+
+/// `steps` steps evenly spaced in log-SNR, from the trajectory's start to its lowest level with noise.
+pub fn evenly_refined(trajectory: &Trajectory, steps: usize) -> Result<Trajectory, CoreError> {
+    CoreError::check("fine steps", "at least 1", steps as f64, steps > 0)?;
+    let (start, end) = (trajectory.start(), refined_end(trajectory));
+    let low = start.log_snr().max(NO_SIGNAL_LOG_SNR);
+    let high = end.log_snr().min(CLEAN_LOG_SNR);
+    let mut levels = vec![*start];
+    if high > low {
+        let first = usize::from(start.log_snr() == low);
+        levels.extend((first..steps).map(|k| {
+            let share = k as f64 / steps as f64;
+            trajectory.scale().level(low + (high - low) * share, Time::Continuous(1.0 - share))
+        }));
+    }
+    if end.log_snr() > levels[levels.len() - 1].log_snr() {
+        levels.push(end);
+    }
+    Trajectory::of_levels(levels, trajectory.scale(), None)
+}
+
+/// The method and the levels that stand for infinitely many steps where no closed form does: [`evenly_refined`] ones of second order, and the
+/// decoder's where the trajectory ends with it.
+pub fn fine(
+    trajectory: &Trajectory,
+    steps: usize,
+    stochastic: bool,
+) -> Result<(Trajectory, Scheme), CoreError> {
+    let decoder = trajectory.end().time() == Time::Clean;
+    // A single visited level has nothing between it and the decoder's step.
+    let refined = if decoder && trajectory.steps() == 1 {
+        trajectory.clone()
+    } else {
+        let refined = evenly_refined(trajectory, steps)?;
+        if decoder { refined.with_decoder() } else { refined }
+    };
+    Ok((refined, if stochastic { Scheme::Dpmpp2mSde } else { Scheme::Dpmpp2m }))
+}
+
+/// The law of the samples with infinitely many steps of the ideal denoiser, the decoder's last step included.
+fn fine_law(
+    ideal: &GaussianDenoiser<'_>,
+    trajectory: &Trajectory,
+    from: Start,
+    stochastic: bool,
+) -> Result<Vec<Moments>, CoreError> {
+    let end = refined_end(trajectory);
+    let law = continuous_law(ideal, trajectory.start(), &end, from, stochastic);
+    if trajectory.end().time() != Time::Clean {
+        return Ok(law);
+    }
+    let decode = ideal.transfers(&[Step::decode(&end)]);
+    Ok(decode.iter().zip(law).map(|(transfer, moments)| transfer.apply(moments)).collect())
+}
+
+/// Fine steps of the exact recursion with an imperfect denoiser.
+const FINE_STEPS: usize = 1000;
+
+/// The ablation of a sampler with fixed steps on a Gaussian target, exactly; with an imperfect denoiser infinitely many steps are 1000 of
+/// second order.
+pub fn gaussian_ablation(
+    law: &Gaussian,
+    trajectory: &Trajectory,
+    scheme: &Scheme,
+    perturbation: f64,
+) -> Result<W2Ablation, CoreError> {
+    let plan = scheme.plan(trajectory)?;
+    let stochastic = plan.iter().any(|step| step.draws() > 0);
+    let ideal = GaussianDenoiser::new(law, 0.0);
+    let given = GaussianDenoiser::new(law, perturbation);
+    let target = ideal.marginal(&Level::CLEAN);
+    let perturbed = perturbation != 0.0;
+    let fine_plan = if perturbed {
+        let (trajectory, scheme) = fine(trajectory, FINE_STEPS, stochastic)?;
+        scheme.plan(&trajectory)?
+    } else {
+        Vec::new()
+    };
+    let carry = |denoiser: &GaussianDenoiser<'_>, plan| denoiser.transfers(plan);
+    let (by_ideal, by_given) = (carry(&ideal, &plan), perturbed.then(|| carry(&given, &plan)));
+    let by_given_fine = perturbed.then(|| carry(&given, &fine_plan));
+    let cell = |(from, pace, answers)| -> Result<AblationCell, CoreError> {
+        let transfers = match (pace, answers) {
+            (Pace::Steps, Answers::Given) => by_given.as_ref(),
+            (Pace::Fine, Answers::Given) => by_given_fine.as_ref(),
+            (Pace::Steps, Answers::Ideal) => Some(&by_ideal),
+            (Pace::Fine, Answers::Ideal) => None,
+        };
+        let samples: Vec<Moments> = match transfers {
+            Some(transfers) => {
+                let begin = ideal.start(from, trajectory.start());
+                transfers.iter().zip(begin).map(|(transfer, moments)| transfer.apply(moments)).collect()
+            }
+            None => fine_law(&ideal, trajectory, from, stochastic)?,
+        };
+        Ok(AblationCell {
+            start: from,
+            steps: pace,
+            denoiser: answers,
+            w2: w2(&samples, &target),
+            stderr: 0.0,
+            interval: None,
+            entropic: None,
+        })
+    };
+    let cells = W2Ablation::combinations(perturbed).into_iter().map(cell).collect::<Result<_, _>>()?;
+    Ok(W2Ablation {
+        method: W2Method::Exact,
+        samples: None,
+        bootstrap: None,
+        noise_floor: None,
+        entropic_floor: None,
+        cells,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recursion::w2_errors;
+    use crate::target::Covariance;
+    use crate::{Grid, Process, Schedule};
+
+    fn law() -> Gaussian {
+        Gaussian::new(vec![0.5, -1.0], Covariance::Diagonal(vec![0.05, 1.5])).unwrap()
+    }
+
+    fn trajectories() -> [Trajectory; 3] {
+        let schedule = Schedule::linear(1000).unwrap();
+        let discrete = |schedule: &Schedule| {
+            Trajectory::discrete(schedule, &Grid::Trailing.visit(schedule, 30).unwrap()).unwrap()
+        };
+        let times = Grid::LogSnr.times(&Process::VP, 30, 1e-3).unwrap();
+        [
+            discrete(&schedule),
+            discrete(&schedule.with_zero_terminal_snr().unwrap()),
+            Trajectory::continuous(&Process::VP, &times).unwrap(),
+        ]
+    }
+
+    #[test]
+    fn its_four_main_cells_are_the_w2_errors() {
+        for (trajectory, perturbation) in trajectories().iter().zip([0.0, 0.1, 0.1]) {
+            for scheme in [Scheme::Ddim { eta: 0.0 }, Scheme::Dpmpp2mSde] {
+                let ablation = gaussian_ablation(&law(), trajectory, &scheme, perturbation).unwrap();
+                let expected =
+                    w2_errors(&GaussianDenoiser::new(&law(), perturbation), trajectory, &scheme).unwrap();
+                let got = ablation.errors().unwrap();
+                assert_eq!(
+                    (got.from_marginal, got.from_normal),
+                    (expected.from_marginal, expected.from_normal)
+                );
+                if !trajectory.end().is_clean() {
+                    assert_eq!(got, expected);
+                }
+                assert_eq!(ablation.cells.len(), if perturbation == 0.0 { 4 } else { 8 });
+            }
+        }
+    }
+
+    #[test]
+    fn fine_steps_stand_for_infinitely_many() {
+        // With the ideal denoiser the law of infinitely many steps is known.
+        let law = law();
+        let ideal = GaussianDenoiser::new(&law, 0.0);
+        for trajectory in trajectories() {
+            for stochastic in [false, true] {
+                let (levels, scheme) = fine(&trajectory, 1000, stochastic).unwrap();
+                assert_eq!((levels.start(), levels.end()), (trajectory.start(), trajectory.end()));
+                let plan = scheme.plan(&levels).unwrap();
+                for from in [Start::Marginal, Start::Prior] {
+                    let many = crate::recursion::sample_law(&ideal, &levels, &plan, from);
+                    let exact = fine_law(&ideal, &trajectory, from, stochastic).unwrap();
+                    let apart = w2(&many, &exact);
+                    assert!(apart < 1e-3, "{stochastic} {from:?}: {apart}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn each_error_counts_where_it_is_switched_on() {
+        let [discrete, ..] = trajectories();
+        let ablation = gaussian_ablation(&law(), &discrete, &Scheme::Ddim { eta: 0.0 }, 0.1).unwrap();
+        let value = |start, pace, answers| ablation.cell(start, pace, answers).unwrap().w2;
+        let (all_off, start, steps, denoiser) = (
+            value(Start::Marginal, Pace::Fine, Answers::Ideal),
+            value(Start::Prior, Pace::Fine, Answers::Ideal),
+            value(Start::Marginal, Pace::Steps, Answers::Ideal),
+            value(Start::Marginal, Pace::Fine, Answers::Given),
+        );
+        // What is left with all off is the decoder's step from a level of little noise.
+        assert!(all_off < 0.05 && start > all_off && steps > 1.2 * all_off, "{ablation:?}");
+        // Each of the two components is off by 0.1 and more, since the error is carried along.
+        assert!(denoiser > 0.1 * 2f64.sqrt() && denoiser < 1.0, "{denoiser}");
+    }
+}
