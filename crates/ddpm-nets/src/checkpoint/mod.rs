@@ -51,9 +51,7 @@ impl Checkpoint {
             }
         }
         let config = read_unet_config(dir)?;
-        let scheduler_path = dir.join("scheduler").join("scheduler_config.json");
-        let scheduler = SchedulerConfig::from_json(&read_json(&scheduler_path)?)
-            .map_err(|reason| NetsError::format(&scheduler_path, reason))?;
+        let scheduler = read_scheduler_config(dir)?;
         let schedule = scheduler.schedule()?;
 
         let weights_path = dir.join("unet").join(WEIGHTS);
@@ -63,6 +61,12 @@ impl Checkpoint {
         network.parameters().set_requires_grad(false);
         Ok(Checkpoint { network, scheduler, schedule })
     }
+}
+
+/// The noising process of a pipeline directory.
+pub fn read_scheduler_config(dir: &Path) -> Result<SchedulerConfig, NetsError> {
+    let path = dir.join("scheduler").join("scheduler_config.json");
+    SchedulerConfig::from_json(&read_json(&path)?).map_err(|reason| NetsError::format(&path, reason))
 }
 
 /// The network configuration of a pipeline directory.
