@@ -3,6 +3,8 @@
 //! - [`denoising`]: E|x_0 - D(x_t)|^2 at every level with image-level confidence intervals, on held-out and on training images.
 //! - [`classical`]: the initialization, training and discretization terms of a model on a data set.
 //! - [`decomposition`]: how much of a trained network's error is initialization, discretization and training, by every floor.
+//! - [`sampled_w2`]: W2 between a sampler's samples and a closed-form target, with one error on at a time.
+//! - [`decomposition_report`]: where a sampler's error comes from, as one page and its data.
 //! - [`score`]: a learned score against the exact one of a closed-form target.
 //! - [`training_report`]: what a training run did, as one HTML file.
 //! - [`report`]: the pages, plots and tables that reports are made of.
@@ -13,10 +15,12 @@
 pub mod classical;
 mod config;
 pub mod decomposition;
+pub mod decomposition_report;
 pub mod denoising;
 mod error;
 pub mod estimate;
 pub mod report;
+pub mod sampled_w2;
 pub mod score;
 mod spectrum;
 pub mod training_report;

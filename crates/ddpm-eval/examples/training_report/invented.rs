@@ -53,6 +53,7 @@ pub(crate) fn report() -> Result<TrainingReport, EvalError> {
         loss: loss(),
         denoising: Some(error),
         classical: Some(classical),
+        decomposition: None,
         paper: Some(PaperComparison::ho2020_cifar10(
             1_618_433,
             2000,

@@ -38,12 +38,37 @@ pub struct TrainingReport {
     pub denoising: Option<DenoisingError>,
     /// The classical error terms.
     pub classical: Option<ClassicalReport>,
+    /// The page of the error decomposition.
+    pub decomposition: Option<DecompositionLink>,
     /// Published figures beside the measured ones.
     pub paper: Option<PaperComparison>,
     /// The resolved configuration.
     pub config_toml: String,
     /// The commands that lead to this report, one a line.
     pub commands: Vec<String>,
+}
+
+/// Where the decomposition of the network's error is told in full, and what it advises.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecompositionLink {
+    /// The page's address, relative to this one.
+    pub address: String,
+    /// What would help most, in sentences.
+    pub advice: Vec<String>,
+}
+
+impl DecompositionLink {
+    fn add_to(&self, page: &mut Page) {
+        let section = page.section("Where the error comes from");
+        for sentence in &self.advice {
+            section.paragraph(sentence.as_str());
+        }
+        section.paragraph(
+            Text::new("Initialization, discretization and training by noise level, what more steps would change, and what the network remembers: ")
+                .link("the error decomposition", &self.address)
+                .plain("."),
+        );
+    }
 }
 
 impl TrainingReport {
@@ -60,6 +85,9 @@ impl TrainingReport {
         }
         if let Some(classical) = &self.classical {
             classical::add_to(&mut page, classical, self.denoising.as_ref());
+        }
+        if let Some(decomposition) = &self.decomposition {
+            decomposition.add_to(&mut page);
         }
         if let Some(paper) = &self.paper {
             paper.add_to(&mut page);

@@ -1,0 +1,136 @@
+//! Sets of samples: exact ones, and those of a sampler under any combination of errors.
+
+use super::Effort;
+use crate::EvalError;
+use ddpm_core::decomposition::{Answers, Pace, fine, mmse_per_component};
+use ddpm_core::noise::{NoiseSource, Purpose};
+use ddpm_core::recursion::Start;
+use ddpm_core::{Level, Scheme, Target, Trajectory, Variance};
+use ddpm_nets::targets::ideal_denoiser;
+use ddpm_nets::{Denoiser, Perturbed};
+use ddpm_sample::{Noise, NoiseInput, Options, SampleError, Tolerance, sample};
+use std::ops::ControlFlow;
+use tch::{Device, Kind, Tensor};
+
+/// A sampler on a closed-form target.
+#[derive(Debug)]
+pub struct SampleRun<'a> {
+    /// The law of the data.
+    pub target: &'a Target,
+    /// The levels that the sampler goes through.
+    pub trajectory: Trajectory,
+    /// The sampler.
+    pub scheme: Scheme,
+    /// A constant added to every component of the ideal denoiser.
+    pub perturbation: f64,
+    /// What an adaptive sampler may err by.
+    pub tolerance: Tolerance,
+    /// Seed of all samples.
+    pub seed: u64,
+    /// Where sampling runs.
+    pub device: Device,
+}
+
+/// Sets of exact samples that share none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sampled {
+    /// What distances are taken from.
+    Reference = 0,
+    /// Another one, for the noise floor.
+    Second = 1,
+    /// Those that are noised to x_T where sampling starts at its true law.
+    Noised = 2,
+}
+
+/// Samples at once: memory stays small, and the answers of a denoiser in the caches.
+const BATCH: u64 = 16_384;
+
+impl SampleRun<'_> {
+    /// `count` exact samples [count, d], one after another.
+    pub fn exact(&self, set: Sampled, count: usize) -> Vec<f64> {
+        let source = NoiseSource::new(self.seed, Purpose::Target);
+        let first = (set as u64) << 40;
+        (first..first + count as u64).flat_map(|image| self.target.sample(&source, image)).collect()
+    }
+
+    /// Samples [n, d] under a combination of errors, one after another.
+    pub fn samples(
+        &self,
+        start: Start,
+        steps: Pace,
+        answers: Answers,
+        effort: &Effort,
+    ) -> Result<Vec<f64>, EvalError> {
+        let (mut trajectory, scheme) = match steps {
+            Pace::Steps => (self.trajectory.clone(), self.scheme),
+            Pace::Fine => fine(&self.trajectory, effort.fine_steps, self.is_stochastic()?)?,
+        };
+        if scheme == (Scheme::Ddpm { variance: Variance::Analytic }) {
+            let mse = mmse_per_component(self.target, &trajectory)?;
+            trajectory = trajectory.with_mse(mse)?;
+        }
+        let exact = match start {
+            Start::Marginal => Some(self.exact(Sampled::Noised, effort.samples)),
+            Start::Prior => None,
+        };
+        let ideal = ideal_denoiser(self.target, self.device)?;
+        let given = Perturbed::new(ideal.as_ref(), self.perturbation);
+        let denoiser: &dyn Denoiser = match answers {
+            Answers::Ideal => ideal.as_ref(),
+            Answers::Given => &given,
+        };
+        let dim = self.target.dim();
+        let options = Options { tolerance: self.tolerance, ..Options::default() };
+        let keyed = NoiseInput::keyed(self.seed, &[dim as i64]);
+        let mut rows = Vec::with_capacity(effort.samples * dim);
+        let total = effort.samples as u64;
+        for first in (0..total).step_by(BATCH as usize) {
+            let range = first..(first + BATCH).min(total);
+            let part = exact.as_ref().map(|x| &x[range.start as usize * dim..range.end as usize * dim]);
+            let mut noise = FromData { keyed: keyed.batch(range, self.device)?, data: part, dim };
+            let mut on = |_: &_| ControlFlow::Continue(());
+            let x = sample(denoiser, &scheme, &trajectory, &mut noise, &options, &mut on)?.x;
+            let values = torch_ext::fence(|| {
+                Vec::<f64>::try_from(x.to_device(Device::Cpu).to_kind(Kind::Double).reshape([-1]))
+            })?;
+            rows.extend(values.map_err(torch_ext::TorchError::from)?);
+        }
+        Ok(rows)
+    }
+
+    /// Whether the sampler draws noise on its way.
+    pub fn is_stochastic(&self) -> Result<bool, EvalError> {
+        if self.scheme == Scheme::OdeRk45 {
+            return Ok(false);
+        }
+        let mut trajectory = self.trajectory.clone();
+        if self.scheme == (Scheme::Ddpm { variance: Variance::Analytic }) {
+            // Whatever the variance, there is one.
+            let any = vec![0.0; trajectory.steps()];
+            trajectory = trajectory.with_mse(any)?;
+        }
+        Ok(self.scheme.plan(&trajectory)?.iter().any(|step| step.draws() > 0))
+    }
+}
+
+/// Keyed noise that starts from noised data, where data are given.
+struct FromData<'a, N> {
+    keyed: N,
+    data: Option<&'a [f64]>,
+    dim: usize,
+}
+
+impl<N: Noise> Noise for FromData<'_, N> {
+    fn start(&mut self, level: &Level) -> Result<Tensor, SampleError> {
+        let prior = self.keyed.start(level)?;
+        let Some(data) = self.data else { return Ok(prior) };
+        // The same numbers as at N(0, I), in the level's own noise.
+        let x0 = Tensor::from_slice(data).reshape([-1, self.dim as i64]);
+        let x0 = x0.to_device(prior.device()).to_kind(prior.kind());
+        Ok(prior * (level.sigma() / level.prior_std()) + x0 * level.alpha())
+    }
+
+    fn draw(&mut self) -> Result<Tensor, SampleError> {
+        self.keyed.draw()
+    }
+}
