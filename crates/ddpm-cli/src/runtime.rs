@@ -48,6 +48,14 @@ pub(crate) fn device_name(device: Device) -> String {
     }
 }
 
+/// Programs and libraries with their versions, for the foot of a report.
+pub(crate) fn versions() -> Vec<(String, String)> {
+    vec![
+        ("ddpm".to_string(), format!("{} ({})", env!("CARGO_PKG_VERSION"), env!("DDPM_COMMIT"))),
+        ("libtorch".to_string(), torch_ext::device::libtorch_version()),
+    ]
+}
+
 /// Set by the first SIGINT or SIGTERM; the second ends the process at once.
 #[derive(Clone, Debug)]
 pub(crate) struct StopFlag(Arc<AtomicBool>);

@@ -80,6 +80,11 @@ impl SamplerOptions {
         Ok(scheme)
     }
 
+    /// The sampler's name as it was typed.
+    pub(crate) fn name(&self) -> &str {
+        &self.sampler
+    }
+
     /// What an adaptive sampler may err by.
     pub(crate) fn tolerance(&self) -> Tolerance {
         let default = Tolerance::default();

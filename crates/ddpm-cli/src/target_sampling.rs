@@ -2,8 +2,8 @@
 
 use crate::progress::{Progress, human_seconds};
 use anyhow::Result;
-use ddpm_core::decomposition::{Settings, decompose};
-use ddpm_core::{Grid, Level, Schedule, Scheme, Target, Trajectory, Variance};
+use ddpm_core::decomposition::mmse_per_component;
+use ddpm_core::{Grid, Schedule, Scheme, Target, Trajectory, Variance};
 use ddpm_nets::targets::ideal_denoiser;
 use ddpm_sample::{NoiseInput, Options, Samples, Tolerance, sample, sample_batches, sample_on_grid};
 use std::ops::ControlFlow;
@@ -66,13 +66,4 @@ pub(crate) fn sample_target(job: TargetJob<'_>, device: Device) -> Result<Sample
         human_seconds(begun.elapsed().as_secs_f64())
     ));
     Ok(samples)
-}
-
-/// E|x_0 - D*(x_t)|^2 / d at every level that a step leaves: the target's own, which analytic variance needs.
-fn mmse_per_component(target: &Target, trajectory: &Trajectory) -> Result<Vec<f64>> {
-    // It depends on the signal-to-noise ratio alone, whatever the scale of the process.
-    let preserving = |level: &Level| Level::variance_preserving(level.log_snr(), level.time());
-    let visited: Vec<Level> = trajectory.levels()[..trajectory.steps()].iter().map(preserving).collect();
-    let terms = decompose(target, &visited, &Settings::new(Variance::FixedLarge))?;
-    Ok(terms.levels.iter().map(|level| level.mmse / target.dim() as f64).collect())
 }

@@ -62,10 +62,19 @@ fn a_network_is_decomposed_by_every_floor_and_misfits_are_refused() {
     assert_eq!(measured["flips"], false);
     assert_eq!(value["advice"].as_array().unwrap().len(), 3);
 
-    let by_reference =
-        json(folder, &["--checkpoint", &own, "--data", "digits", "--steps", "20", "--reference", &better]);
+    let arguments = ["--checkpoint", &own, "--data", "digits", "--steps", "20", "--reference", &better];
+    let by_reference = json(folder, &[&arguments[..], &["--report", "page"]].concat());
     assert_eq!(by_reference["floor"], "reference");
     assert_eq!(by_reference["network"]["floors"].as_array().unwrap().len(), 3);
+    let html = std::fs::read_to_string(folder.join("page/index.html")).unwrap();
+    for section in
+        ["The terms", "Learnt or remembered", "The bound and its parts", "Which schedule?", "What must hold"]
+    {
+        assert!(html.contains(section), "{section}");
+    }
+    let shown: Value =
+        serde_json::from_slice(&std::fs::read(folder.join("page/report.json")).unwrap()).unwrap();
+    assert_eq!((&shown["result"], shown["slopes"].as_array().unwrap().len()), (&by_reference, 3));
     // The same noise, whatever else is measured.
     assert_eq!(by_reference["network"]["levels"][0]["train"], value["network"]["levels"][0]["train"]);
 

@@ -54,6 +54,8 @@ fn reproduce_leaves_a_model_samples_and_a_report_and_repeats_nothing() {
         "checkpoints/latest/model_index.json",
         "checkpoints/latest/denoising_error.json",
         "report/decomposition.json",
+        "report/decomposition/index.html",
+        "report/decomposition/report.json",
     ] {
         assert!(run.join(file).is_file(), "{file} is missing");
     }

@@ -1,18 +1,22 @@
 //! The report stage: gathers what the other stages left and writes one page.
 
 use super::Run;
+use super::decomposition::decomposition_path;
 use super::evaluate::read_classical;
 use super::pictures::{FORWARD_COLUMNS, FORWARD_ROWS, Pictures};
 use super::sampling::TRAJECTORY;
 use super::stage::Stage;
-use crate::runtime::device_name;
+use crate::runtime::{device_name, versions};
 use anyhow::{Context, Result};
+use ddpm_core::decomposition::DecomposeReport;
 use ddpm_data::{Dataset, DatasetName, ImageSet};
+use ddpm_eval::decomposition_report::{NetworkPage, PAGE};
 use ddpm_eval::denoising::DenoisingError;
 use ddpm_eval::training_report::{
-    DataFacts, LossPoint, Measured, PaperComparison, Picture, Pictures as Shown, RunFacts,
+    DataFacts, DecompositionLink, LossPoint, Measured, PaperComparison, Picture, Pictures as Shown, RunFacts,
     Stage as StageFact, TrainingReport,
 };
+use ddpm_nets::checkpoint::read_scheduler_config;
 use ddpm_train::read_metrics;
 use std::path::{Path, PathBuf};
 
@@ -40,15 +44,13 @@ pub(super) fn write(run: &Run, dataset: &Dataset) -> Result<PathBuf> {
             batch_size: config.train.batch_size,
             device: device_name(run.device),
             stages: stages(run),
-            versions: vec![
-                ("ddpm".to_string(), format!("{} ({})", env!("CARGO_PKG_VERSION"), env!("DDPM_COMMIT"))),
-                ("libtorch".to_string(), torch_ext::device::libtorch_version()),
-            ],
+            versions: versions(),
         },
         pictures: shown(run)?,
         loss,
         denoising: Some(DenoisingError::read(&checkpoint)?),
         classical: Some(read_classical(run)?),
+        decomposition: decomposition(run, &checkpoint)?,
         paper: (config.data.name == DatasetName::Cifar10)
             .then(|| beside_the_paper(parameters, steps, config.train.batch_size)),
         config_toml: config.to_toml()?,
@@ -57,6 +59,39 @@ pub(super) fn write(run: &Run, dataset: &Dataset) -> Result<PathBuf> {
     let path = run.dir.report();
     report.write(&path)?;
     Ok(path)
+}
+
+/// The folder of the decomposition's page, beside the run's report.
+const DECOMPOSITION: &str = "decomposition";
+
+/// Writes the page of the decomposition where that stage has left one.
+fn decomposition(run: &Run, checkpoint: &Path) -> Result<Option<DecompositionLink>> {
+    let path = decomposition_path(run);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let name = path.display();
+    let text = std::fs::read_to_string(&path).with_context(|| name.to_string())?;
+    let result: DecomposeReport = serde_json::from_str(&text).with_context(|| name.to_string())?;
+    let schedule = read_scheduler_config(checkpoint)?.schedule()?;
+    let paths = Pictures::of(&run.dir);
+    let sample = &run.named.config.sample;
+    let samples = Picture {
+        encoded: std::fs::read(&paths.grid).with_context(|| paths.grid.display().to_string())?,
+        scale: 1,
+        caption: format!("Samples: {} through {} noise levels; not selected.", sample.sampler, sample.steps),
+    };
+    let advice = result.advice.clone().unwrap_or_default();
+    let page = NetworkPage {
+        result,
+        schedule: &schedule,
+        pictures: vec![samples],
+        command: format!("ddpm reproduce {}", run.named.name),
+        versions: versions(),
+    };
+    let folder = path.with_file_name(DECOMPOSITION);
+    page.report()?.write(&folder)?;
+    Ok(Some(DecompositionLink { address: format!("{DECOMPOSITION}/{PAGE}"), advice }))
 }
 
 fn data_facts(name: DatasetName, dataset: &Dataset) -> DataFacts {

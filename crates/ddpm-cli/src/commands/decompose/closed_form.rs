@@ -1,20 +1,15 @@
 //! The divergence of the ancestral sampler's path on a closed-form target.
 
-use super::Decompose;
+use super::{Decompose, Problem};
 use crate::noising_options::Noising;
 use anyhow::{Result, bail, ensure};
 use ddpm_core::decomposition::{DecomposeReport, MonteCarlo, Settings, decompose};
-use ddpm_core::{Scheme, Target, Variance};
+use ddpm_core::{Scheme, Variance};
 
 impl Decompose {
     /// init, discretization and training in nats, by level and in total.
-    pub(super) fn divergences(
-        &self,
-        target: &Target,
-        noising: &Noising,
-        scheme: &Scheme,
-        seed: u64,
-    ) -> Result<DecomposeReport> {
+    pub(super) fn divergences(&self, problem: &Problem, seed: u64) -> Result<DecomposeReport> {
+        let Problem { target, noising, scheme } = problem;
         let Scheme::Ddpm { variance } = *scheme else {
             bail!("the divergence is that of the sampler ddpm; for {} add --w2", scheme.name())
         };

@@ -3,24 +3,25 @@
 mod checkpoint;
 mod closed_form;
 mod network_table;
+mod report;
 mod table;
 mod wasserstein;
 
 use crate::cli::Global;
-use crate::noising_options::NoisingOptions;
+use crate::noising_options::{Noising, NoisingOptions};
 use crate::output::{self, JsonOutput};
 use crate::sampler_options::SamplerOptions;
 use crate::target_file;
 use anyhow::{Result, bail, ensure};
-use ddpm_core::decomposition::DecomposeReport;
-use ddpm_core::{Grid, Variance};
+use ddpm_core::{Grid, Scheme, Target, Variance};
+use ddpm_eval::decomposition_report::check_folder;
 use std::path::{Path, PathBuf};
 
 /// Say how much of a sampler's error comes from where, exactly
 ///
 /// KL(noising path || generated path) of the ancestral sampler is the sum of an initialization term and, for each step, a discretization
-/// and a training term. With --w2 the errors are W2 distances between the law of the samples and a Gaussian target, with one source of
-/// error switched on at a time, for any sampler with fixed steps.
+/// and a training term. With --w2 the errors are W2 distances between the law of the samples and the target, with one source of error
+/// switched on at a time, for any sampler: exact on Gaussian targets, from samples with intervals on mixtures.
 ///
 /// Of a trained network (--checkpoint) the ideal denoiser is unknown: the terms are given against named floors, with 95 % intervals over
 /// images, together with the variational bound, what the network remembers of its images, and what would help most.
@@ -32,7 +33,9 @@ Examples:
   ddpm decompose --target mixture.json --schedule cosine --steps 20 --grid log-snr --variance analytic --all
   ddpm decompose --target gaussian.json --w2 --process vp --sampler ode-heun --steps 249 --t-min 1e-4 --json -
   ddpm decompose --target gaussian.json --w2 --sampler ddim --steps 50
-  ddpm decompose --checkpoint runs/digits/checkpoints/latest --data digits
+  ddpm decompose --target mixture.json --w2 --sampler dpmpp-2m --steps 20 --samples 20000
+  ddpm decompose --target mixture.json --steps 50 --report decomposition
+  ddpm decompose --checkpoint runs/digits/checkpoints/latest --data digits --report decomposition
   ddpm decompose --checkpoint DIR --data cifar10 --reference BETTER --steps 100 --max-images 200 --levels 20 --json report.json
 All divergences are in nats. Targets are exact in one dimension and where they are Gaussian; mixtures in more dimensions are estimated from
 --images noising paths, with standard errors.")]
@@ -52,9 +55,15 @@ pub(crate) struct Decompose {
     /// Noising paths, where the terms are estimated [default: 1000]
     #[arg(long, value_name = "N", conflicts_with = "w2")]
     images: Option<usize>,
-    /// W2 instead of divergences; of a Gaussian target
+    /// W2 instead of divergences: exact on Gaussian targets, from samples on mixtures
     #[arg(long)]
     w2: bool,
+    /// Samples on each side where W2 comes from samples [default: 10000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=10_000_000))]
+    samples: Option<u32>,
+    /// Write a page with interactive plots to DIR/index.html, and what they show to DIR/report.json
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
     /// Print every level instead of a readable selection
     #[arg(long, conflicts_with = "w2")]
     all: bool,
@@ -69,18 +78,30 @@ pub(crate) struct Decompose {
     network: checkpoint::NetworkOptions,
 }
 
+/// A closed-form target, how it is noised, and the sampler.
+struct Problem {
+    target: Target,
+    noising: Noising,
+    scheme: Scheme,
+}
+
 impl Decompose {
     pub(crate) fn run(&self, global: &Global) -> Result<()> {
         if let Some(steps) = self.steps {
             ensure!(steps >= 1, "--steps must be at least 1, got {steps}");
         }
         ensure!(self.perturb.is_finite(), "--perturb must be a finite number, got {}", self.perturb);
-        let report = match (&self.network.checkpoint, &self.target) {
+        let problem = self.target.as_ref().map(|path| self.problem(path)).transpose()?;
+        if let Some(folder) = &self.report {
+            check_folder(folder)?;
+        }
+        let report = match (&self.network.checkpoint, &problem) {
             (Some(dir), _) => {
                 let scheme = self.sampler.scheme(Variance::FixedLarge, None)?;
                 self.network(dir, &scheme, global)?
             }
-            (None, Some(path)) => self.of_target(path, global)?,
+            (None, Some(problem)) if self.w2 => self.wasserstein(problem, global)?,
+            (None, Some(problem)) => self.divergences(problem, global.seed.unwrap_or(0))?,
             (None, None) => bail!("--checkpoint or --target is needed"),
         };
         if let Some(json) = &self.json {
@@ -93,18 +114,22 @@ impl Decompose {
             };
             output::print(&text)?;
         }
+        if let Some(folder) = &self.report {
+            match (&self.network.checkpoint, &problem) {
+                (Some(dir), _) => report::write_network(folder, dir, report)?,
+                (None, Some(problem)) => self.write_target(folder, problem, report, global)?,
+                (None, None) => {}
+            }
+        }
         Ok(())
     }
 
-    fn of_target(&self, path: &Path, global: &Global) -> Result<DecomposeReport> {
-        let scheme = self.sampler.scheme(Variance::FixedLarge, None)?;
-        let noising = self.noising.build()?;
-        let target = target_file::read(path)?;
-        if self.w2 {
-            self.wasserstein(&target, &noising, &scheme)
-        } else {
-            self.divergences(&target, &noising, &scheme, global.seed.unwrap_or(0))
-        }
+    fn problem(&self, path: &Path) -> Result<Problem> {
+        Ok(Problem {
+            scheme: self.sampler.scheme(Variance::FixedLarge, None)?,
+            noising: self.noising.build()?,
+            target: target_file::read(path)?,
+        })
     }
 
     fn name(&self) -> String {

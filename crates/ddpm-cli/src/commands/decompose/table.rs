@@ -1,8 +1,8 @@
 //! The report for people.
 
 use ddpm_core::classical::InitializationKind;
-use ddpm_core::decomposition::{DecomposeReport, LevelEntry};
-use ddpm_core::recursion::W2Errors;
+use ddpm_core::decomposition::{Answers, DecomposeReport, LevelEntry, Pace, W2Ablation, W2Method};
+use ddpm_core::recursion::{Start, W2Errors};
 use std::fmt::Write;
 
 /// Rows of the table where not all are asked for.
@@ -25,6 +25,9 @@ pub(super) fn table(report: &DecomposeReport, all: bool) -> Result<String, std::
     if let Some(w2) = &report.w2 {
         w2_table(&mut text, w2)?;
     }
+    if let Some(ablation) = &report.w2_ablation {
+        ablation_table(&mut text, ablation)?;
+    }
     terms_table(&mut text, report)?;
     if let Some(levels) = &report.per_level {
         levels_table(&mut text, levels, all)?;
@@ -40,6 +43,45 @@ fn w2_table(text: &mut String, w2: &W2Errors) -> std::fmt::Result {
         ("N(0, I)", w2.from_normal, w2.continuous_from_normal),
     ] {
         writeln!(text, "{start:<28} {sampled:>14.6} {continuous:>22.6}")?;
+    }
+    Ok(())
+}
+
+/// Every combination of errors, with what samples leave open.
+fn ablation_table(text: &mut String, ablation: &W2Ablation) -> std::fmt::Result {
+    let Some(samples) = ablation.samples else { return Ok(()) };
+    writeln!(text, "\nEvery combination of errors, from {samples} samples")?;
+    writeln!(
+        text,
+        "{:<18} {:<17} {:<9} {:>10} {:>10}   interval",
+        "start", "steps", "denoiser", "W2", "stderr"
+    )?;
+    for cell in &ablation.cells {
+        let start = match cell.start {
+            Start::Marginal => "true law of x_T",
+            Start::Prior => "N(0, I)",
+        };
+        let steps = match cell.steps {
+            Pace::Fine => "infinitely many",
+            Pace::Steps => "these",
+        };
+        let denoiser = match cell.denoiser {
+            Answers::Ideal => "ideal",
+            Answers::Given => "in use",
+        };
+        let interval = cell.interval.map_or(String::new(), |[low, high]| format!("{low:.5} to {high:.5}"));
+        writeln!(
+            text,
+            "{start:<18} {steps:<17} {denoiser:<9} {:>10.6} {:>10.6}   {interval}",
+            cell.w2, cell.stderr
+        )?;
+    }
+    if let Some(floor) = &ablation.noise_floor {
+        let words = "exact samples of the target itself";
+        writeln!(text, "{words:<46} {:>10.6} {:>10.6}   the noise floor", floor.w2, floor.stderr)?;
+    }
+    if ablation.method == W2Method::SlicedSamples {
+        writeln!(text, "Distances are sqrt(d) times sliced ones: at most W2, and W2 itself for shifts")?;
     }
     Ok(())
 }

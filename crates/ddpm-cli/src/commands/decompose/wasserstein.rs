@@ -1,53 +1,97 @@
 //! W2 errors of a sampler, one source of error switched on at a time.
 
-use super::Decompose;
+use super::{Decompose, Problem};
+use crate::cli::Global;
 use crate::noising_options::Noising;
-use anyhow::{Result, bail, ensure};
-use ddpm_core::decomposition::DecomposeReport;
+use crate::progress::Progress;
+use crate::runtime;
+use anyhow::{Result, ensure};
+use ddpm_core::decomposition::{DecomposeReport, mmse_per_component};
 use ddpm_core::recursion::{GaussianDenoiser, w2_errors};
-use ddpm_core::{Scheme, Target, Variance};
+use ddpm_core::{Scheme, Target, Trajectory, Variance};
+use ddpm_eval::sampled_w2::{Effort, SampleRun, sampled_ablation};
 
 impl Decompose {
-    /// W2 to the target from either start, with these steps and with infinitely many.
-    pub(super) fn wasserstein(
-        &self,
-        target: &Target,
-        noising: &Noising,
-        scheme: &Scheme,
-    ) -> Result<DecomposeReport> {
-        let Target::Gaussian(law) = target else {
-            bail!("{}: --w2 is exact and takes a gaussian target; this one is a mixture", self.name())
-        };
+    /// W2 to the target from either start, with these steps and with infinitely many: exactly on Gaussians, from samples otherwise.
+    pub(super) fn wasserstein(&self, problem: &Problem, global: &Global) -> Result<DecomposeReport> {
+        let Problem { target, noising, scheme } = problem;
         ensure!(
             !matches!(scheme, Scheme::Langevin { .. }),
             "--w2 follows samplers from level to level; langevin stays at one"
         );
         ensure!(
-            *scheme != Scheme::OdeRk45,
-            "ode-rk45 chooses its steps by the samples, so that its law has no closed form; use ode-rk4"
+            *scheme != (Scheme::Ddpm { variance: Variance::LearnedRange }),
+            "--variance learned-range needs a network; use fixed-small, fixed-large or analytic"
         );
+        let scheme = problem.followed();
         let mut trajectory = noising.trajectory(self.steps, self.grid)?;
-        let denoiser = GaussianDenoiser::new(law, self.perturb);
-        if *scheme == (Scheme::Ddpm { variance: Variance::Analytic }) {
-            let levels = &trajectory.levels()[..trajectory.steps()];
-            let mse = levels.iter().map(|level| law.mmse(level) / law.dim() as f64).collect();
+        if scheme == (Scheme::Ddpm { variance: Variance::Analytic }) {
+            let mse = mmse_per_component(target, &trajectory)?;
             trajectory = trajectory.with_mse(mse)?;
         }
-        let (name, target, dim, steps) = (scheme.name(), self.name(), law.dim(), trajectory.steps());
-        Ok(match noising {
-            Noising::Continuous { name: process, .. } => {
-                let w2 = w2_errors(&denoiser, &trajectory, &scheme.on_process())?;
-                DecomposeReport::wasserstein(&target, process, name, steps, dim, w2)
-            }
-            Noising::Discrete { name: schedule, .. } => DecomposeReport {
-                target: Some(target),
-                schedule: Some((*schedule).to_owned()),
-                sampler: Some(name.to_owned()),
-                steps,
-                dim,
-                w2: Some(w2_errors(&denoiser, &trajectory, scheme)?),
-                ..DecomposeReport::default()
-            },
-        })
+        let mut report = DecomposeReport {
+            target: Some(self.name()),
+            sampler: Some(self.sampler.name().to_owned()),
+            steps: trajectory.steps(),
+            dim: target.dim(),
+            ..DecomposeReport::default()
+        };
+        match noising {
+            Noising::Continuous { name, .. } => report.process = Some((*name).to_owned()),
+            Noising::Discrete { name, .. } => report.schedule = Some((*name).to_owned()),
+        }
+        if let Target::Gaussian(law) = target {
+            ensure!(
+                scheme != Scheme::OdeRk45,
+                "ode-rk45 chooses its steps by the samples, so that its law has no closed form; use ode-rk4"
+            );
+            ensure!(self.samples.is_none(), "--samples is for mixtures; on a gaussian target W2 is exact");
+            report.w2 = Some(w2_errors(&GaussianDenoiser::new(law, self.perturb), &trajectory, &scheme)?);
+        } else {
+            let ablation = self.from_samples(target, trajectory, scheme, global)?;
+            report.w2 = ablation.errors();
+            report.w2_ablation = Some(ablation);
+        }
+        Ok(report)
+    }
+
+    /// How many samples are drawn where W2 comes from samples.
+    pub(super) fn effort(&self) -> Effort {
+        let default = Effort::default();
+        Effort { samples: self.samples.map_or(default.samples, |n| n as usize), ..default }
+    }
+
+    fn from_samples(
+        &self,
+        target: &Target,
+        trajectory: Trajectory,
+        scheme: Scheme,
+        global: &Global,
+    ) -> Result<ddpm_core::decomposition::W2Ablation> {
+        let run = SampleRun {
+            target,
+            trajectory,
+            scheme,
+            perturbation: self.perturb,
+            tolerance: self.sampler.tolerance(),
+            seed: global.seed.unwrap_or(0),
+            device: runtime::prepare(global.device, global.threads)?,
+        };
+        // What this sampler cannot do along these levels comes out before anything runs.
+        run.is_stochastic()?;
+        let mut bar = Progress::new("w2", "combinations", 0, 8);
+        let found = sampled_ablation(&run, self.effort(), &mut |done, _| bar.set(done as u64, String::new))?;
+        bar.finish(&format!("{} samples of each combination of errors", self.effort().samples));
+        Ok(found.ablation)
+    }
+}
+
+impl Problem {
+    /// The sampler as it runs along the noising that was asked for.
+    pub(super) fn followed(&self) -> Scheme {
+        match self.noising {
+            Noising::Continuous { .. } => self.scheme.on_process(),
+            Noising::Discrete { .. } => self.scheme,
+        }
     }
 }

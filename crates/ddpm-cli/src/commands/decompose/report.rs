@@ -1,0 +1,83 @@
+//! `ddpm decompose --report`: the page of what was found.
+
+use super::{Decompose, Problem};
+use crate::cli::Global;
+use crate::noising_options::Noising;
+use crate::runtime::{self, versions};
+use anyhow::Result;
+use ddpm_core::Grid;
+use ddpm_core::decomposition::{DecomposeReport, MonteCarlo};
+use ddpm_eval::decomposition_report::{NetworkPage, Noised, PAGE, TargetStudy};
+use ddpm_nets::checkpoint::read_scheduler_config;
+use std::path::Path;
+
+impl Decompose {
+    /// Writes the page of what was found, and of what it is compared with, to a folder.
+    pub(super) fn write_target(
+        &self,
+        folder: &Path,
+        problem: &Problem,
+        result: DecomposeReport,
+        global: &Global,
+    ) -> Result<()> {
+        let Problem { target, noising, .. } = problem;
+        let noised = match noising {
+            Noising::Discrete { schedule, .. } => Noised::Schedule(schedule),
+            Noising::Continuous { process, t_min, .. } => Noised::Process { process, t_min: *t_min },
+        };
+        let default_grid = match noising {
+            Noising::Discrete { .. } => Grid::Trailing,
+            Noising::Continuous { .. } => Grid::Linspace,
+        };
+        let default = MonteCarlo::default();
+        let seed = global.seed.unwrap_or(0);
+        let study = TargetStudy {
+            name: self.name(),
+            target,
+            noised,
+            grid: self.grid.unwrap_or(default_grid),
+            steps: result.steps,
+            scheme: problem.followed(),
+            perturbation: self.perturb,
+            monte_carlo: MonteCarlo { images: self.images.unwrap_or(default.images), seed, ..default },
+            effort: self.effort(),
+            tolerance: self.sampler.tolerance(),
+            seed,
+            device: runtime::prepare(global.device, global.threads)?,
+            command: command(),
+            versions: versions(),
+        };
+        let report = study.report(result, &mut |what| tracing::info!("{what}"))?;
+        report.write(folder)?;
+        eprintln!("report: {}", folder.join(PAGE).display());
+        Ok(())
+    }
+}
+
+/// Writes the page of a checkpoint's decomposition to a folder.
+pub(super) fn write_network(folder: &Path, checkpoint: &Path, result: DecomposeReport) -> Result<()> {
+    let schedule = read_scheduler_config(checkpoint)?.schedule()?;
+    let page = NetworkPage {
+        result,
+        schedule: &schedule,
+        pictures: Vec::new(),
+        command: command(),
+        versions: versions(),
+    };
+    page.report()?.write(folder)?;
+    eprintln!("report: {}", folder.join(PAGE).display());
+    Ok(())
+}
+
+/// The command as it was typed, for the foot of a page.
+fn command() -> String {
+    let words = std::env::args().skip(1).map(|word| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+".contains(c);
+        if !word.is_empty() && word.chars().all(plain) {
+            word
+        } else {
+            format!("'{}'", word.replace('\'', "'\\''"))
+        }
+    });
+    std::iter::once("ddpm".to_string()).chain(words).collect::<Vec<_>>().join(" ")
+}
