@@ -128,7 +128,7 @@ fn a_network_is_decomposed_by_every_floor_and_misfits_are_refused() {
     refused(&with(&["--sampler", "ddim"]), "ddim");
     refused(&with(&["--perturb", "0.1"]), "--perturb");
     refused(&with(&["--schedule", "cosine"]), "--schedule");
-    refused(&["--target", "t.json", "--data", "digits"], "--checkpoint");
+    refused(&["--target", "t.json", "--data", "digits"], "--target");
 
     // Pictures of another shape, and pictures without labels for a class-conditional network.
     for (name, side) in [("large", 12), ("small", 8)] {

@@ -139,9 +139,9 @@ impl JointMeasurement<'_> {
                 let (_, x_t) = batch.noised(position, repeat)?;
                 let predict = |denoiser: &dyn Denoiser, threshold: Threshold| -> Result<Tensor, EvalError> {
                     let prediction = denoiser.predict(&x_t, level)?;
-                    Ok(torch_ext::fence(|| {
+                    torch_ext::fence(|| {
                         tch::no_grad(|| Ok::<_, EvalError>(threshold.apply(prediction.x0(&x_t, level)?)))
-                    })??)
+                    })?
                 };
                 let distance = |a: &Tensor, b: &Tensor| torch_ext::fence(|| squared_norms(&(a - b)));
                 let of_network = predict(network.as_ref(), self.network.threshold)?;

@@ -23,28 +23,28 @@ pub(crate) struct NetworkOptions {
         conflicts_with_all = ["target", "NoisingOptions", "ScheduleOptions", "perturb", "images", "w2"])]
     pub(super) checkpoint: Option<PathBuf>,
     /// The data set that it was trained on: digits, fashion-mnist, cifar10 or image-folder
-    #[arg(long, value_name = "NAME", requires = "checkpoint")]
+    #[arg(long, value_name = "NAME", requires = "checkpoint", conflicts_with = "target")]
     data: Option<DatasetName>,
     /// A local folder instead of the cache
-    #[arg(long, value_name = "DIR", requires = "checkpoint")]
+    #[arg(long, value_name = "DIR", requires = "checkpoint", conflicts_with = "target")]
     data_dir: Option<PathBuf>,
     /// A better checkpoint on the same schedule: the floor on held-out images
-    #[arg(long, value_name = "DIR", requires = "checkpoint")]
+    #[arg(long, value_name = "DIR", requires = "checkpoint", conflicts_with = "target")]
     reference: Option<PathBuf>,
     /// Whether the network was trained on mirror images too [default: as its state/config.toml says; false]
-    #[arg(long, value_name = "BOOL", requires = "checkpoint")]
+    #[arg(long, value_name = "BOOL", requires = "checkpoint", conflicts_with = "target")]
     flips: Option<bool>,
     /// Images of each split; 0 for all held-out images and as many training images [default: 1000]
-    #[arg(long, value_name = "N", requires = "checkpoint")]
+    #[arg(long, value_name = "N", requires = "checkpoint", conflicts_with = "target")]
     max_images: Option<usize>,
     /// Levels measured, the others being interpolated; 0 for all [default: 50]
-    #[arg(long, value_name = "K", requires = "checkpoint")]
+    #[arg(long, value_name = "K", requires = "checkpoint", conflicts_with = "target")]
     levels: Option<usize>,
     /// Noise draws for each image and level [default: 1]
-    #[arg(long, value_name = "R", requires = "checkpoint")]
+    #[arg(long, value_name = "R", requires = "checkpoint", conflicts_with = "target")]
     repeats: Option<usize>,
     /// Images at once [default: 250]
-    #[arg(long, value_name = "N", requires = "checkpoint")]
+    #[arg(long, value_name = "N", requires = "checkpoint", conflicts_with = "target")]
     batch_size: Option<usize>,
 }
 
