@@ -5,6 +5,7 @@
 )]
 
 mod benchmark;
+mod checkpoints;
 mod cli;
 mod commands;
 mod config;

@@ -33,6 +33,8 @@ pub(crate) fn prepare(device: DeviceChoice, threads: Option<usize>) -> Result<De
             .context("--threads cannot be changed any more")?;
     }
     let device = device.resolve()?;
+    // libtorch allows it in convolutions; f32 means f32 here, unless a training asks for it.
+    torch_ext::tf32::allow(false)?;
     if device.is_cuda() {
         // Convolutions of fixed shapes: let cuDNN pick the fastest algorithm.
         tch::Cuda::cudnn_set_benchmark(true);

@@ -159,5 +159,8 @@ fn checkpoints_and_tensors() {
     let bytes = std::fs::read(&weights).unwrap();
     std::fs::write(&weights, &bytes[..bytes.len() - 100]).unwrap();
     let line = refused_in_one_line(folder.path(), &sample(&[]));
+    assert!(line.contains("diffusion_pytorch_model.safetensors: expected SHA-256"), "{line}");
+    std::fs::remove_file(path("run/checkpoints/latest/state/manifest.json")).unwrap();
+    let line = refused_in_one_line(folder.path(), &sample(&[]));
     assert!(line.contains("diffusion_pytorch_model.safetensors: not a complete"), "{line}");
 }

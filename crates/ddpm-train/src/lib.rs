@@ -33,6 +33,7 @@ pub use ema::{Averages, Ema};
 pub use error::TrainError;
 pub use health::{Illness, WorstSample};
 pub use look::{Due, Findings, LevelLoss, Picture, Validation};
+pub use manifest::verify_published;
 pub use metrics::{Metrics, read_metrics};
 pub use objective::Objective;
 pub use optimizer::{Adam, clip_global_norm};

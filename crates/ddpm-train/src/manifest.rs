@@ -11,6 +11,7 @@ use ddpm_data::sha256_file;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// SHA-256 in hexadecimal digits by path relative to the checkpoint, with `/` between its parts.
@@ -54,17 +55,32 @@ fn digest_folder(
 ///
 /// A checkpoint without a manifest comes from a version that wrote none: it passes with a warning.
 pub(crate) fn verify(checkpoint: &Path) -> Result<(), TrainError> {
+    if !compare(checkpoint, |_| true)? {
+        let path = path_in(checkpoint);
+        if !checkpoint.join("state").is_dir() {
+            return Err(TrainError::State { path, reason: "is missing".to_string() });
+        }
+        tracing::warn!("{}: there is no manifest, so its files are taken as they are", path.display());
+    }
+    Ok(())
+}
+
+/// Compares the files of a checkpoint that others than the trainer read: the published network, its scheduler, and what names them. Pipelines
+/// without a manifest, such as those that diffusers wrote, pass.
+pub fn verify_published(checkpoint: &Path) -> Result<(), TrainError> {
+    compare(checkpoint, |name| !name.starts_with("state/")).map(|_| ())
+}
+
+/// Whether there is a manifest; an error if a listed file that is `wanted` differs from it.
+fn compare(checkpoint: &Path, wanted: impl Fn(&str) -> bool) -> Result<bool, TrainError> {
     let path = path_in(checkpoint);
     let text = match fs::read_to_string(&path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound && checkpoint.join("state").is_dir() => {
-            tracing::warn!("{}: there is no manifest, so its files are taken as they are", path.display());
-            return Ok(());
-        }
+        Err(e) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&e.kind()) => return Ok(false),
         text => text.map_err(TrainError::io(&path))?,
     };
     let manifest: Manifest =
         serde_json::from_str(&text).map_err(|e| TrainError::State { path, reason: e.to_string() })?;
-    for (name, expected) in &manifest.sha256 {
+    for (name, expected) in manifest.sha256.iter().filter(|(name, _)| wanted(name)) {
         let path = checkpoint.join(name);
         let got = sha256_file(&path)?;
         if got != *expected {
@@ -72,7 +88,7 @@ pub(crate) fn verify(checkpoint: &Path) -> Result<(), TrainError> {
             return Err(TrainError::State { path, reason });
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 #[cfg(test)]
@@ -89,8 +105,13 @@ mod tests {
         }
         fs::write(&weights, [7; 1000]).unwrap();
         verify(checkpoint).unwrap();
+        fs::write(checkpoint.join("state/weights"), [3; 10]).unwrap();
         write(checkpoint).unwrap();
         verify(checkpoint).unwrap();
+        fs::write(checkpoint.join("state/weights"), [4; 10]).unwrap();
+        assert!(verify(checkpoint).is_err());
+        verify_published(checkpoint).unwrap();
+        fs::write(checkpoint.join("state/weights"), [3; 10]).unwrap();
         fs::write(checkpoint.join("denoising_error.json"), "{}").unwrap();
         verify(checkpoint).unwrap();
 
@@ -101,6 +122,8 @@ mod tests {
             let error = verify(checkpoint).unwrap_err().to_string();
             assert!(error.contains("unet/weights: expected SHA-256 "), "{error}");
         }
+        let error = verify_published(checkpoint).unwrap_err().to_string();
+        assert!(error.contains("unet/weights"), "{error}");
         fs::remove_file(&weights).unwrap();
         let error = verify(checkpoint).unwrap_err().to_string();
         assert!(error.contains("unet/weights"), "{error}");

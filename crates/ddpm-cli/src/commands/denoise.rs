@@ -1,12 +1,13 @@
 //! `ddpm denoise`: one evaluation of a denoiser, from file to file.
 
+use crate::checkpoints::{load_images, load_vectors};
 use crate::cli::Global;
 use crate::noising_options::{self, NoisingOptions};
 use crate::runtime;
 use crate::target_file;
 use anyhow::{Context, Result, bail, ensure};
 use ddpm_core::{LinearMap, Noising, PredictionKind, Schedule, TimeIndex};
-use ddpm_nets::checkpoint::{Checkpoint, VectorCheckpoint};
+use ddpm_nets::checkpoint::VectorCheckpoint;
 use ddpm_nets::targets::ideal_denoiser;
 use ddpm_nets::{Denoiser, NetworkDenoiser, ScoreDenoiser, tensor_file};
 use std::collections::BTreeMap;
@@ -116,7 +117,7 @@ impl Denoise {
             return of_vectors(dir, input, device);
         }
         ensure!(x.dim() == 4, "{name}: x must be [n, channels, height, width], got {:?}", x.size());
-        let checkpoint = Checkpoint::load(dir, device)?;
+        let checkpoint = load_images(dir, device)?;
         let times = input.times(checkpoint.schedule.steps())?;
         let kind = checkpoint.scheduler.prediction();
         let (mut eps, mut x0) = (Vec::new(), Vec::new());
@@ -152,7 +153,7 @@ impl Denoise {
 fn of_vectors(dir: &Path, input: &Input, device: Device) -> Result<(Tensor, Tensor)> {
     let name = &input.name;
     ensure!(input.y.is_none(), "{name}: y was given, but a network on vectors has no classes");
-    let checkpoint = VectorCheckpoint::load(dir, device)?;
+    let checkpoint = load_vectors(dir, device)?;
     let Noising::Discrete(schedule) = &checkpoint.noising else {
         bail!("{}: trained in continuous time, which has no timesteps t; use ddpm sample", dir.display())
     };

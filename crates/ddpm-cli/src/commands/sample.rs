@@ -1,5 +1,6 @@
 //! `ddpm sample`: samples from a checkpoint or of a closed-form target.
 
+use crate::checkpoints::{load_images, load_vectors};
 use crate::cli::Global;
 use crate::noising_options::{Noising, NoisingOptions};
 use crate::pipeline::{Job, TRAJECTORY, image_shape, own_variance, pictures, sample_checkpoint};
@@ -118,7 +119,7 @@ impl Sample {
         if VectorCheckpoint::is_at(dir)? {
             return self.of_vectors(dir, global, device);
         }
-        let checkpoint = Checkpoint::load(dir, device)?;
+        let checkpoint = load_images(dir, device)?;
         let (noise, num) = self.noise(&image_shape(&checkpoint), global)?;
         let labels = self.labels(&checkpoint, num)?;
         let frames = if self.trajectory.is_some() { TRAJECTORY } else { Record::default() };
@@ -158,7 +159,7 @@ impl Sample {
         }
         let out = self.out.as_deref().unwrap_or(Path::new("samples.safetensors"));
         let output = Output::of_numbers(out)?;
-        let checkpoint = VectorCheckpoint::load(dir, device)?;
+        let checkpoint = load_vectors(dir, device)?;
         let dim = checkpoint.network.config().dim;
         let (noise, num) = self.noise(&[dim], global)?;
         let all = match &checkpoint.noising {

@@ -3,6 +3,7 @@
 use super::sampling::{own_threshold, own_variance};
 use super::stage::{self, Stage};
 use super::{LazySpectrum, Run};
+use crate::checkpoints::load_images;
 use crate::progress::{Progress, human_seconds};
 use crate::runtime::StopFlag;
 use anyhow::{Context, Result};
@@ -12,7 +13,6 @@ use ddpm_data::Dataset;
 use ddpm_eval::EvalConfig;
 use ddpm_eval::decomposition::{Names, NetworkStudy, Thresholded};
 use ddpm_eval::denoising::NetworkModel;
-use ddpm_nets::checkpoint::Checkpoint;
 use std::path::PathBuf;
 use std::time::Instant;
 use tch::Device;
@@ -64,7 +64,7 @@ pub(super) fn decompose_if_needed(
     let settings = (eval, sample.steps, sample.grid, sample.variance, config.train.horizontal_flips);
     Stage::Decompose.unless_done(run, &stage::inputs(run, &settings)?, || {
         let dir = run.dir.latest();
-        let checkpoint = Checkpoint::load(&dir, run.device)?;
+        let checkpoint = load_images(&dir, run.device)?;
         let grid = sample.grid.unwrap_or(checkpoint.scheduler.spacing());
         let timesteps = grid.visit(&checkpoint.schedule, sample.steps)?;
         let own = own_variance(&checkpoint.scheduler);

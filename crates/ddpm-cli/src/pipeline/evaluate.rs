@@ -3,6 +3,7 @@
 use super::sampling::own_threshold;
 use super::stage::{self, Stage};
 use super::{LazySpectrum, Run};
+use crate::checkpoints::load_images;
 use crate::progress::{Progress, human_seconds};
 use crate::runtime::StopFlag;
 use anyhow::{Context, Result};
@@ -10,7 +11,6 @@ use ddpm_core::Level;
 use ddpm_data::Dataset;
 use ddpm_eval::classical::{ClassicalReport, classical_terms};
 use ddpm_eval::denoising::{DenoisingError, Measurement, NetworkModel, denoising_error, training_floor};
-use ddpm_nets::checkpoint::Checkpoint;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -37,7 +37,7 @@ pub(super) fn evaluate_if_needed(
     let settings = (&config.eval, config.sample.steps, config.sample.grid);
     Stage::Evaluate.unless_done(run, &stage::inputs(run, &settings)?, || {
         let dir = run.dir.latest();
-        let checkpoint = Checkpoint::load(&dir, run.device)?;
+        let checkpoint = load_images(&dir, run.device)?;
         let grid = config.sample.grid.unwrap_or(checkpoint.scheduler.spacing());
         let visited = checkpoint.schedule.visited(&grid.visit(&checkpoint.schedule, config.sample.steps)?)?;
         let measurement = Measurement {

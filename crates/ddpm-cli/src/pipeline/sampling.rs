@@ -3,6 +3,7 @@
 use super::Run;
 use super::pictures;
 use super::stage::{self, Stage};
+use crate::checkpoints::load_images;
 use crate::progress::{Progress, human_seconds};
 use crate::runtime::StopFlag;
 use anyhow::{Result, ensure};
@@ -155,7 +156,7 @@ pub(super) fn sample_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) ->
     let config = &run.named.config.sample;
     Stage::Sample.unless_done(run, &stage::inputs(run, config)?, || {
         let dir = run.dir.latest();
-        let checkpoint = Checkpoint::load(&dir, run.device)?;
+        let checkpoint = load_images(&dir, run.device)?;
         let labels = default_labels(&checkpoint, config.num);
         let job = Job {
             scheme: config.scheme(own_variance(&checkpoint.scheduler))?,

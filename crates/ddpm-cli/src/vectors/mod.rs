@@ -7,6 +7,7 @@ mod sampling;
 pub(crate) use config::VectorConfig;
 pub(crate) use sampling::{VectorJob, sample_vectors};
 
+use crate::checkpoints::load_vectors;
 use crate::cli::Global;
 use crate::config::{AnyConfig, check_unchanged, parse_any};
 use crate::exit::Interrupted;
@@ -60,7 +61,7 @@ impl VectorRun {
         if !done && let Outcome::Interrupted { step } = self.run_training(true, &stop)? {
             return Err(Interrupted { step, remedy: "the same command goes on".to_string() }.into());
         }
-        let checkpoint = VectorCheckpoint::load(&self.dir.latest(), self.device)?;
+        let checkpoint = load_vectors(&self.dir.latest(), self.device)?;
         let samples = self.sample(&checkpoint, &stop)?;
         let path = report::write(self, &checkpoint, &samples)?;
         println!("{}", path.display());

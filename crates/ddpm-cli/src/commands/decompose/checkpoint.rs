@@ -1,6 +1,7 @@
 //! The error decomposition of a trained network on a data set.
 
 use super::Decompose;
+use crate::checkpoints::load_images;
 use crate::cli::Global;
 use crate::pipeline::{LazySpectrum, decompose, image_shape, own_threshold, own_variance};
 use crate::runtime::{self, StopFlag};
@@ -57,11 +58,11 @@ impl Decompose {
         };
         let config = options.config(global)?;
         let device = runtime::prepare(global.device, global.threads)?;
-        let checkpoint = Checkpoint::load(dir, device)?;
+        let checkpoint = load_images(dir, device)?;
         let reference = options
             .reference
             .as_ref()
-            .map(|dir| Ok::<_, anyhow::Error>((dir, Checkpoint::load(dir, device)?)))
+            .map(|dir| Ok::<_, anyhow::Error>((dir, load_images(dir, device)?)))
             .transpose()?;
         if let Some((dir, reference)) = &reference {
             check_reference(dir, reference, &checkpoint)?;
