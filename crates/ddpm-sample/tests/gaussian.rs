@@ -5,10 +5,10 @@
 mod common;
 
 use common::{keyed, linear, numbers, on, trailing};
-use ddpm_core::recursion::{GaussianDenoiser, Start, sample_law};
+use ddpm_core::recursion::{GaussianDenoiser, Moments, Start, continuous_law, sample_law, w2};
 use ddpm_core::scheme::Churn;
 use ddpm_core::target::{Covariance, Gaussian};
-use ddpm_core::{Process, SAMPLERS, Scale, Scheme, Trajectory, Variance};
+use ddpm_core::{Level, Process, SAMPLERS, Scale, Scheme, Trajectory, Variance};
 use ddpm_nets::targets::GaussianTarget;
 use ddpm_sample::{NoiseInput, Options, Tolerance, sample};
 use tch::{Device, Kind, Tensor};
@@ -118,7 +118,38 @@ fn samples_have_the_predicted_mean_and_covariance() {
                 );
             }
         }
+        w2_is_as_predicted(&scheme, &coordinates, &expected, &exact.marginal(&Level::CLEAN));
     }
+}
+
+/// W2 between the samples' Gaussian and the target is what the recursion predicts. Along each of the eigenvectors the mean of n samples is off
+/// by sqrt(v/n) and their standard deviation by sqrt(v/2n), so that their Gaussian is sqrt(1.5 sum v/n) away from their law; by the triangle
+/// inequality, W2 to the target is off by no more.
+fn w2_is_as_predicted(scheme: &Scheme, coordinates: &Tensor, predicted: &[Moments], target: &[Moments]) {
+    let n = coordinates.size()[0] as f64;
+    let (std, mean) = coordinates.std_mean_dim([0i64].as_slice(), true, false);
+    let moments = |(mean, std): (f64, f64)| Moments { mean, variance: std * std };
+    let sampled: Vec<Moments> = numbers(&mean).into_iter().zip(numbers(&std)).map(moments).collect();
+    let allowed = 3.0 * (1.5 * predicted.iter().map(|m| m.variance / n).sum::<f64>()).sqrt();
+    let (got, expected) = (w2(&sampled, target), w2(predicted, target));
+    assert!((got - expected).abs() < allowed, "{scheme:?}: W2 {got} instead of {expected} +- {allowed}");
+}
+
+#[test]
+fn the_adaptive_solver_is_as_far_from_the_target_as_the_flow() {
+    let law = Gaussian::new(vec![0.5, -1.0, 0.2], Covariance::Diagonal(vec![0.05, 0.6, 1.5])).unwrap();
+    let exact = GaussianDenoiser::new(&law, 0.0);
+    let target = GaussianTarget::new(&law, Device::Cpu).unwrap();
+    let trajectory = trailing(1000);
+    let (start, lowest) = (trajectory.start(), &trajectory.levels()[999]);
+    // The flow from N(0, I) to the lowest level, and the decoder's step from there.
+    let flow = continuous_law(&exact, start, lowest, Start::Prior, false);
+    let last = Trajectory::of_levels(vec![*lowest, Level::CLEAN], Scale::VariancePreserving, None).unwrap();
+    let decode = exact.transfers(&Scheme::OdeEuler.plan(&last).unwrap());
+    let predicted: Vec<Moments> =
+        decode.iter().zip(flow).map(|(transfer, moments)| transfer.apply(moments)).collect();
+    let x = keyed(&target, &Scheme::OdeRk45, &trajectory, (5_000, 3), 18).x.to_kind(Kind::Double);
+    w2_is_as_predicted(&Scheme::OdeRk45, &x, &predicted, &exact.marginal(&Level::CLEAN));
 }
 
 #[test]
