@@ -6,11 +6,12 @@
 //!
 //! - noise: [`schedule`] (discrete), [`sde`] (continuous), [`grid`] (which levels are visited), [`mod@noise`] (random numbers by key)
 //! - one step: [`posterior`], [`variance`], [`scheme`] (the scalars of every sampler)
-//! - networks: [`parameterization`], [`preconditioning`], [`weight`]
+//! - networks: [`parameterization`], [`preconditioning`], [`weight`], [`bound`] (the variational bound, term by term)
 //! - exact references: [`target`] (laws with known denoisers), [`recursion`] (the law of a sampler's output on a Gaussian)
 //! - error: [`decomposition`], [`classical`], [`transport`] (W2 between samples), [`interval`] (confidence), [`power_law`] (how it scales)
 #![deny(missing_docs)]
 
+pub mod bound;
 pub mod classical;
 pub mod decomposition;
 mod error;
@@ -32,11 +33,12 @@ pub mod transport;
 pub mod variance;
 pub mod weight;
 
+pub use bound::{BoundStep, StepVariance};
 pub use error::CoreError;
 pub use grid::Grid;
 pub use level::{Level, Time, TimeIndex};
 pub use noising::{Noising, NoisingConfig, ProcessConfig};
-pub use parameterization::{LinearMap, PredictionKind};
+pub use parameterization::{LinearMap, Parameterization, PredictionKind};
 pub use posterior::Posterior;
 pub use preconditioning::Preconditioning;
 pub use schedule::{Scale, Schedule, ScheduleConfig, ScheduleKind};

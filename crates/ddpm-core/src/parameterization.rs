@@ -8,8 +8,10 @@
 //! | x0 | x_0 | x_0 |
 //! | v | alpha eps - sigma x_0 (Salimans & Ho 2022, sec. 4) | (alpha x_t - sigma v) / (alpha^2 + sigma^2) |
 //! | score | -eps / sigma | (x_t + sigma^2 score) / alpha |
+//!
+//! A network may also be wrapped: [`Parameterization`] says what it is shown and what its output stands for.
 
-use crate::{CoreError, Level};
+use crate::{CoreError, Level, Preconditioning, Time};
 use serde::{Deserialize, Serialize};
 
 /// The quantity that a denoiser returns.
@@ -109,10 +111,64 @@ impl PredictionKind {
     }
 }
 
+/// How a network is used: what it is shown of a noised batch, and what its output stands for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Parameterization {
+    /// It sees x_t and its time, and predicts this.
+    Plain(PredictionKind),
+    /// It sees the scaled x_t and a function of the noise, and answers EDM's F.
+    Edm(Preconditioning),
+}
+
+impl From<PredictionKind> for Parameterization {
+    fn from(kind: PredictionKind) -> Self {
+        Parameterization::Plain(kind)
+    }
+}
+
+impl Parameterization {
+    /// The factor of x_t at the network's input.
+    pub fn input_scale(&self, level: &Level) -> f64 {
+        match self {
+            Parameterization::Plain(_) => 1.0,
+            Parameterization::Edm(edm) => edm.input_scale(level),
+        }
+    }
+
+    /// What the network is told of the noise: its time coordinate, or EDM's c_noise. Fails at a level without noise.
+    pub fn condition(&self, level: &Level) -> Result<f64, CoreError> {
+        match (self, level.time()) {
+            (_, Time::Clean) => Err(CoreError::OutOfRange {
+                name: "sigma",
+                expected: "positive: no network is evaluated on data without noise",
+                got: 0.0,
+            }),
+            (Parameterization::Edm(edm), _) => Ok(edm.noise_condition(level)),
+            (_, Time::Index(t)) => Ok(f64::from(t.0)),
+            (_, Time::FractionalIndex(t) | Time::Continuous(t) | Time::Sigma(t)) => Ok(t),
+        }
+    }
+
+    /// The map from the network's output to x_0: [`PredictionKind::to_x0`] or [`Preconditioning::to_x0`].
+    pub fn to_x0(&self, level: &Level) -> Result<LinearMap, CoreError> {
+        match self {
+            Parameterization::Plain(kind) => kind.to_x0(level),
+            Parameterization::Edm(edm) => Ok(edm.to_x0(level)),
+        }
+    }
+
+    /// The map from x_0 to what the network should answer.
+    pub fn from_x0(&self, level: &Level) -> Result<LinearMap, CoreError> {
+        match self {
+            Parameterization::Plain(kind) => kind.from_x0(level),
+            Parameterization::Edm(edm) => edm.from_x0(level),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Time;
     use proptest::prelude::*;
 
     const KINDS: [PredictionKind; 4] =
@@ -153,6 +209,18 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_wrapped_network_is_shown_scaled_data_and_the_noise() {
+        let level = Level::variance_exploding(-2.0 * 3f64.ln(), Time::Sigma(3.0));
+        let edm = Parameterization::Edm(Preconditioning::default());
+        assert!((edm.input_scale(&level) - 1.0 / 9.25f64.sqrt()).abs() < 1e-15);
+        assert!((edm.condition(&level).unwrap() - 3f64.ln() / 4.0).abs() < 1e-15);
+        let plain = Parameterization::from(PredictionKind::V);
+        assert_eq!((plain.input_scale(&level), plain.condition(&level).unwrap()), (1.0, 3.0));
+        assert_eq!(plain.to_x0(&level).unwrap(), PredictionKind::V.to_x0(&level).unwrap());
+        assert!(plain.condition(&Level::CLEAN).is_err() && edm.condition(&Level::CLEAN).is_err());
     }
 
     #[test]

@@ -17,7 +17,8 @@
 //! With `vlb` the sum over levels is the variational bound's denoising part, and as steps shrink the integral
 //! 1/2 of E|x_0 - D|^2 over d snr (Kingma et al. 2021, eq. 18).
 
-use crate::{CoreError, Level, Posterior, Preconditioning, PredictionKind, Schedule, Variance};
+use crate::bound::bound_steps;
+use crate::{CoreError, Level, Parameterization, Preconditioning, PredictionKind, Schedule, Variance};
 use serde::{Deserialize, Serialize};
 
 /// A loss weight.
@@ -71,14 +72,14 @@ fn default_vlb_variance() -> Variance {
 }
 
 impl Weight {
-    /// The weight of |x_0 - D|^2 at a level. `kind` is what the network predicts, which only `unweighted` asks for.
+    /// The weight of |x_0 - D|^2 at a level. `output` is what the network answers, which only `unweighted` asks for.
     ///
     /// Fails for `vlb`, which depends on the level below as well: see [`Weight::table`].
-    pub fn of_x0_error(&self, level: &Level, kind: PredictionKind) -> Result<f64, CoreError> {
+    pub fn of_x0_error(&self, level: &Level, output: impl Into<Parameterization>) -> Result<f64, CoreError> {
         let snr = level.snr();
         match *self {
             Weight::Simple | Weight::Snr => Ok(snr),
-            Weight::Unweighted => error_factor(kind, level),
+            Weight::Unweighted => error_factor(output, level),
             Weight::Truncated => Ok(snr.max(1.0)),
             Weight::MinSnr { gamma } => {
                 CoreError::check("gamma", "positive", gamma, gamma > 0.0)?;
@@ -97,45 +98,45 @@ impl Weight {
         }
     }
 
-    /// The weight of the squared error of the network's own prediction at a level.
-    pub fn of_error(&self, level: &Level, kind: PredictionKind) -> Result<f64, CoreError> {
+    /// The weight of the squared error of the network's own output at a level.
+    pub fn of_error(&self, level: &Level, output: impl Into<Parameterization>) -> Result<f64, CoreError> {
+        use Parameterization::Plain;
+        let output = output.into();
         // Where no signal is left the factor and the weight vanish together; 0/0 has the limit of the ratio.
-        match (self, kind) {
-            (Weight::Unweighted, _) | (Weight::Simple | Weight::Snr, PredictionKind::Epsilon) => Ok(1.0),
-            (Weight::MinSnr { gamma }, PredictionKind::Epsilon) if level.snr() <= *gamma => Ok(1.0),
-            (Weight::P2 { k, gamma }, PredictionKind::Epsilon) => Ok((k + level.snr()).powf(-gamma)),
-            _ => Ok(self.of_x0_error(level, kind)? / error_factor(kind, level)?),
+        match (self, output) {
+            (Weight::Unweighted, _) | (Weight::Simple | Weight::Snr, Plain(PredictionKind::Epsilon)) => {
+                Ok(1.0)
+            }
+            (Weight::MinSnr { gamma }, Plain(PredictionKind::Epsilon)) if level.snr() <= *gamma => Ok(1.0),
+            (Weight::P2 { k, gamma }, Plain(PredictionKind::Epsilon)) => Ok((k + level.snr()).powf(-gamma)),
+            _ => Ok(self.of_x0_error(level, output)? / error_factor(output, level)?),
         }
     }
 
     /// The weight of the network's own squared error at every training level, index 0 the least noisy.
     ///
-    /// For `vlb` the step from the lowest level goes to data: where its variance would be 0 that of the next level stands in, as in Ho et
-    /// al.'s code.
-    pub fn table(&self, schedule: &Schedule, kind: PredictionKind) -> Result<Vec<f64>, CoreError> {
+    /// For `vlb` the step from the lowest level goes to data, with the variance of the decoder: see [`bound_steps`].
+    pub fn table(
+        &self,
+        schedule: &Schedule,
+        output: impl Into<Parameterization>,
+    ) -> Result<Vec<f64>, CoreError> {
+        let output = output.into();
         let Weight::Vlb { variance } = *self else {
-            return schedule.levels().map(|level| self.of_error(&level, kind)).collect();
+            return schedule.levels().map(|level| self.of_error(&level, output)).collect();
         };
-        let posteriors: Vec<Posterior> = schedule.posteriors().collect();
-        let variances: Result<Vec<f64>, CoreError> =
-            posteriors.iter().map(|posterior| variance.of(posterior, None)).collect();
-        let mut variances = variances?;
-        if variances[0] == 0.0 {
-            variances[0] = *variances.get(1).unwrap_or(&posteriors[0].transition_variance);
-        }
+        let steps = bound_steps(schedule, variance, None)?;
         schedule
             .levels()
-            .zip(posteriors.iter().zip(&variances))
-            .map(|(level, (posterior, v))| {
-                Ok(posterior.of_x0 * posterior.of_x0 / (2.0 * v) / error_factor(kind, &level)?)
-            })
+            .zip(&steps)
+            .map(|(level, step)| Ok(step.error_weight()? / error_factor(output, &level)?))
             .collect()
     }
 }
 
-/// |error of the prediction|^2 / |error of x_0|^2 at a level.
-pub fn error_factor(kind: PredictionKind, level: &Level) -> Result<f64, CoreError> {
-    Ok(kind.from_x0(level)?.of_input.powi(2))
+/// |error of the network's output|^2 / |error of x_0|^2 at a level.
+pub fn error_factor(output: impl Into<Parameterization>, level: &Level) -> Result<f64, CoreError> {
+    Ok(output.into().from_x0(level)?.of_input.powi(2))
 }
 
 #[cfg(test)]
@@ -175,6 +176,9 @@ mod tests {
             // Unit data: the EDM network's error is v's, and its loss weight is SNR + 1 on x_0.
             close(of(Weight::Edm(Preconditioning { sigma_data: 1.0 }), X0), snr + 1.0);
             close(of(Weight::Edm(Preconditioning { sigma_data: 1.0 }), V), 1.0);
+            // EDM's loss is unweighted in what its own network answers.
+            let edm = Preconditioning { sigma_data: 0.5 };
+            close(Weight::Edm(edm).of_error(&level, Parameterization::Edm(edm)).unwrap(), 1.0);
         }
     }
 

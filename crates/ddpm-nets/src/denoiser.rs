@@ -1,7 +1,7 @@
 //! What every denoiser has in common: given a noised batch and its level, a prediction that says what it is.
 
 use crate::{NetsError, UNet};
-use ddpm_core::{Level, PredictionKind, Time};
+use ddpm_core::{Level, LinearMap, Parameterization, PredictionKind};
 use tch::{Kind, Tensor};
 
 /// A prediction about a noised batch.
@@ -52,45 +52,73 @@ pub trait Denoiser {
 #[derive(Debug)]
 pub struct NetworkDenoiser<'a> {
     network: &'a UNet,
-    kind: PredictionKind,
+    parameterization: Parameterization,
     labels: Option<Tensor>,
 }
 
 impl<'a> NetworkDenoiser<'a> {
-    /// A network that predicts `kind`. `labels` `[n]` i64 for a class-conditional network, of the length of the batches to come.
-    pub fn new(network: &'a UNet, kind: PredictionKind, labels: Option<Tensor>) -> Self {
-        NetworkDenoiser { network, kind, labels }
+    /// A network of this parameterization. `labels` `[n]` i64 for a class-conditional network, of the length of the batches to come.
+    pub fn new(
+        network: &'a UNet,
+        parameterization: impl Into<Parameterization>,
+        labels: Option<Tensor>,
+    ) -> Self {
+        NetworkDenoiser { network, parameterization: parameterization.into(), labels }
     }
 
-    /// The prediction for a batch whose rows are at different times: t `[n]`.
-    pub fn predict_at(&self, x_t: &Tensor, t: &Tensor) -> Result<Prediction, NetsError> {
-        self.network.check_input(x_t, t, self.labels.as_ref())?;
-        let output = torch_ext::fence(|| {
+    /// The prediction for a batch x_t [n, ...] whose rows are at different levels, one a row.
+    pub fn predict_rows(&self, x_t: &Tensor, levels: &[Level]) -> Result<Prediction, NetsError> {
+        let device = x_t.device();
+        let each = |f: &dyn Fn(&Level) -> Result<f64, NetsError>| -> Result<Tensor, NetsError> {
+            let values =
+                levels.iter().map(|level| Ok(f(level)? as f32)).collect::<Result<Vec<_>, NetsError>>()?;
+            Ok(torch_ext::fence(|| Tensor::from_slice(&values).to_device(device))?)
+        };
+        let condition = each(&|level| Ok(self.parameterization.condition(level)?))?;
+        self.network.check_input(x_t, &condition, self.labels.as_ref())?;
+        let output = match self.parameterization {
+            Parameterization::Plain(_) => self.output(x_t, &condition)?,
+            Parameterization::Edm(_) => {
+                let scale = each(&|level| Ok(self.parameterization.input_scale(level)))?;
+                self.output(&torch_ext::fence(|| x_t * rows(&scale))?, &condition)?
+            }
+        };
+        let config = self.network.config();
+        let (value, variance_fraction) = if config.out_channels == 2 * config.in_channels {
+            let parts = torch_ext::fence(|| output.chunk(2, 1))?;
+            (parts[0].shallow_clone(), Some(parts[1].shallow_clone()))
+        } else {
+            (output, None)
+        };
+        match self.parameterization {
+            Parameterization::Plain(kind) => Ok(Prediction { kind, value, variance_fraction }),
+            Parameterization::Edm(_) => {
+                let map = |level: &Level| Ok::<LinearMap, NetsError>(self.parameterization.to_x0(level)?);
+                let of_x_t = each(&|level| Ok(map(level)?.of_x_t))?;
+                let of_input = each(&|level| Ok(map(level)?.of_input))?;
+                let value = torch_ext::fence(|| rows(&of_x_t) * x_t + rows(&of_input) * value)?;
+                Ok(Prediction { kind: PredictionKind::X0, value, variance_fraction })
+            }
+        }
+    }
+
+    fn output(&self, input: &Tensor, condition: &Tensor) -> Result<Tensor, NetsError> {
+        Ok(torch_ext::fence(|| {
             // A guard, which a failure inside leaves as well; `no_grad` would leave gradients off.
             let _guard = tch::no_grad_guard();
-            self.network.forward(x_t, t, self.labels.as_ref(), false).to_kind(Kind::Float)
-        })?;
-        let config = self.network.config();
-        if config.out_channels == 2 * config.in_channels {
-            let parts = output.chunk(2, 1);
-            let (value, fraction) = (parts[0].shallow_clone(), parts[1].shallow_clone());
-            return Ok(Prediction { kind: self.kind, value, variance_fraction: Some(fraction) });
-        }
-        Ok(Prediction { kind: self.kind, value: output, variance_fraction: None })
+            self.network.forward(input, condition, self.labels.as_ref(), false).to_kind(Kind::Float)
+        })?)
     }
+}
+
+/// A number a row, shaped to act on [n, c, h, w].
+fn rows(values: &Tensor) -> Tensor {
+    values.reshape([-1, 1, 1, 1])
 }
 
 impl Denoiser for NetworkDenoiser<'_> {
     fn predict(&self, x_t: &Tensor, level: &Level) -> Result<Prediction, NetsError> {
-        let time = match level.time() {
-            Time::Index(t) => f64::from(t.0),
-            Time::FractionalIndex(t) | Time::Continuous(t) | Time::Sigma(t) => t,
-            Time::Clean => {
-                let (expected, got) = ("a noised batch".to_string(), "data without noise".to_string());
-                return Err(NetsError::Input { what: "level", expected, got });
-            }
-        };
         let n = x_t.size().first().copied().unwrap_or(0);
-        self.predict_at(x_t, &Tensor::full([n], time, (Kind::Float, x_t.device())))
+        self.predict_rows(x_t, &vec![*level; n as usize])
     }
 }

@@ -15,6 +15,14 @@ pub enum NetsError {
         /// What is wrong, and what would be right.
         reason: String,
     },
+    /// A noising process or a prediction that a checkpoint cannot express.
+    #[error("diffusion.{key}: {reason}")]
+    Diffusion {
+        /// The configuration key at fault.
+        key: String,
+        /// What is wrong, and what would be right.
+        reason: String,
+    },
     /// A file that cannot be read or written.
     #[error("{}: {source}", path.display())]
     Io {

@@ -5,6 +5,7 @@
 #![deny(missing_docs)]
 
 pub mod autograd;
+pub mod bound;
 pub mod checkpoint;
 mod denoiser;
 mod embedding;

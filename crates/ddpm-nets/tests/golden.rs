@@ -1,8 +1,8 @@
 //! The U-Net and the schedules against diffusers: golden files made by `golden/generate.py`.
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
-use ddpm_core::TimeIndex;
 use ddpm_core::grid::Grid;
+use ddpm_core::{Level, TimeIndex};
 use ddpm_nets::checkpoint::{self, Checkpoint};
 use ddpm_nets::{NetworkDenoiser, UNet, UNetConfig};
 use serde_json::Value;
@@ -98,7 +98,6 @@ fn every_shape_of_unet_answers_as_diffusers_does() {
         let count: i64 = shape.iter().product();
         let x: Vec<f32> = uniform("x", count as usize).map(|u| (1.7 * u) as f32).collect();
         let x = Tensor::from_slice(&x).reshape(shape);
-        let t = Tensor::from_slice(&integers(&case["t"]));
         let y = case["y"].as_array().map(|_| Tensor::from_slice(&integers(&case["y"])));
         let expected: Vec<f32> =
             case["output"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect();
@@ -112,8 +111,10 @@ fn every_shape_of_unet_answers_as_diffusers_does() {
         checkpoint::save(&dir, &config, weights, &checkpoint::SchedulerConfig::default()).unwrap();
         let loaded = Checkpoint::load(&dir, Device::Cpu).unwrap();
         assert_eq!(loaded.network.config(), &config);
-        let denoiser = NetworkDenoiser::new(&loaded.network, loaded.scheduler.prediction(), y);
-        let prediction = denoiser.predict_at(&x, &t).unwrap();
+        let denoiser = NetworkDenoiser::new(&loaded.network, loaded.scheduler.parameterization(), y);
+        let levels: Vec<Level> =
+            integers(&case["t"]).into_iter().map(|t| loaded.schedule.level(TimeIndex(t as u32))).collect();
+        let prediction = denoiser.predict_rows(&x, &levels).unwrap();
         let output = match prediction.variance_fraction {
             Some(fraction) => Tensor::cat(&[prediction.value, fraction], 1),
             None => prediction.value,

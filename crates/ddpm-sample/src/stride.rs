@@ -35,6 +35,10 @@ pub fn sample_on_grid(
             _ => None,
         })
         .collect();
+    // diffusers' DDIM knows no variance-exploding levels, which have no timesteps.
+    if timesteps.len() != trajectory.steps() {
+        return sample(denoiser, scheme, trajectory, noise, options, progress);
+    }
     let mut sampler = LinearSampler::new(strided_ddim(schedule, &timesteps, *eta)?);
     let start = torch_ext::fence(|| noise.start(trajectory.start()))??;
     run(denoiser, &mut sampler, start, noise, options, progress)

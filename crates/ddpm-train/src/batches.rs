@@ -16,7 +16,8 @@ pub struct TrainingImages {
     order: ShuffledOrder,
     device: Device,
     shape: ImageShape,
-    labelled: bool,
+    classes: Option<usize>,
+    grey_levels: u16,
 }
 
 #[derive(Debug)]
@@ -43,7 +44,8 @@ impl TrainingImages {
         Ok(TrainingImages {
             order: ShuffledOrder::new(seed, images.len())?,
             shape: images.shape(),
-            labelled: images.labels().is_some(),
+            classes: images.labels().map(|_| images.class_names().len()),
+            grey_levels: images.grey_levels(),
             place: Place::Device(DeviceImages::new(images, device)?),
             device,
         })
@@ -55,7 +57,9 @@ impl TrainingImages {
         Ok(TrainingImages {
             order,
             shape: source.shape(),
-            labelled: source.labels().is_some(),
+            classes: source.labels().map(|_| source.class_names().len()),
+            // Pictures on disk have one byte a value.
+            grey_levels: 256,
             place: Place::Disk(Mutex::new((Prefetch::new(source, order)?, 0.0))),
             device,
         })
@@ -66,9 +70,14 @@ impl TrainingImages {
         self.shape
     }
 
-    /// Whether the images have classes.
-    pub fn is_labelled(&self) -> bool {
-        self.labelled
+    /// Number of classes, if the images have any.
+    pub fn classes(&self) -> Option<usize> {
+        self.classes
+    }
+
+    /// Distinct grey levels of the source.
+    pub fn grey_levels(&self) -> u16 {
+        self.grey_levels
     }
 
     /// A process's images of a step, mirrored where the order says so if `flips`.

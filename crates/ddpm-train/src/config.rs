@@ -1,6 +1,6 @@
 //! The `[train]` section.
 
-use crate::{Due, TrainError};
+use crate::{Due, LossConfig, TimesConfig, TrainError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use torch_ext::foreach::AdamStep;
@@ -35,6 +35,13 @@ pub struct TrainConfig {
     pub gradient_clip: f64,
     /// Mirror images left to right with probability 1/2.
     pub horizontal_flips: bool,
+    /// Probability that a class-conditional model is shown the null class instead of the image's, for classifier-free guidance (Ho &
+    /// Salimans 2022 use 0.1 to 0.2).
+    pub label_dropout: f64,
+    /// What is minimized.
+    pub loss: LossConfig,
+    /// Which noise levels a batch is seen at.
+    pub times: TimesConfig,
     /// The averaged weights, which are the ones that are published and sampled.
     pub ema: EmaConfig,
     /// Number format of matrix products and convolutions.
@@ -255,6 +262,9 @@ impl Default for TrainConfig {
             eps: 1e-8,
             gradient_clip: 1.0,
             horizontal_flips: false,
+            label_dropout: 0.0,
+            loss: LossConfig::default(),
+            times: TimesConfig::default(),
             ema: EmaConfig::default(),
             precision: Precision::F32,
             tf32: false,
@@ -291,6 +301,9 @@ impl TrainConfig {
         check((0.0..1.0).contains(&self.beta1), "beta1", "in [0, 1)", self.beta1.to_string())?;
         check((0.0..1.0).contains(&self.beta2), "beta2", "in [0, 1)", self.beta2.to_string())?;
         check(self.eps > 0.0, "eps", "positive", self.eps.to_string())?;
+        let dropout = self.label_dropout;
+        check((0.0..=1.0).contains(&dropout), "label_dropout", "in [0, 1]", dropout.to_string())?;
+        self.times.validate()?;
         check(self.gradient_clip >= 0.0, "gradient_clip", "0 or positive", self.gradient_clip.to_string())?;
         let decay = self.weight_decay;
         check(decay >= 0.0 && decay.is_finite(), "weight_decay", "0 or positive", decay.to_string())?;

@@ -2,12 +2,15 @@
 
 use crate::config::{Precision, TrainConfig};
 use crate::health;
-use crate::objective::{Objective, Problem, mean_squared_error};
-use crate::{TrainError, Trainable, TrainingImages, WorstSample};
+use crate::objective::Problem;
+use crate::{Objective, ObjectiveConfig, TrainError, Trainable, TrainingImages, WorstSample};
 use ddpm_core::noise::{NoiseSource, Purpose};
+use ddpm_core::{TimeIndex, Variance};
 use ddpm_data::{ImageSet, Shard};
 use ddpm_nets::checkpoint::{self, SchedulerConfig};
 use ddpm_nets::{NetsError, Parameters, UNet, UNetConfig};
+use rand_distr::{Bernoulli, Distribution};
+use std::cell::RefCell;
 use std::path::Path;
 use tch::{Device, Tensor};
 
@@ -18,6 +21,9 @@ pub struct ImageDiffusion<'a> {
     network: UNet,
     images: TrainingImages,
     objective: Objective,
+    /// Losses of the step in progress, by training level, where the objective learns from them.
+    seen: RefCell<Vec<(TimeIndex, f64)>>,
+    label_dropout: Option<LabelDropout>,
     horizontal_flips: bool,
     precision: Precision,
     channels_last: bool,
@@ -46,14 +52,16 @@ impl<'a> ImageDiffusion<'a> {
         device: Device,
     ) -> Result<Self, TrainError> {
         check_images(model, &images)?;
-        let schedule = scheduler.schedule()?;
+        let (objective, label_dropout) = Self::parts(config, model, scheduler, images.grey_levels())?;
         let network = torch_ext::fence(|| UNet::new(model.clone(), device, config.seed))??;
         if config.channels_last {
             network.parameters().set_channels_last()?;
         }
         Ok(ImageDiffusion {
             network,
-            objective: Objective::new(&schedule, scheduler.prediction(), config.seed, device),
+            objective,
+            seen: RefCell::default(),
+            label_dropout,
             images,
             horizontal_flips: config.horizontal_flips,
             precision: config.precision,
@@ -61,6 +69,38 @@ impl<'a> ImageDiffusion<'a> {
             dropout: NoiseSource::new(config.seed, Purpose::Dropout),
             scheduler,
         })
+    }
+}
+
+impl ImageDiffusion<'_> {
+    /// Checks, without data and without a network, that model, process and objective belong together.
+    pub fn check(
+        config: &TrainConfig,
+        model: &UNetConfig,
+        scheduler: &SchedulerConfig,
+    ) -> Result<(), TrainError> {
+        Self::parts(config, model, scheduler, 256).map(|_| ())
+    }
+
+    fn parts(
+        config: &TrainConfig,
+        model: &UNetConfig,
+        scheduler: &SchedulerConfig,
+        grey_levels: u16,
+    ) -> Result<(Objective, Option<LabelDropout>), TrainError> {
+        let variance = scheduler.variance();
+        check_output(model, variance)?;
+        let objective = Objective::new(ObjectiveConfig {
+            schedule: scheduler.schedule()?,
+            parameterization: scheduler.parameterization(),
+            variance,
+            loss: config.loss,
+            times: config.times,
+            grey_levels,
+            batch_size: config.batch_size,
+            seed: config.seed,
+        })?;
+        Ok((objective, LabelDropout::new(config, model)?))
     }
 }
 
@@ -74,29 +114,33 @@ struct Posed {
 impl ImageDiffusion<'_> {
     fn pose(&self, step: u64, shard: &Shard) -> Result<Posed, TrainError> {
         let batch = self.images.batch(step, shard, self.horizontal_flips)?;
-        let labels = batch.labels.filter(|_| self.network.config().num_class_embeds.is_some());
+        let labels = match (batch.labels, &self.label_dropout) {
+            (Some(labels), Some(dropout)) => Some(dropout.apply(&labels, batch.first_sample)?),
+            (labels, _) => labels.filter(|_| self.network.config().num_class_embeds.is_some()),
+        };
         let mut problem = self.objective.pose(&batch.x0, batch.first_sample)?;
         if self.channels_last {
-            problem.x_t = torch_ext::memory_format::channels_last(&problem.x_t)?;
+            problem.input = torch_ext::memory_format::channels_last(&problem.input)?;
         }
-        self.network.check_input(&problem.x_t, &problem.t, labels.as_ref())?;
+        self.network.check_input(&problem.input, &problem.condition, labels.as_ref())?;
         // The parts of a batch get masks of their own.
         Ok(Posed { problem, labels, dropout_seed: self.dropout.derived_seed(step, shard.rank()) })
     }
 
-    /// The network's answer in training mode.
-    fn answer(&self, posed: &Posed) -> Result<Tensor, TrainError> {
+    /// What the network's answer in training mode costs, image by image: `[n]`.
+    fn losses(&self, posed: &Posed) -> Result<Tensor, TrainError> {
         let Posed { problem, labels, dropout_seed } = posed;
-        let forward = || self.network.forward(&problem.x_t, &problem.t, labels.as_ref(), true);
+        let forward = || self.network.forward(&problem.input, &problem.condition, labels.as_ref(), true);
         torch_ext::fence(|| -> Result<Tensor, TrainError> {
             if self.network.config().dropout > 0.0 {
                 // Dropout masks come from libtorch's generator; seeded at each step they need no saved state.
                 tch::manual_seed(*dropout_seed);
             }
-            Ok(match self.precision {
+            let output = match self.precision {
                 Precision::F32 => forward(),
-                Precision::Bf16 => torch_ext::autocast::bf16(problem.x_t.device(), forward)?,
-            })
+                Precision::Bf16 => torch_ext::autocast::bf16(problem.input.device(), forward)?,
+            };
+            self.objective.losses(problem, &output)
         })?
     }
 }
@@ -108,14 +152,29 @@ impl Trainable for ImageDiffusion<'_> {
 
     fn loss(&self, step: u64, shard: &Shard) -> Result<Tensor, TrainError> {
         let posed = self.pose(step, shard)?;
-        let output = self.answer(&posed)?;
-        Ok(torch_ext::fence(|| mean_squared_error(&output, &posed.problem.target))?)
+        let losses = self.losses(&posed)?;
+        torch_ext::fence(|| {
+            self.seen.borrow_mut().extend(self.objective.seen(&posed.problem, &losses)?);
+            self.objective.mean(&posed.problem, &losses)
+        })?
     }
 
     fn worst_sample(&self, step: u64, shard: &Shard) -> Result<Option<WorstSample>, TrainError> {
         let posed = self.pose(step, shard)?;
-        let output = tch::no_grad(|| self.answer(&posed))?;
-        Ok(Some(health::worst_sample(&output, &posed.problem)?))
+        let losses = tch::no_grad(|| self.losses(&posed))?;
+        Ok(Some(health::worst_sample(&losses, &posed.problem.condition)?))
+    }
+
+    fn stepped(&mut self) {
+        self.objective.observe(&self.seen.take());
+    }
+
+    fn save_state(&self, state: &Path) -> Result<(), TrainError> {
+        self.objective.save(state)
+    }
+
+    fn load_state(&mut self, state: &Path) -> Result<(), TrainError> {
+        self.objective.load(state)
     }
 
     fn waited_seconds(&self) -> f64 {
@@ -138,17 +197,125 @@ fn check_images(model: &UNetConfig, images: &TrainingImages) -> Result<(), Train
             got: format!("{} x {} x {}", shape.channels, shape.height, shape.width),
         });
     }
-    if model.out_channels != model.in_channels {
-        return Err(TrainError::Nets(NetsError::Config {
-            key: "out_channels".into(),
-            reason: format!("must equal in_channels ({}), got {}", model.in_channels, model.out_channels),
-        }));
+    let wrong =
+        |reason: String| Err(TrainError::Nets(NetsError::Config { key: "num_class_embeds".into(), reason }));
+    match (model.num_class_embeds, images.classes()) {
+        (None, _) => Ok(()),
+        (Some(_), None) => wrong("is set, but the data set has no labels".into()),
+        (Some(rows), Some(classes)) => {
+            let classes = classes as i64;
+            if rows == classes + 1 {
+                return Ok(());
+            }
+            wrong(format!(
+                "must be {} (the data set's {classes} classes and the null class), got {rows}",
+                classes + 1
+            ))
+        }
     }
-    if model.num_class_embeds.is_some() && !images.is_labelled() {
-        return Err(TrainError::Nets(NetsError::Config {
-            key: "num_class_embeds".into(),
-            reason: "is set, but the data set has no labels".into(),
-        }));
+}
+
+fn check_output(model: &UNetConfig, variance: Variance) -> Result<(), TrainError> {
+    let learned = variance == Variance::LearnedRange;
+    let expected = if learned { 2 * model.in_channels } else { model.in_channels };
+    if model.out_channels == expected {
+        return Ok(());
     }
-    Ok(())
+    let why = if learned {
+        "twice in_channels, for the prediction and the learned variance"
+    } else {
+        "in_channels"
+    };
+    let reason = format!("must be {expected} ({why}), got {}", model.out_channels);
+    Err(TrainError::Nets(NetsError::Config { key: "out_channels".into(), reason }))
+}
+
+/// Shows the null class instead of an image's own, now and then (Ho & Salimans 2022).
+#[derive(Debug)]
+struct LabelDropout {
+    law: Bernoulli,
+    null: i64,
+    source: NoiseSource,
+}
+
+impl LabelDropout {
+    fn new(config: &TrainConfig, model: &UNetConfig) -> Result<Option<Self>, TrainError> {
+        let probability = config.label_dropout;
+        if probability == 0.0 {
+            return Ok(None);
+        }
+        let Some(rows) = model.num_class_embeds else {
+            let reason =
+                format!("{probability} has no effect on an unconditional model; set model.num_class_embeds");
+            return Err(TrainError::Combination { key: "train.label_dropout", reason });
+        };
+        let law = Bernoulli::new(probability).map_err(|_| TrainError::Config {
+            key: "label_dropout".to_string(),
+            expected: "in [0, 1]",
+            got: probability.to_string(),
+        })?;
+        let source = NoiseSource::new(config.seed, Purpose::LabelDropout);
+        Ok(Some(LabelDropout { law, null: rows - 1, source }))
+    }
+
+    /// Labels `[n]` of samples from `first_sample` on, some of them replaced.
+    fn apply(&self, labels: &Tensor, first_sample: u64) -> Result<Tensor, TrainError> {
+        let n = labels.size().first().copied().unwrap_or(0) as u64;
+        let dropped: Vec<bool> = (first_sample..first_sample + n)
+            .map(|sample| self.law.sample(&mut self.source.rng(sample, 0)))
+            .collect();
+        Ok(torch_ext::fence(|| {
+            let dropped = Tensor::from_slice(&dropped).to_device(labels.device());
+            labels.masked_fill(&dropped, self.null)
+        })?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn model(classes: Option<i64>) -> UNetConfig {
+        serde_json::from_value(json!({
+            "sample_size": 4, "in_channels": 1, "out_channels": 1, "block_out_channels": [4], "norm_num_groups": 2,
+            "down_block_types": ["DownBlock2D"], "up_block_types": ["UpBlock2D"], "num_class_embeds": classes,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_null_class_comes_up_as_often_as_asked_and_with_the_image() {
+        let config = TrainConfig { label_dropout: 0.2, ..TrainConfig::default() };
+        let dropout = LabelDropout::new(&config, &model(Some(11))).unwrap().unwrap();
+        let n = 20_000i64;
+        let labels = Tensor::arange(n, (tch::Kind::Int64, Device::Cpu)).remainder(10);
+        let shown = dropout.apply(&labels, 50).unwrap();
+        let dropped = shown.eq(10);
+        let share = dropped.to_kind(tch::Kind::Double).mean(tch::Kind::Double).double_value(&[]);
+        assert!((share - 0.2).abs() < 4.0 * (0.16 / n as f64).sqrt(), "{share}");
+        assert!(
+            shown.where_self(&dropped.logical_not(), &labels).equal(&labels),
+            "the others keep their class"
+        );
+        assert!(dropout.apply(&labels.narrow(0, 5, 100), 55).unwrap().equal(&shown.narrow(0, 5, 100)));
+    }
+
+    #[test]
+    fn what_a_model_lacks_for_its_task_is_named() {
+        let config = TrainConfig { label_dropout: 0.1, ..TrainConfig::default() };
+        let text = LabelDropout::new(&config, &model(None)).unwrap_err().to_string();
+        assert!(text.contains("train.label_dropout: 0.1 has no effect"), "{text}");
+        let text = check_output(&model(None), Variance::LearnedRange).unwrap_err().to_string();
+        assert_eq!(
+            text,
+            "model.out_channels: must be 2 (twice in_channels, for the prediction and the learned variance), got 1"
+        );
+        let shape = ddpm_data::ImageShape { channels: 1, height: 4, width: 4 };
+        let names = vec!["a".to_string(), "b".to_string()];
+        let images = ImageSet::new(shape, vec![0; 32]).unwrap().with_labels(vec![0, 1], names).unwrap();
+        let images = TrainingImages::on_device(&images, 0, Device::Cpu).unwrap();
+        let text = check_images(&model(Some(2)), &images).unwrap_err().to_string();
+        assert!(text.contains("must be 3 (the data set's 2 classes and the null class), got 2"), "{text}");
+    }
 }

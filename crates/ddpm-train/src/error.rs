@@ -20,6 +20,14 @@ pub enum TrainError {
         /// The value given.
         got: String,
     },
+    /// Parts of an objective that do not belong together.
+    #[error("{key}: {reason}")]
+    Combination {
+        /// The key, with its section.
+        key: &'static str,
+        /// What is wrong, and what would be right.
+        reason: String,
+    },
     /// An objective that cannot be had on these data, or an option outside its range.
     #[error("objective.{key}: {reason}")]
     Objective {

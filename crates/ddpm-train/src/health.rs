@@ -1,7 +1,6 @@
 //! What went wrong when a loss or a gradient is no longer a number: at which step, at which noise level, in which layer.
 
 use crate::TrainError;
-use crate::objective::Problem;
 use tch::{Kind, Tensor};
 use torch_ext::{TorchError, foreach};
 
@@ -33,7 +32,7 @@ impl From<Illness> for TrainError {
 /// The sample of a batch that a network does worst on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WorstSample {
-    /// Squared error, averaged over the components.
+    /// Its loss.
     pub error: f64,
     /// Its noise level as the network knows it: the 0-based timestep of a discrete schedule.
     pub t: f64,
@@ -51,17 +50,13 @@ impl WorstSample {
     }
 }
 
-/// The sample with the largest squared error between a network's output and what it should be.
-pub(crate) fn worst_sample(output: &Tensor, problem: &Problem) -> Result<WorstSample, TorchError> {
+/// The sample with the largest loss, of losses `[n]` at noise levels `[n]` as the network is told them.
+pub(crate) fn worst_sample(losses: &Tensor, levels: &Tensor) -> Result<WorstSample, TorchError> {
     torch_ext::fence(|| {
-        let error = (output.to_kind(Kind::Float) - &problem.target).square().flatten(1, -1).mean_dim(
-            [1i64].as_slice(),
-            false,
-            Kind::Float,
-        );
+        let error = losses.to_kind(Kind::Float);
         let key = error.where_self(&error.isfinite(), &Tensor::from(f32::INFINITY).to_device(error.device()));
         let row = key.argmax(0, false).int64_value(&[]);
-        WorstSample { error: error.double_value(&[row]), t: problem.t.double_value(&[row]) }
+        WorstSample { error: error.double_value(&[row]), t: levels.double_value(&[row]) }
     })
 }
 
@@ -88,9 +83,8 @@ pub(crate) fn place(weights: &[&str], grads: &[&str], worst: Option<WorstSample>
         (None, Some(name)) => Some(format!("gradient of {name}{}", and_more(grads.len()))),
         (None, None) => None,
     };
-    let sample = worst.map(|worst| {
-        format!("worst sample at noise level t = {} with squared error {:.3e}", worst.t, worst.error)
-    });
+    let sample = worst
+        .map(|worst| format!("worst sample at noise level t = {} with loss {:.3e}", worst.t, worst.error));
     layer.into_iter().chain(sample).collect::<Vec<_>>().join(", ")
 }
 
@@ -100,15 +94,11 @@ mod tests {
 
     #[test]
     fn the_worst_sample_and_the_first_broken_layer_are_found() {
-        let problem = Problem {
-            x_t: Tensor::zeros([3, 2], tch::kind::FLOAT_CPU),
-            t: Tensor::from_slice(&[10i64, 20, 30]),
-            target: Tensor::zeros([3, 2], tch::kind::FLOAT_CPU),
-        };
-        let output = Tensor::from_slice(&[1f32, 1.0, 5.0, 1.0, 2.0, 2.0]).reshape([3, 2]);
-        assert_eq!(worst_sample(&output, &problem).unwrap(), WorstSample { error: 13.0, t: 20.0 });
-        let output = Tensor::from_slice(&[1f32, 1.0, 5.0, 1.0, f32::NAN, 2.0]).reshape([3, 2]);
-        assert_eq!(worst_sample(&output, &problem).unwrap().t, 30.0);
+        let levels = Tensor::from_slice(&[10f32, 20.0, 30.0]);
+        let losses = Tensor::from_slice(&[1f32, 13.0, 4.0]);
+        assert_eq!(worst_sample(&losses, &levels).unwrap(), WorstSample { error: 13.0, t: 20.0 });
+        let losses = Tensor::from_slice(&[1f32, 13.0, f32::NAN]);
+        assert_eq!(worst_sample(&losses, &levels).unwrap().t, 30.0);
 
         let names = ["conv_in", "mid", "conv_out"].map(String::from);
         let grads = |values: [f32; 3]| values.map(|value| Tensor::from_slice(&[value, 1.0]));
@@ -117,7 +107,7 @@ mod tests {
         let worst = Some(WorstSample { error: 13.0, t: 20.0 });
         assert_eq!(
             place(&[], &broken, worst),
-            "gradient of mid (and 1 more), worst sample at noise level t = 20 with squared error 1.300e1"
+            "gradient of mid (and 1 more), worst sample at noise level t = 20 with loss 1.300e1"
         );
         assert!(place(&["conv_in"], &broken, worst).starts_with("weight conv_in is not finite, worst"));
     }

@@ -6,13 +6,14 @@
 //! state/average-X.safetensors     further averages, if the configuration has any
 //! state/state.json                steps done and passed over, threads, seed
 //! state/config.toml               the run's configuration
+//! state/times.safetensors         losses behind importance sampling of timesteps, where that is used
 //! state/manifest.json             the digests of all files of the checkpoint
 //! ```
 
 use crate::{Adam, Averages, TrainError};
 use ddpm_nets::{Parameters, tensor_file};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tch::Tensor;
 
 /// Progress of a run, `state/state.json`.
@@ -42,6 +43,11 @@ impl TrainingState {
         let text = std::fs::read_to_string(&path).map_err(TrainError::io(&path))?;
         serde_json::from_str(&text).map_err(|e| TrainError::State { path, reason: e.to_string() })
     }
+}
+
+/// The folder of a checkpoint that holds all this.
+pub(crate) fn folder(checkpoint: &Path) -> PathBuf {
+    checkpoint.join(FOLDER)
 }
 
 /// Writes `state/` into a checkpoint that is being made.

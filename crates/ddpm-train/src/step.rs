@@ -29,6 +29,7 @@ impl<M: Trainable> Trainer<'_, M> {
             }
             Err(illness) => return Err(TrainError::NonFinite(illness)),
         };
+        self.model.stepped();
         self.step += 1;
         Ok(outcome)
     }

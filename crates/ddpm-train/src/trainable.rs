@@ -27,6 +27,21 @@ pub trait Trainable {
         0.0
     }
 
+    /// Called after every step, one that was passed over included: what a loss keeps from step to step moves on here.
+    fn stepped(&mut self) {}
+
+    /// Writes what a loss keeps from step to step into a checkpoint's `state/`.
+    fn save_state(&self, state: &Path) -> Result<(), TrainError> {
+        let _ = state;
+        Ok(())
+    }
+
+    /// Restores it.
+    fn load_state(&mut self, state: &Path) -> Result<(), TrainError> {
+        let _ = state;
+        Ok(())
+    }
+
     /// Writes the model with `weights` (in the order of [`Trainable::parameters`]) as a pipeline directory into `dir`, which exists.
     fn publish(&self, dir: &Path, weights: &[Tensor]) -> Result<(), TrainError>;
 }

@@ -108,7 +108,7 @@ impl<'a, M: Trainable> Trainer<'a, M> {
     /// holds a run is refused without `resume`.
     pub fn new(
         config: &'a TrainConfig,
-        model: M,
+        mut model: M,
         config_text: &'a str,
         run: &'a RunDir,
         resume: bool,
@@ -124,6 +124,7 @@ impl<'a, M: Trainable> Trainer<'a, M> {
         let (step, skipped) = match newest {
             Some((_, checkpoint)) => {
                 let saved = state::load(&checkpoint, model.parameters(), &adam, &averages)?;
+                model.load_state(&state::folder(&checkpoint))?;
                 warn_of_other_threads(&saved);
                 (saved.step, saved.skipped)
             }
@@ -242,7 +243,15 @@ impl<'a, M: Trainable> Trainer<'a, M> {
         let keep = Keep { last: self.config.keep_checkpoints, every: self.config.keep_every };
         self.run.publish(self.step, keep, |dir| {
             self.model.publish(dir, self.averages.published().tensors())?;
-            state::save(dir, &progress, self.model.parameters(), &self.adam, &self.averages, self.config_text)
+            state::save(
+                dir,
+                &progress,
+                self.model.parameters(),
+                &self.adam,
+                &self.averages,
+                self.config_text,
+            )?;
+            self.model.save_state(&state::folder(dir))
         })
     }
 }

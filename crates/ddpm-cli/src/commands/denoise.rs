@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use ddpm_core::{LinearMap, Noising, PredictionKind, Schedule, TimeIndex};
 use ddpm_nets::checkpoint::VectorCheckpoint;
 use ddpm_nets::targets::ideal_denoiser;
-use ddpm_nets::{Denoiser, NetworkDenoiser, ScoreDenoiser, tensor_file};
+use ddpm_nets::{Denoiser, NetworkDenoiser, Prediction, ScoreDenoiser, tensor_file};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
@@ -111,7 +111,7 @@ impl Denoise {
 
     /// eps and x_0 of a checkpoint's network.
     fn of_checkpoint(&self, dir: &Path, input: &Input, device: Device) -> Result<(Tensor, Tensor)> {
-        let Input { name, x, t, y } = input;
+        let Input { name, x, y, .. } = input;
         let n = x.size()[0];
         if VectorCheckpoint::is_at(dir)? {
             return of_vectors(dir, input, device);
@@ -119,23 +119,20 @@ impl Denoise {
         ensure!(x.dim() == 4, "{name}: x must be [n, channels, height, width], got {:?}", x.size());
         let checkpoint = load_images(dir, device)?;
         let times = input.times(checkpoint.schedule.steps())?;
-        let kind = checkpoint.scheduler.prediction();
         let (mut eps, mut x0) = (Vec::new(), Vec::new());
         let mut first = 0;
         while first < n {
             let count = self.batch_size.min(n - first);
             let part = |tensor: &Tensor| tensor.narrow(0, first, count).to_device(device);
-            let rows = &times[first as usize..(first + count) as usize];
-            let denoiser = NetworkDenoiser::new(&checkpoint.network, kind, y.as_ref().map(part));
+            let rows = checkpoint.schedule.visited(&times[first as usize..(first + count) as usize])?;
+            let parameterization = checkpoint.scheduler.parameterization();
+            let denoiser = NetworkDenoiser::new(&checkpoint.network, parameterization, y.as_ref().map(part));
             let x_t = part(x);
-            let value = denoiser.predict_at(&x_t, &part(t))?.value;
-            let to_x0 = rows
-                .iter()
-                .map(|&t| kind.to_x0(&checkpoint.schedule.level(t)))
-                .collect::<Result<Vec<_>, _>>()?;
+            let Prediction { kind, value, .. } = denoiser.predict_rows(&x_t, &rows)?;
+            let to_x0 = rows.iter().map(|level| kind.to_x0(level)).collect::<Result<Vec<_>, _>>()?;
             let to_eps = rows
                 .iter()
-                .map(|&t| PredictionKind::Epsilon.from_x0(&checkpoint.schedule.level(t)))
+                .map(|level| PredictionKind::Epsilon.from_x0(level))
                 .collect::<Result<Vec<_>, _>>()?;
             let predicted = apply(&to_x0, &x_t, &value);
             let noise =

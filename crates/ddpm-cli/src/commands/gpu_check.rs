@@ -6,7 +6,7 @@ use crate::runtime;
 use anyhow::{Result, bail, ensure};
 use ddpm_core::{PredictionKind, Schedule};
 use ddpm_nets::UNet;
-use ddpm_train::Objective;
+use ddpm_train::{Objective, ObjectiveConfig};
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 use torch_ext::device::DeviceChoice;
@@ -99,9 +99,10 @@ impl Answers {
         tch::manual_seed(0);
         let x0 =
             Tensor::rand([BATCH, model.in_channels, height, width], (Kind::Float, Device::Cpu)) * 2.0 - 1.0;
-        let objective = Objective::new(schedule, PredictionKind::Epsilon, 0, device);
+        let objective =
+            Objective::new(ObjectiveConfig::simple(schedule.clone(), PredictionKind::Epsilon, 1, 0))?;
         let problem = objective.pose(&x0.to_device(device), 0)?;
-        let forward = || network.forward(&problem.x_t, &problem.t, None, false);
+        let forward = || network.forward(&problem.input, &problem.condition, None, false);
         let output_bf16 = torch_ext::fence(|| torch_ext::autocast::bf16(device, || tch::no_grad(forward)))??;
         let (output, loss) = torch_ext::fence(|| {
             let output = forward();
@@ -137,10 +138,10 @@ fn training_rate(
     let network = UNet::new(model.clone(), device, 1)?;
     let [height, width] = model.sample_size.height_width();
     let x0 = Tensor::rand([TIMED_BATCH, model.in_channels, height, width], (Kind::Float, device));
-    let objective = Objective::new(schedule, PredictionKind::Epsilon, 0, device);
+    let objective = Objective::new(ObjectiveConfig::simple(schedule.clone(), PredictionKind::Epsilon, 1, 0))?;
     let problem = objective.pose(&x0, 0)?;
     let step = || -> Result<()> {
-        let forward = || network.forward(&problem.x_t, &problem.t, None, true);
+        let forward = || network.forward(&problem.input, &problem.condition, None, true);
         torch_ext::fence(|| {
             let output = if bf16 { torch_ext::autocast::bf16(device, forward) } else { Ok(forward()) }?;
             (output.to_kind(Kind::Float) - &problem.target).square().mean(Kind::Float).backward();

@@ -3,7 +3,7 @@
 use crate::checkpoints::{load_images, load_vectors};
 use crate::cli::Global;
 use crate::noising_options::{Noising, NoisingOptions};
-use crate::pipeline::{Job, TRAJECTORY, image_shape, own_variance, pictures, sample_checkpoint};
+use crate::pipeline::{Job, TRAJECTORY, image_shape, pictures, sample_checkpoint};
 use crate::runtime::{self, StopFlag};
 use crate::sampler_options::SamplerOptions;
 use crate::target_file;
@@ -124,7 +124,7 @@ impl Sample {
         let labels = self.labels(&checkpoint, num)?;
         let frames = if self.trajectory.is_some() { TRAJECTORY } else { Record::default() };
         let job = Job {
-            scheme: self.sampler.scheme(own_variance(&checkpoint.scheduler), self.steps)?,
+            scheme: self.sampler.scheme(checkpoint.scheduler.variance(), self.steps)?,
             steps: self.steps.unwrap_or(checkpoint.schedule.steps()),
             grid: self.grid.unwrap_or(checkpoint.scheduler.spacing()),
             num,

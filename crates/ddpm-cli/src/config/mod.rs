@@ -2,6 +2,8 @@
 
 mod changes;
 mod preset;
+#[cfg(test)]
+mod recipes;
 mod sections;
 
 pub(crate) use changes::check_unchanged;
@@ -12,7 +14,7 @@ use crate::vectors::VectorConfig;
 use anyhow::{Context, Result, anyhow, bail};
 use ddpm_eval::EvalConfig;
 use ddpm_nets::UNetConfig;
-use ddpm_train::TrainConfig;
+use ddpm_train::{ImageDiffusion, TrainConfig};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -110,6 +112,7 @@ impl Config {
         self.train.validate()?;
         self.eval.validate()?;
         let scheduler = self.diffusion.scheduler()?;
+        ImageDiffusion::check(&self.train, &self.model, &scheduler)?;
         self.sample.validate(scheduler.schedule()?.steps())
     }
 

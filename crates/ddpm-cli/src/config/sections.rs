@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use ddpm_core::grid::Grid;
 use ddpm_core::schedule::ScheduleConfig;
 use ddpm_core::scheme::{SamplerInfo, Scheme};
-use ddpm_core::{PredictionKind, Variance};
+use ddpm_core::{Parameterization, Preconditioning, PredictionKind, Variance};
 use ddpm_data::DatasetName;
 use ddpm_nets::checkpoint::{SchedulerConfig, VarianceType};
 use serde::{Deserialize, Serialize};
@@ -36,13 +36,32 @@ impl DataConfig {
     }
 }
 
+/// What a network predicts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Prediction {
+    /// The noise.
+    Epsilon,
+    /// The clean data.
+    X0,
+    /// The velocity alpha eps - sigma x_0.
+    V,
+    /// The score of the noised law.
+    Score,
+    /// EDM's F, the network between scaled input and output; with the schedule `karras`.
+    Edm,
+}
+
 /// `[diffusion]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct DiffusionConfig {
     /// What the network predicts.
-    pub(crate) prediction: PredictionKind,
-    /// Variance of an ancestral step.
+    pub(crate) prediction: Prediction,
+    /// Standard deviation of the data, for prediction `edm`; 0.5 unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sigma_data: Option<f64>,
+    /// Variance of an ancestral step. With `learned-range` the network has twice the output channels.
     pub(crate) variance: Variance,
     /// Clip the predicted x_0 to [-1, 1] while sampling.
     pub(crate) clip_sample: bool,
@@ -54,7 +73,8 @@ impl Default for DiffusionConfig {
     /// Ho et al. 2020's.
     fn default() -> Self {
         DiffusionConfig {
-            prediction: PredictionKind::Epsilon,
+            prediction: Prediction::Epsilon,
+            sigma_data: None,
             variance: Variance::FixedLarge,
             clip_sample: true,
             schedule: ScheduleConfig::default(),
@@ -68,12 +88,36 @@ impl DiffusionConfig {
         let variance = match self.variance {
             Variance::FixedSmall => VarianceType::FixedSmall,
             Variance::FixedLarge => VarianceType::FixedLarge,
-            other => anyhow::bail!(
-                "diffusion.variance: {} is a choice when sampling (sample.variance); a checkpoint stores fixed-small or fixed-large",
-                other.name()
+            Variance::LearnedRange => VarianceType::LearnedRange,
+            Variance::Analytic => anyhow::bail!(
+                "diffusion.variance: analytic is a choice when sampling (sample.variance); a checkpoint stores fixed-small, fixed-large or learned-range"
             ),
         };
-        Ok(SchedulerConfig::new(&self.schedule, self.prediction, Grid::Trailing, variance, self.clip_sample)?)
+        let parameterization = self.parameterization()?;
+        Ok(SchedulerConfig::new(
+            &self.schedule,
+            parameterization,
+            Grid::Trailing,
+            variance,
+            self.clip_sample,
+        )?)
+    }
+
+    fn parameterization(&self) -> Result<Parameterization> {
+        let default = Preconditioning::default();
+        ensure!(
+            self.sigma_data.is_none() || self.prediction == Prediction::Edm,
+            "diffusion.sigma_data belongs to prediction \"edm\""
+        );
+        Ok(match self.prediction {
+            Prediction::Epsilon => PredictionKind::Epsilon.into(),
+            Prediction::X0 => PredictionKind::X0.into(),
+            Prediction::V => PredictionKind::V.into(),
+            Prediction::Score => PredictionKind::Score.into(),
+            Prediction::Edm => Parameterization::Edm(Preconditioning {
+                sigma_data: self.sigma_data.unwrap_or(default.sigma_data),
+            }),
+        })
     }
 }
 
@@ -93,6 +137,9 @@ pub(crate) struct SampleConfig {
     /// Variance of an ancestral step; none for the checkpoint's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) variance: Option<Variance>,
+    /// Weight of classifier-free guidance for a class-conditional model: 1 is the model itself, which none means too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) guidance: Option<f64>,
     /// Images sampled at once.
     pub(crate) batch_size: u64,
     /// Images in the pictures that `train.sample_every` asks for.
@@ -111,6 +158,7 @@ impl Default for SampleConfig {
             steps: 1000,
             grid: None,
             variance: None,
+            guidance: None,
             batch_size: 64,
             preview_num: 16,
             preview_steps: 50,
@@ -136,6 +184,9 @@ impl SampleConfig {
             self.preview_steps
         );
         SamplerInfo::find(&self.sampler)?;
+        if let Some(weight) = self.guidance {
+            ensure!(weight.is_finite(), "sample.guidance must be finite, got {weight}");
+        }
         Ok(())
     }
 

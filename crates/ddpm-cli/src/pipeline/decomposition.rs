@@ -1,6 +1,6 @@
 //! The decomposition stage: how much of the network's error is initialization, discretization and training.
 
-use super::sampling::{own_threshold, own_variance};
+use super::sampling::own_threshold;
 use super::stage::{self, Stage};
 use super::{LazySpectrum, Run};
 use crate::checkpoints::load_images;
@@ -66,8 +66,8 @@ pub(super) fn decompose_if_needed(
         let dir = run.dir.latest();
         let checkpoint = load_images(&dir, run.device)?;
         let grid = sample.grid.unwrap_or(checkpoint.scheduler.spacing());
-        let timesteps = grid.visit(&checkpoint.schedule, sample.steps)?;
-        let own = own_variance(&checkpoint.scheduler);
+        let (schedule, timesteps) = checkpoint.scheduler.visit(grid, sample.steps)?;
+        let own = checkpoint.scheduler.variance();
         let variance = match sample.scheme(own)? {
             Scheme::Ddpm { variance } => variance,
             _ => own,
@@ -76,7 +76,7 @@ pub(super) fn decompose_if_needed(
         let study = NetworkStudy {
             network: Thresholded { model: &model, threshold: own_threshold(&checkpoint.scheduler) },
             reference: None,
-            schedule: &checkpoint.schedule,
+            schedule: &schedule,
             timesteps: &timesteps,
             grid,
             variance: if variance == Variance::LearnedRange { Variance::FixedLarge } else { variance },

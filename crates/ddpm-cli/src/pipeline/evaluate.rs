@@ -39,7 +39,8 @@ pub(super) fn evaluate_if_needed(
         let dir = run.dir.latest();
         let checkpoint = load_images(&dir, run.device)?;
         let grid = config.sample.grid.unwrap_or(checkpoint.scheduler.spacing());
-        let visited = checkpoint.schedule.visited(&grid.visit(&checkpoint.schedule, config.sample.steps)?)?;
+        let (schedule, timesteps) = checkpoint.scheduler.visit(grid, config.sample.steps)?;
+        let visited = schedule.visited(&timesteps)?;
         let measurement = Measurement {
             config: &config.eval,
             threshold: own_threshold(&checkpoint.scheduler),

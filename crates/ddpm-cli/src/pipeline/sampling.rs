@@ -9,10 +9,10 @@ use crate::runtime::StopFlag;
 use anyhow::{Result, ensure};
 use ddpm_core::grid::Grid;
 use ddpm_core::scheme::{Scheme, Trajectory};
-use ddpm_core::{Level, Time, TimeIndex, Variance};
+use ddpm_core::{Level, Variance};
 use ddpm_data::{Dataset, Split};
 use ddpm_eval::denoising::DenoisingError;
-use ddpm_nets::checkpoint::{Checkpoint, SchedulerConfig, VarianceType};
+use ddpm_nets::checkpoint::{Checkpoint, SchedulerConfig};
 use ddpm_nets::{Denoiser, NetworkDenoiser};
 use ddpm_sample::guidance::{ClassifierFree, Interval};
 use ddpm_sample::{NoiseInput, Options, Record, Samples, Threshold, sample_batches, sample_on_grid};
@@ -42,15 +42,6 @@ pub(crate) struct Job<'a> {
     pub(crate) record: Record,
 }
 
-/// The variance that a checkpoint's authors sample with.
-pub(crate) fn own_variance(scheduler: &SchedulerConfig) -> Variance {
-    match scheduler.variance_type {
-        VarianceType::FixedSmall => Variance::FixedSmall,
-        VarianceType::FixedLarge => Variance::FixedLarge,
-        VarianceType::LearnedRange => Variance::LearnedRange,
-    }
-}
-
 /// What a checkpoint's authors do to a predicted x_0.
 pub(crate) fn own_threshold(scheduler: &SchedulerConfig) -> Threshold {
     if scheduler.thresholding {
@@ -78,10 +69,10 @@ pub(crate) fn sample_checkpoint(
     job: &Job<'_>,
     stop: &StopFlag,
 ) -> Result<Samples> {
-    let timesteps = job.grid.visit(&checkpoint.schedule, job.steps)?;
-    let mut trajectory = Trajectory::discrete(&checkpoint.schedule, &timesteps)?;
+    let (schedule, timesteps) = checkpoint.scheduler.visit(job.grid, job.steps)?;
+    let mut trajectory = Trajectory::discrete(&schedule, &timesteps)?;
     if job.scheme == (Scheme::Ddpm { variance: Variance::Analytic }) {
-        trajectory = trajectory.with_mse(stored_mse(checkpoint, dir, &timesteps)?)?;
+        trajectory = trajectory.with_mse(stored_mse(dir, &schedule.visited(&timesteps)?)?)?;
     }
     let options =
         Options { threshold: own_threshold(&checkpoint.scheduler), record: job.record, ..Options::default() };
@@ -93,8 +84,9 @@ pub(crate) fn sample_checkpoint(
         let labels = job.labels.map(|labels| {
             Tensor::from_slice(&labels[images.start as usize..images.end as usize]).to_device(device)
         });
-        let network =
-            |labels| NetworkDenoiser::new(&checkpoint.network, checkpoint.scheduler.prediction(), labels);
+        let network = |labels| {
+            NetworkDenoiser::new(&checkpoint.network, checkpoint.scheduler.parameterization(), labels)
+        };
         let conditional = |x_t: &Tensor, level: &Level, labels: &Tensor| {
             network(Some(labels.shallow_clone())).predict(x_t, level)
         };
@@ -112,8 +104,8 @@ pub(crate) fn sample_checkpoint(
             progress.set(done, String::new);
             stop.flow()
         };
-        let (schedule, grid) = (&checkpoint.schedule, job.grid);
-        sample_on_grid(denoiser, &job.scheme, schedule, grid, &trajectory, &mut noise, &options, &mut report)
+        let grid = job.grid;
+        sample_on_grid(denoiser, &job.scheme, &schedule, grid, &trajectory, &mut noise, &options, &mut report)
     })?;
     progress.finish(&format!(
         "{} images with {}, {} evaluations, {}",
@@ -126,16 +118,15 @@ pub(crate) fn sample_checkpoint(
 }
 
 /// The stored mean-square error per component at each visited level.
-fn stored_mse(checkpoint: &Checkpoint, dir: &Path, timesteps: &[TimeIndex]) -> Result<Vec<f64>> {
+fn stored_mse(dir: &Path, visited: &[Level]) -> Result<Vec<f64>> {
     let error = DenoisingError::read(dir)?;
     // The error on images that were not trained on, where there are any.
     let split = if error.curve(Split::HeldOut).is_empty() { Split::Train } else { Split::HeldOut };
-    timesteps
+    visited
         .iter()
-        .map(|&t| {
-            let level = checkpoint.schedule.level(t);
-            let mse = error.mse_at(split, &level);
-            ensure!(mse.is_some(), "{}: no error stored near {:?}", dir.display(), Time::Index(t));
+        .map(|level| {
+            let mse = error.mse_at(split, level);
+            ensure!(mse.is_some(), "{}: no error stored near {:?}", dir.display(), level.time());
             Ok(mse.unwrap_or_default() / error.dim as f64)
         })
         .collect()
@@ -159,14 +150,14 @@ pub(super) fn sample_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) ->
         let checkpoint = load_images(&dir, run.device)?;
         let labels = default_labels(&checkpoint, config.num);
         let job = Job {
-            scheme: config.scheme(own_variance(&checkpoint.scheduler))?,
+            scheme: config.scheme(checkpoint.scheduler.variance())?,
             steps: config.steps,
             grid: config.grid.unwrap_or(checkpoint.scheduler.spacing()),
             num: config.num,
             batch_size: config.batch_size,
             noise: NoiseInput::keyed(config.seed, &image_shape(&checkpoint)),
             labels: labels.as_deref(),
-            guidance: None,
+            guidance: config.guidance.filter(|_| labels.is_some()).map(|weight| (weight, Interval::ALL)),
             record: TRAJECTORY,
         };
         let samples = sample_checkpoint(&checkpoint, &dir, run.device, &job, stop)?;

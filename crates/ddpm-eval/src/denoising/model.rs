@@ -1,6 +1,6 @@
 //! A model of which a batch's labels make a denoiser.
 
-use ddpm_core::{Level, PredictionKind};
+use ddpm_core::{Level, Parameterization};
 use ddpm_nets::checkpoint::Checkpoint;
 use ddpm_nets::{Denoiser, NetsError, NetworkDenoiser, Prediction, UNet};
 use tch::Tensor;
@@ -38,19 +38,19 @@ impl Denoiser for Borrowed<'_> {
 #[derive(Clone, Copy, Debug)]
 pub struct NetworkModel<'a> {
     network: &'a UNet,
-    prediction: PredictionKind,
+    parameterization: Parameterization,
 }
 
 impl<'a> NetworkModel<'a> {
-    /// A network that predicts `prediction`.
-    pub fn new(network: &'a UNet, prediction: PredictionKind) -> Self {
-        NetworkModel { network, prediction }
+    /// A network of this parameterization.
+    pub fn new(network: &'a UNet, parameterization: impl Into<Parameterization>) -> Self {
+        NetworkModel { network, parameterization: parameterization.into() }
     }
 }
 
 impl<'a> From<&'a Checkpoint> for NetworkModel<'a> {
     fn from(checkpoint: &'a Checkpoint) -> Self {
-        NetworkModel::new(&checkpoint.network, checkpoint.scheduler.prediction())
+        NetworkModel::new(&checkpoint.network, checkpoint.scheduler.parameterization())
     }
 }
 
@@ -58,6 +58,6 @@ impl Model for NetworkModel<'_> {
     fn denoiser(&self, labels: Option<&Tensor>) -> Box<dyn Denoiser + '_> {
         let conditional = self.network.config().num_class_embeds.is_some();
         let labels = labels.filter(|_| conditional).map(Tensor::shallow_clone);
-        Box::new(NetworkDenoiser::new(self.network, self.prediction, labels))
+        Box::new(NetworkDenoiser::new(self.network, self.parameterization, labels))
     }
 }

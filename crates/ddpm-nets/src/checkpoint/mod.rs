@@ -7,6 +7,9 @@
 //! DIR/scheduler/scheduler_config.json                 the noising process and what the network predicts
 //! ```
 //!
+//! What diffusers cannot sample keeps the layout under a pipeline class of our own: `EdmPipeline` (its parts are diffusers': a `UNet2DModel` that
+//! answers F, and an `EDMEulerScheduler`) and `ImageScorePipeline` (a network that predicts the score).
+//!
 //! `DDPMPipeline.from_pretrained(DIR)` loads what [`save`] wrote, and [`Checkpoint::load`] loads what diffusers wrote. Pickle is neither read
 //! nor written.
 
@@ -92,9 +95,9 @@ pub fn save<'a>(
     write_json(
         &dir.join("model_index.json"),
         &json!({
-            "_class_name": "DDPMPipeline",
+            "_class_name": scheduler.pipeline_class(),
             "_diffusers_version": DIFFUSERS_VERSION,
-            "scheduler": ["diffusers", "DDPMScheduler"],
+            "scheduler": ["diffusers", scheduler.class()],
             "unet": ["diffusers", "UNet2DModel"],
         }),
     )

@@ -3,7 +3,7 @@
 use super::Decompose;
 use crate::checkpoints::load_images;
 use crate::cli::Global;
-use crate::pipeline::{LazySpectrum, decompose, image_shape, own_threshold, own_variance};
+use crate::pipeline::{LazySpectrum, decompose, image_shape, own_threshold};
 use crate::runtime::{self, StopFlag};
 use anyhow::{Context, Result, bail, ensure};
 use ddpm_core::decomposition::DecomposeReport;
@@ -67,7 +67,7 @@ impl Decompose {
         if let Some((dir, reference)) = &reference {
             check_reference(dir, reference, &checkpoint)?;
         }
-        let variance = self.sampler.variance.unwrap_or(own_variance(&checkpoint.scheduler));
+        let variance = self.sampler.variance.unwrap_or(checkpoint.scheduler.variance());
         ensure!(
             variance != Variance::LearnedRange,
             "variance learned-range differs from component to component; choose --variance fixed-small, fixed-large or analytic"
@@ -75,7 +75,7 @@ impl Decompose {
         let grid = self.grid.unwrap_or(checkpoint.scheduler.spacing());
         let steps = self.steps.unwrap_or(checkpoint.schedule.steps());
         ensure!(steps >= 2, "--steps must be at least 2 for a checkpoint, got {steps}");
-        let timesteps = grid.visit(&checkpoint.schedule, steps)?;
+        let (schedule, timesteps) = checkpoint.scheduler.visit(grid, steps)?;
         let name = options.data.context("--data is needed with --checkpoint")?;
         let data = ddpm_data::load(name, &Source::from_data_dir(options.data_dir.as_deref())?)?;
         check_data(dir, &checkpoint, name, &data)?;
@@ -89,7 +89,7 @@ impl Decompose {
         let study = NetworkStudy {
             network: Thresholded { model: &network, threshold: own_threshold(&checkpoint.scheduler) },
             reference: better,
-            schedule: &checkpoint.schedule,
+            schedule: &schedule,
             timesteps: &timesteps,
             grid,
             variance,

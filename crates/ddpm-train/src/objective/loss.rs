@@ -1,0 +1,113 @@
+//! `[train.loss]`: what is minimized.
+
+use ddpm_core::{Preconditioning, Variance, Weight};
+use serde::{Deserialize, Serialize};
+
+/// A loss. The first group are squared errors of x_0 with a weight that depends on the noise level ([`ddpm_core::weight`]); the second
+/// group works on the variational bound and can train a learned variance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum LossConfig {
+    /// L_simple: 1 on the error of eps (Ho et al. 2020, eq. 14).
+    #[default]
+    Simple,
+    /// 1 on the error of what the network answers.
+    Unweighted,
+    /// The signal-to-noise ratio on the error of x_0: the same number as `simple`.
+    Snr,
+    /// max(snr, 1) on the error of x_0 (Salimans & Ho 2022).
+    Truncated,
+    /// min(snr, gamma) on the error of x_0 (Hang et al. 2023).
+    MinSnr {
+        /// The cap.
+        #[serde(default = "five")]
+        gamma: f64,
+    },
+    /// 1/(k + snr)^gamma on the error of eps (Choi et al. 2022).
+    P2 {
+        /// Offset.
+        #[serde(default = "one")]
+        k: f64,
+        /// Exponent; 0 is `simple`.
+        #[serde(default = "one")]
+        gamma: f64,
+    },
+    /// 1 on the error of EDM's F (Karras et al. 2022).
+    Edm {
+        /// Standard deviation of the data; must be the prediction's where that is `edm`.
+        #[serde(default = "half")]
+        sigma_data: f64,
+    },
+    /// The variational bound's weight of the error of x_0, for a fixed variance (Ho et al. 2020, eq. 12).
+    WeightedVlb {
+        /// The variance of the reverse steps.
+        #[serde(default = "fixed_small")]
+        variance: Variance,
+    },
+    /// The variational bound itself: T times the term of a level, in bits a dimension, so that the mean over uniform levels is the bound
+    /// without L_T, which nothing can train.
+    Vlb,
+    /// L_simple on the prediction, and the bound on the learned variance alone (Nichol & Dhariwal 2021, eq. 16).
+    Hybrid {
+        /// What T times a term of the bound, in bits a dimension, is multiplied by: lambda.
+        #[serde(default = "thousandth")]
+        lambda: f64,
+    },
+    /// -log p(x_{t-1} | x_t) of a drawn x_{t-1}, in nats a component: Gaussian regression of mean and variance at once.
+    Gaussian,
+}
+
+fn five() -> f64 {
+    5.0
+}
+fn one() -> f64 {
+    1.0
+}
+fn half() -> f64 {
+    0.5
+}
+fn thousandth() -> f64 {
+    1e-3
+}
+fn fixed_small() -> Variance {
+    Variance::FixedSmall
+}
+
+impl LossConfig {
+    /// The weight of the squared error that it has a part of, if any.
+    pub fn weight(&self) -> Option<Weight> {
+        Some(match *self {
+            LossConfig::Simple | LossConfig::Hybrid { .. } => Weight::Simple,
+            LossConfig::Unweighted => Weight::Unweighted,
+            LossConfig::Snr => Weight::Snr,
+            LossConfig::Truncated => Weight::Truncated,
+            LossConfig::MinSnr { gamma } => Weight::MinSnr { gamma },
+            LossConfig::P2 { k, gamma } => Weight::P2 { k, gamma },
+            LossConfig::Edm { sigma_data } => Weight::Edm(Preconditioning { sigma_data }),
+            LossConfig::WeightedVlb { variance } => Weight::Vlb { variance },
+            LossConfig::Vlb | LossConfig::Gaussian => return None,
+        })
+    }
+
+    /// The name in a file.
+    pub fn name(&self) -> &'static str {
+        match self {
+            LossConfig::Simple => "simple",
+            LossConfig::Unweighted => "unweighted",
+            LossConfig::Snr => "snr",
+            LossConfig::Truncated => "truncated",
+            LossConfig::MinSnr { .. } => "min-snr",
+            LossConfig::P2 { .. } => "p2",
+            LossConfig::Edm { .. } => "edm",
+            LossConfig::WeightedVlb { .. } => "weighted-vlb",
+            LossConfig::Vlb => "vlb",
+            LossConfig::Hybrid { .. } => "hybrid",
+            LossConfig::Gaussian => "gaussian",
+        }
+    }
+
+    /// Whether terms of the bound are part of it.
+    pub fn has_bound(&self) -> bool {
+        matches!(self, LossConfig::Vlb | LossConfig::Hybrid { .. } | LossConfig::Gaussian)
+    }
+}

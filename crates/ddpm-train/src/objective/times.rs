@@ -1,0 +1,282 @@
+//! `[train.times]`: which noise levels a batch is seen at.
+
+use super::history::LossHistory;
+use crate::TrainError;
+use ddpm_core::noise::{NoiseSource, Purpose};
+use ddpm_core::{Level, Schedule, Time, TimeIndex};
+use rand_distr::{Distribution, StandardUniform, Uniform};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// The law of the noise levels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "sampler", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum TimesConfig {
+    /// Every training level alike, independently (Ho et al. 2020).
+    #[default]
+    Uniform,
+    /// Every training level alike, spread evenly over the batch: (u + i/B) mod 1 of the way for its i-th image (Kingma et al. 2021, sec. I.1).
+    Stratified,
+    /// In proportion to the root mean square of a level's last losses, which are weighed back (Nichol & Dhariwal 2021, eq. 18). Uniform
+    /// until every level has its history.
+    Importance {
+        /// Losses remembered a level.
+        #[serde(default = "ten")]
+        history: usize,
+        /// Share of uniform draws.
+        #[serde(default = "thousandth")]
+        uniform_share: f64,
+    },
+    /// log(sigma) normal, not bound to the training levels (Karras et al. 2022, table 1). For prediction `edm`.
+    LogNormal {
+        /// Mean of log(sigma), P_mean.
+        #[serde(default = "edm_mean")]
+        mean: f64,
+        /// Standard deviation of log(sigma), P_std.
+        #[serde(default = "edm_std")]
+        std: f64,
+    },
+}
+
+fn ten() -> usize {
+    10
+}
+fn thousandth() -> f64 {
+    1e-3
+}
+fn edm_mean() -> f64 {
+    -1.2
+}
+fn edm_std() -> f64 {
+    1.2
+}
+
+impl TimesConfig {
+    /// Checks every setting; the text names the key.
+    pub fn validate(&self) -> Result<(), TrainError> {
+        let check = |ok: bool, key: &'static str, expected: &'static str, got: String| {
+            if ok { Ok(()) } else { Err(TrainError::Config { key: key.to_string(), expected, got }) }
+        };
+        match *self {
+            TimesConfig::Uniform | TimesConfig::Stratified => Ok(()),
+            TimesConfig::Importance { history, uniform_share } => {
+                check(history >= 1, "times.history", "at least 1", history.to_string())?;
+                let ok = uniform_share > 0.0 && uniform_share <= 1.0;
+                check(ok, "times.uniform_share", "in (0, 1]", uniform_share.to_string())
+            }
+            TimesConfig::LogNormal { mean, std } => {
+                check(mean.is_finite(), "times.mean", "finite", mean.to_string())?;
+                check(std > 0.0 && std.is_finite(), "times.std", "positive", std.to_string())
+            }
+        }
+    }
+}
+
+/// The noise level of one image.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Draw {
+    /// The level.
+    pub level: Level,
+    /// Its training timestep, where it is one.
+    pub index: Option<TimeIndex>,
+    /// What the image's loss is multiplied by, so that its mean does not depend on the law: 1/(T p).
+    pub importance: f64,
+}
+
+impl Draw {
+    /// A training level with importance 1.
+    pub fn at(schedule: &Schedule, t: TimeIndex) -> Self {
+        Draw { level: schedule.level(t), index: Some(t), importance: 1.0 }
+    }
+}
+
+/// Draws noise levels keyed by (seed, global sample index).
+#[derive(Debug)]
+pub struct TimeSampler {
+    config: TimesConfig,
+    schedule: Schedule,
+    batch_size: u64,
+    source: NoiseSource,
+    history: Option<LossHistory>,
+}
+
+impl TimeSampler {
+    /// Over a schedule; `batch_size` is that of a step in all processes together.
+    pub fn new(config: TimesConfig, schedule: Schedule, batch_size: usize, seed: u64) -> Self {
+        let history = match config {
+            TimesConfig::Importance { history, uniform_share } => {
+                Some(LossHistory::new(schedule.steps(), history, uniform_share))
+            }
+            _ => None,
+        };
+        let batch_size = batch_size.max(1) as u64;
+        TimeSampler {
+            config,
+            schedule,
+            batch_size,
+            source: NoiseSource::new(seed, Purpose::TrainingTime),
+            history,
+        }
+    }
+
+    /// The levels of `n` images, the first of which has the global sample index `first_sample`.
+    pub fn draw(&self, first_sample: u64, n: usize) -> Vec<Draw> {
+        let law = self.history.as_ref().map(LossHistory::law);
+        (first_sample..first_sample + n as u64)
+            .map(|sample| match (self.config, &law) {
+                (TimesConfig::LogNormal { mean, std }, _) => {
+                    let log_sigma = mean + std * self.source.normal(sample, 0, 1)[0];
+                    let level = Level::variance_exploding(-2.0 * log_sigma, Time::Sigma(log_sigma.exp()));
+                    Draw { level, index: None, importance: 1.0 }
+                }
+                (TimesConfig::Importance { .. }, Some(law)) => {
+                    let (t, importance) = law.at(self.unit(sample, 0));
+                    Draw { importance, ..Draw::at(&self.schedule, t) }
+                }
+                (TimesConfig::Stratified, _) => Draw::at(&self.schedule, self.stratum(sample)),
+                _ => Draw::at(&self.schedule, self.uniform(sample)),
+            })
+            .collect()
+    }
+
+    /// Remembers the losses of training levels, in the order of their samples. Losses that are not finite teach nothing.
+    pub fn observe(&mut self, losses: &[(TimeIndex, f64)]) {
+        if let Some(history) = &mut self.history {
+            losses.iter().filter(|(_, loss)| loss.is_finite()).for_each(|&(t, loss)| history.push(t, loss));
+        }
+    }
+
+    /// Whether [`TimeSampler::observe`] has any effect.
+    pub fn is_adaptive(&self) -> bool {
+        self.history.is_some()
+    }
+
+    /// Writes what was learnt from losses into a checkpoint's `state/`.
+    pub fn save(&self, state: &Path) -> Result<(), TrainError> {
+        self.history.as_ref().map_or(Ok(()), |history| history.save(state))
+    }
+
+    /// Restores it.
+    pub fn load(&mut self, state: &Path) -> Result<(), TrainError> {
+        self.history.as_mut().map_or(Ok(()), |history| history.load(state))
+    }
+
+    fn uniform(&self, sample: u64) -> TimeIndex {
+        match Uniform::new(0, self.schedule.steps() as u64) {
+            Ok(law) => TimeIndex(law.sample(&mut self.source.rng(sample, 0)) as u32),
+            // A schedule has at least one level.
+            Err(_) => TimeIndex(0),
+        }
+    }
+
+    /// The level of a sample of a stratified batch: one offset a step, which all its images share.
+    fn stratum(&self, sample: u64) -> TimeIndex {
+        let (step, position) = (sample / self.batch_size, sample % self.batch_size);
+        let u = (self.unit(step, 1) + position as f64 / self.batch_size as f64).fract();
+        let steps = self.schedule.steps();
+        TimeIndex(((u * steps as f64) as usize).min(steps - 1) as u32)
+    }
+
+    fn unit(&self, image: u64, draw: u64) -> f64 {
+        StandardUniform.sample(&mut self.source.rng(image, draw))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sampler(config: TimesConfig, batch: usize) -> TimeSampler {
+        TimeSampler::new(config, Schedule::linear_between(1e-3, 0.2, 10).unwrap(), batch, 1)
+    }
+
+    fn counts(draws: &[Draw]) -> [f64; 10] {
+        let mut counts = [0.0; 10];
+        draws.iter().for_each(|draw| counts[draw.index.unwrap().0 as usize] += 1.0);
+        counts
+    }
+
+    #[test]
+    fn times_are_uniform_and_every_image_keeps_its_own_draw() {
+        let uniform = sampler(TimesConfig::Uniform, 4);
+        let n = 20_000;
+        let draws = uniform.draw(0, n);
+        let expected = n as f64 / 10.0;
+        let chi_square: f64 = counts(&draws).iter().map(|c| (c - expected).powi(2) / expected).sum();
+        assert!(chi_square < 27.9, "9 degrees of freedom, 1e-3: {:?}", counts(&draws));
+        assert_eq!(uniform.draw(100, 4)[2..], uniform.draw(102, 2));
+    }
+
+    #[test]
+    fn a_stratified_batch_covers_the_levels_evenly_however_it_is_split() {
+        let stratified = sampler(TimesConfig::Stratified, 20);
+        for step in 0..50 {
+            let batch = stratified.draw(step * 20, 20);
+            assert!(counts(&batch).iter().all(|&count| count == 2.0), "{:?}", counts(&batch));
+            let parts = [stratified.draw(step * 20, 7), stratified.draw(step * 20 + 7, 13)].concat();
+            assert_eq!(batch, parts);
+        }
+        // A single image of each batch is uniform over the levels.
+        let first: Vec<Draw> = (0..5000).flat_map(|step| stratified.draw(step * 20, 1)).collect();
+        let chi_square: f64 = counts(&first).iter().map(|c| (c - 500.0).powi(2) / 500.0).sum();
+        assert!(chi_square < 27.9, "{chi_square}");
+    }
+
+    #[test]
+    fn log_sigma_is_normal() {
+        let n = 20_000;
+        let draws = sampler(TimesConfig::LogNormal { mean: -1.2, std: 1.2 }, 4).draw(0, n);
+        let logs: Vec<f64> = draws.iter().map(|draw| draw.level.relative_sigma().ln()).collect();
+        let mean = logs.iter().sum::<f64>() / n as f64;
+        let variance = logs.iter().map(|l| (l - mean).powi(2)).sum::<f64>() / n as f64;
+        assert!((mean + 1.2).abs() < 4.0 * 1.2 / (n as f64).sqrt());
+        assert!((variance / 1.44 - 1.0).abs() < 4.0 * (2.0 / n as f64).sqrt());
+        assert!(draws.iter().all(|draw| matches!(draw.level.time(), Time::Sigma(s) if (s.ln() - draw.level.relative_sigma().ln()).abs() < 1e-12)));
+    }
+
+    #[test]
+    fn importance_follows_the_losses_and_weighs_them_back() {
+        let mut importance = sampler(TimesConfig::Importance { history: 3, uniform_share: 0.1 }, 4);
+        let loss = |t: u32| f64::from(t + 1);
+        for _ in 0..2 {
+            importance.observe(&(0..10).map(|t| (TimeIndex(t), loss(t))).collect::<Vec<_>>());
+        }
+        assert!(
+            importance.draw(0, 100).iter().all(|draw| draw.importance == 1.0),
+            "uniform until it is warm"
+        );
+        importance.observe(&(0..10).map(|t| (TimeIndex(t), loss(t))).collect::<Vec<_>>());
+        importance.observe(&[(TimeIndex(3), f64::NAN)]);
+        let n = 40_000;
+        let draws = importance.draw(0, n);
+        for (t, count) in counts(&draws).into_iter().enumerate() {
+            let p = 0.9 * loss(t as u32) / 55.0 + 0.01;
+            let error = (p * (1.0 - p) / n as f64).sqrt();
+            assert!((count / n as f64 - p).abs() < 4.5 * error, "{t}");
+            let draw = draws.iter().find(|draw| draw.index == Some(TimeIndex(t as u32))).unwrap();
+            assert!((draw.importance * 10.0 * p - 1.0).abs() < 1e-12);
+        }
+        // The weighed mean is the mean over uniform levels.
+        let weighed = draws.iter().map(|d| d.importance * loss(d.index.unwrap().0)).sum::<f64>() / n as f64;
+        assert!((weighed - 5.5).abs() < 0.05, "{weighed}");
+    }
+
+    #[test]
+    fn the_history_survives_a_checkpoint_and_another_size_is_refused() {
+        let config = TimesConfig::Importance { history: 2, uniform_share: 0.01 };
+        let mut before = sampler(config, 4);
+        let losses: Vec<(TimeIndex, f64)> =
+            (0..37u32).map(|i| (TimeIndex(i % 10), 1.0 / f64::from(i + 3))).collect();
+        before.observe(&losses);
+        let folder = tempfile::tempdir().unwrap();
+        before.save(folder.path()).unwrap();
+        let mut after = sampler(config, 4);
+        after.load(folder.path()).unwrap();
+        for sampler in [&mut before, &mut after] {
+            sampler.observe(&losses[..5]);
+        }
+        assert_eq!(before.draw(7, 200), after.draw(7, 200));
+        let mut other = sampler(TimesConfig::Importance { history: 3, uniform_share: 0.01 }, 4);
+        assert!(other.load(folder.path()).unwrap_err().to_string().contains("times.safetensors"));
+    }
+}
