@@ -6,6 +6,7 @@
 
 mod benchmark;
 mod checkpoints;
+mod classifier;
 mod cli;
 mod commands;
 mod config;

@@ -7,6 +7,7 @@
 #![deny(missing_docs)]
 
 mod batches;
+mod classification;
 mod config;
 mod diffusion;
 mod ema;
@@ -27,6 +28,7 @@ mod trainable;
 mod trainer;
 
 pub use batches::{DeviceImages, ImageBatch, TrainingImages};
+pub use classification::ImageClassification;
 pub use config::{AverageConfig, Decay, EmaConfig, MAIN_AVERAGE, Optimizer, Precision, TrainConfig};
 pub use diffusion::ImageDiffusion;
 pub use ema::{Averages, Ema};

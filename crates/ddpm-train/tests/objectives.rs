@@ -148,11 +148,11 @@ fn losses_and_terms_of_the_bound_are_improved_diffusions() {
             format!("{} {} {} {}", case["schedule"], case["prediction"], case["variance"], case["loss"]);
         let variance: Variance = case["variance"].as_str().unwrap().parse().unwrap();
         let loss = match case["loss"].as_str().unwrap() {
-            "simple" => LossConfig::Unweighted,
+            "simple" => LossConfig::Unweighted {},
             // Their squared error is that of what the network predicts.
-            "hybrid" if kind(&case["prediction"]) != PredictionKind::Epsilon => LossConfig::Vlb,
+            "hybrid" if kind(&case["prediction"]) != PredictionKind::Epsilon => LossConfig::Vlb {},
             "hybrid" => LossConfig::Hybrid { lambda: 1e-3 },
-            _ => LossConfig::Vlb,
+            _ => LossConfig::Vlb {},
         };
         let network = network(&small, if variance == Variance::LearnedRange { 6 } else { 3 });
         let schedule = schedule(&case);
@@ -167,7 +167,7 @@ fn losses_and_terms_of_the_bound_are_improved_diffusions() {
         let output = tch::no_grad(|| answer(&network, &problem));
         let mut losses = values(&objective.losses(&problem, &output).unwrap());
         let expected = numbers(&case["losses"]);
-        if case["loss"] == "hybrid" && loss == LossConfig::Vlb {
+        if case["loss"] == "hybrid" && loss == (LossConfig::Vlb {}) {
             let square = (output.narrow(1, 0, 3) - &problem.target).square().flatten(1, -1);
             let square = values(&square.mean_dim([1i64].as_slice(), false, Kind::Float));
             losses.iter_mut().zip(square).for_each(|(loss, square)| *loss = square + 1e-3 * *loss);
@@ -178,7 +178,7 @@ fn losses_and_terms_of_the_bound_are_improved_diffusions() {
 
         let lowest = Objective::new(ObjectiveConfig {
             variance,
-            loss: LossConfig::Vlb,
+            loss: LossConfig::Vlb {},
             ..ObjectiveConfig::simple(schedule.clone(), prediction, 4, 0)
         })
         .unwrap();

@@ -2,6 +2,7 @@
 
 use crate::config::{AnyConfig, PRESETS, find, load};
 use anyhow::Result;
+use ddpm_nets::unet::NoiseClassifier;
 use ddpm_nets::{Mlp, ScoreNetwork, UNet};
 use tch::Device;
 
@@ -41,6 +42,9 @@ impl ConfigCommand {
                 let parameters = match config {
                     AnyConfig::Images(config) => {
                         UNet::new(config.model, Device::Cpu, 0)?.parameters().count()
+                    }
+                    AnyConfig::Classifier(config) => {
+                        NoiseClassifier::new(config.classifier, Device::Cpu, 0)?.parameters().count()
                     }
                     AnyConfig::Vectors(config) => {
                         Mlp::new(config.model, Device::Cpu, 0)?.parameters().count()

@@ -54,6 +54,11 @@ impl Reproduce {
         let device = runtime::prepare(global.device, global.threads)?;
         let config = match config {
             AnyConfig::Images(config) => *config,
+            AnyConfig::Classifier(_) => {
+                anyhow::bail!(
+                    "{name} trains a classifier, which has no samples and no report; use ddpm train --config {name}"
+                )
+            }
             AnyConfig::Vectors(config) => {
                 return VectorRun::new(name, *config, self.run.clone(), global, device)?
                     .reproduce(self.fresh);

@@ -1,6 +1,7 @@
 //! `ddpm sample`: samples from a checkpoint or of a closed-form target.
 
 use crate::checkpoints::{load_images, load_vectors};
+use crate::classifier::Guide;
 use crate::cli::Global;
 use crate::noising_options::{Noising, NoisingOptions};
 use crate::pipeline::{Job, TRAJECTORY, image_shape, pictures, sample_checkpoint};
@@ -30,6 +31,7 @@ Examples:
   ddpm sample --checkpoint runs/digits/checkpoints/latest --num 64 --out grid.png
   ddpm sample --checkpoint DIR --sampler ddim --steps 50 --num 1000 --out images/
   ddpm sample --checkpoint DIR --noise noise.safetensors --out samples.safetensors
+  ddpm sample --checkpoint DIR --classifier runs/digits-classifier/checkpoints/latest --classifier-scale 2 --class 3 --out threes.png
   ddpm sample --target mixture.json --sampler ddpm --variance analytic --steps 50 --num 10000 --out samples.safetensors
   ddpm sample --target mixture.json --process vp --t-min 1e-3 --sampler ode-heun --steps 40 --out samples.safetensors
   ddpm sample --target mixture.json --sampler ode-rk45 --rtol 1e-4 --atol 1e-4 --out samples.safetensors
@@ -65,6 +67,12 @@ pub(crate) struct Sample {
     /// Noise levels sigma/alpha between which guidance acts [default: all]
     #[arg(long, value_name = "LOW,HIGH", value_delimiter = ',', requires = "guidance")]
     guidance_interval: Option<Vec<f64>>,
+    /// A classifier of noised images that guides the model, trained by `ddpm train` under the same noising process
+    #[arg(long, value_name = "DIR", conflicts_with = "target")]
+    classifier: Option<PathBuf>,
+    /// Weight of the classifier's gradient: 1 is Bayes' rule, above 1 exaggerates the class [default: 1]
+    #[arg(long, value_name = "S", requires = "classifier", allow_negative_numbers = true)]
+    classifier_scale: Option<f64>,
     /// Samples at once [default: 64; 65536 numbers for a target]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     batch_size: Option<u64>,
@@ -121,7 +129,11 @@ impl Sample {
         }
         let checkpoint = load_images(dir, device)?;
         let (noise, num) = self.noise(&image_shape(&checkpoint), global)?;
-        let labels = self.labels(&checkpoint, num)?;
+        let scale = self.classifier_scale.unwrap_or(1.0);
+        let guide =
+            self.classifier.as_ref().map(|dir| Guide::load(dir, scale, &checkpoint, device)).transpose()?;
+        let labels = self.labels(&checkpoint, guide.is_some(), num)?;
+        let classes = guide.as_ref().map(|guide| self.guided_classes(guide, num)).transpose()?;
         let frames = if self.trajectory.is_some() { TRAJECTORY } else { Record::default() };
         let job = Job {
             scheme: self.sampler.scheme(checkpoint.scheduler.variance(), self.steps)?,
@@ -132,6 +144,7 @@ impl Sample {
             noise,
             labels: labels.as_deref(),
             guidance: self.guidance(labels.is_some())?,
+            guide: guide.as_ref().zip(classes.as_deref()),
             record: frames,
         };
         let stop = StopFlag::install()?;
@@ -149,6 +162,7 @@ impl Sample {
         for (given, option) in [
             (self.class.is_some(), "--class"),
             (self.guidance.is_some(), "--guidance"),
+            (self.classifier.is_some(), "--classifier"),
             (self.trajectory.is_some(), "--trajectory"),
         ] {
             ensure!(
@@ -250,10 +264,30 @@ impl Sample {
         Ok((noise, num))
     }
 
-    fn labels(&self, checkpoint: &Checkpoint, num: u64) -> Result<Option<Vec<i64>>> {
+    /// The classes that a classifier leads to: the given one, or all in turn.
+    fn guided_classes(&self, guide: &Guide, num: u64) -> Result<Vec<i64>> {
+        let classes = guide.classes();
+        match self.class {
+            Some(class) => {
+                ensure!(
+                    (0..classes).contains(&class),
+                    "--class must lie between 0 and {}, the classifier's last, got {class}",
+                    classes - 1
+                );
+                Ok(vec![class; num as usize])
+            }
+            None => Ok((0..num as i64).map(|i| i % classes).collect()),
+        }
+    }
+
+    /// The classes that the network is told, where it takes any.
+    fn labels(&self, checkpoint: &Checkpoint, guided: bool, num: u64) -> Result<Option<Vec<i64>>> {
         match (checkpoint.network.config().num_class_embeds, self.class) {
             (None, None) => Ok(None),
-            (None, Some(_)) => bail!("--class: this model is unconditional"),
+            (None, Some(_)) if guided => Ok(None),
+            (None, Some(_)) => {
+                bail!("--class: this model is unconditional; --classifier DIR can lead it to a class")
+            }
             (Some(_), None) => Ok(crate::pipeline::default_labels(checkpoint, num)),
             (Some(classes), Some(class)) => {
                 ensure!(

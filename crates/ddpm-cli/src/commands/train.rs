@@ -1,5 +1,6 @@
 //! `ddpm train`: the training stage alone.
 
+use crate::classifier::ClassifierRun;
 use crate::cli::Global;
 use crate::config::{self, AnyConfig, Named};
 use crate::exit::Interrupted;
@@ -41,6 +42,10 @@ impl Train {
         let device = runtime::prepare(global.device, global.threads)?;
         let config = match config {
             AnyConfig::Images(config) => *config,
+            AnyConfig::Classifier(config) => {
+                let (folder, data) = (self.run.clone(), self.data_dir.as_deref());
+                return ClassifierRun::new(&name, *config, folder, global, data, device).train(self.resume);
+            }
             AnyConfig::Vectors(config) => {
                 return VectorRun::new(name, *config, self.run.clone(), global, device)?.train(self.resume);
             }

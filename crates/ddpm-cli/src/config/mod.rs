@@ -10,6 +10,7 @@ pub(crate) use changes::check_unchanged;
 pub(crate) use preset::{PRESETS, find};
 pub(crate) use sections::{DataConfig, DiffusionConfig, SampleConfig};
 
+use crate::classifier::ClassifierRunConfig;
 use crate::vectors::VectorConfig;
 use anyhow::{Context, Result, anyhow, bail};
 use ddpm_eval::EvalConfig;
@@ -49,13 +50,15 @@ pub(crate) struct Named {
     pub(crate) config: Config,
 }
 
-/// A configuration of one of the two kinds of run, told apart by its `[data]`.
+/// A configuration of one of the kinds of run, told apart by `[data]` (vectors) and `[classifier]`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum AnyConfig {
     /// Diffusion on images.
     Images(Box<Config>),
     /// Score matching on vectors.
     Vectors(Box<VectorConfig>),
+    /// A classifier of noised images.
+    Classifier(Box<ClassifierRunConfig>),
 }
 
 /// Loads a preset by name, or a file if the word ends in `.toml` or has a path separator, and applies `key=value` changes.
@@ -73,7 +76,7 @@ pub(crate) fn load(word: &str, changes: &[String]) -> Result<(String, AnyConfig)
     Ok((name, config))
 }
 
-/// Parses a configuration of either kind, applies changes, and checks every section.
+/// Parses a configuration of any kind, applies changes, and checks every section.
 pub(crate) fn parse_any(text: &str, changes: &[String]) -> Result<AnyConfig> {
     let table = changed_table(text, changes)?;
     let data = table.get("data").and_then(toml::Value::as_table);
@@ -81,6 +84,11 @@ pub(crate) fn parse_any(text: &str, changes: &[String]) -> Result<AnyConfig> {
         let config: VectorConfig = table.try_into().map_err(|e| one_line(&e))?;
         config.validate()?;
         return Ok(AnyConfig::Vectors(Box::new(config)));
+    }
+    if table.contains_key("classifier") {
+        let config: ClassifierRunConfig = table.try_into().map_err(|e| one_line(&e))?;
+        config.validate()?;
+        return Ok(AnyConfig::Classifier(Box::new(config)));
     }
     Ok(AnyConfig::Images(Box::new(typed(table)?)))
 }
@@ -162,6 +170,7 @@ mod tests {
             let resolved = match &config {
                 AnyConfig::Images(config) => config.to_toml().unwrap(),
                 AnyConfig::Vectors(config) => config.to_toml().unwrap(),
+                AnyConfig::Classifier(config) => config.to_toml().unwrap(),
             };
             assert_eq!(parse_any(&resolved, &[]).unwrap(), config, "{}", preset.name);
         }

@@ -21,6 +21,7 @@ macro_rules! presets {
 
 presets![
     "digits",
+    "digits-classifier",
     "fashion",
     "cifar10-small",
     "cifar10-ho2020",

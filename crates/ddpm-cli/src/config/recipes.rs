@@ -58,8 +58,8 @@ impl Observer for Silent {}
 fn every_recipe_trains_publishes_and_samples() {
     for preset in PRESETS {
         let name = preset.name;
-        // Runs on vectors have tests of their own.
-        if matches!(parse_any(preset.text, &[]).unwrap(), AnyConfig::Vectors(_)) {
+        // Runs on vectors and classifiers have tests of their own.
+        if !matches!(parse_any(preset.text, &[]).unwrap(), AnyConfig::Images(_)) {
             continue;
         }
         let config = shrunk(preset.text);
@@ -136,7 +136,7 @@ fn ho2020_is_the_authors_recipe_to_the_letter() {
     assert_eq!((train.ema.decay, train.ema.ramp, train.ema.half_life_images), (0.9999, false, None));
     assert_eq!(
         (train.loss, train.times, train.precision),
-        (LossConfig::Simple, TimesConfig::Uniform, Precision::F32)
+        (LossConfig::Simple {}, TimesConfig::Uniform {}, Precision::F32)
     );
     assert_eq!((config.sample.sampler.as_str(), config.sample.steps), ("ddpm", 1000));
 

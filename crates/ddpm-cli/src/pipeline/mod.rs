@@ -62,21 +62,23 @@ impl Run {
     /// Loads the data, fetching it first where that is needed.
     pub(crate) fn load_data(&self) -> Result<Dataset> {
         let data = &self.named.config.data;
-        let source = Source::from_data_dir(data.dir.as_deref())?;
-        if let Source::Managed(cache) = &source
-            && data.name != DatasetName::ImageFolder
-            && !ddpm_data::is_fetched(data.name, cache)?
-        {
-            fetch(data.name)?;
-        }
-        if data.stream {
-            return self.open_stream(data);
-        }
-        let dataset = ddpm_data::load(data.name, &source)?;
-        let held_out = dataset.held_out.as_ref().map_or(0, ddpm_data::ImageSet::len);
-        eprintln!("data: {}, {} training and {held_out} held-out images", data.name, dataset.train.len());
-        Ok(dataset)
+        if data.stream { self.open_stream(data) } else { load_data(data) }
     }
+}
+
+/// Loads a data set into memory, fetching it first where that is needed.
+pub(crate) fn load_data(data: &config::DataConfig) -> Result<Dataset> {
+    let source = Source::from_data_dir(data.dir.as_deref())?;
+    if let Source::Managed(cache) = &source
+        && data.name != DatasetName::ImageFolder
+        && !ddpm_data::is_fetched(data.name, cache)?
+    {
+        fetch(data.name)?;
+    }
+    let dataset = ddpm_data::load(data.name, &source)?;
+    let held_out = dataset.held_out.as_ref().map_or(0, ddpm_data::ImageSet::len);
+    eprintln!("data: {}, {} training and {held_out} held-out images", data.name, dataset.train.len());
+    Ok(dataset)
 }
 
 /// Images of a streamed data set that are held in memory for evaluation and pictures.

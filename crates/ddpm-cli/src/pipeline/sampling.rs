@@ -4,6 +4,7 @@ use super::Run;
 use super::pictures;
 use super::stage::{self, Stage};
 use crate::checkpoints::load_images;
+use crate::classifier::Guide;
 use crate::progress::{Progress, human_seconds};
 use crate::runtime::StopFlag;
 use anyhow::{Result, ensure};
@@ -14,7 +15,7 @@ use ddpm_data::{Dataset, Split};
 use ddpm_eval::denoising::DenoisingError;
 use ddpm_nets::checkpoint::{Checkpoint, SchedulerConfig};
 use ddpm_nets::{Denoiser, NetworkDenoiser};
-use ddpm_sample::guidance::{ClassifierFree, Interval};
+use ddpm_sample::guidance::{ClassifierFree, ClassifierGuided, Interval, NetworkClassifier};
 use ddpm_sample::{NoiseInput, Options, Record, Samples, Threshold, sample_batches, sample_on_grid};
 use std::path::Path;
 use std::time::Instant;
@@ -38,6 +39,8 @@ pub(crate) struct Job<'a> {
     pub(crate) labels: Option<&'a [i64]>,
     /// Weight of classifier-free guidance (1 is the conditional model) and where it acts; none evaluates the model alone.
     pub(crate) guidance: Option<(f64, Interval)>,
+    /// A classifier that guides, with a class for each image.
+    pub(crate) guide: Option<(&'a Guide, &'a [i64])>,
     /// Which states to keep.
     pub(crate) record: Record,
 }
@@ -97,7 +100,19 @@ pub(crate) fn sample_checkpoint(
             }
             (labels, _) => Box::new(network(labels)),
         };
-        let denoiser = denoiser.as_ref();
+        let classes = job.guide.map(|(guide, classes)| {
+            let classes = &classes[images.start as usize..images.end as usize];
+            let labels = Tensor::from_slice(classes).to_device(device);
+            let shown = guide.classifier.scheduler.parameterization();
+            (NetworkClassifier::new(&guide.classifier.network, shown, labels), guide.scale)
+        });
+        let guided = classes.as_ref().map(|(classifier, scale)| {
+            ClassifierGuided::new(denoiser.as_ref(), classifier, *scale, Interval::ALL)
+        });
+        let denoiser: &dyn Denoiser = match &guided {
+            Some(guided) => guided,
+            None => denoiser.as_ref(),
+        };
         let mut noise = job.noise.batch(images, device)?;
         let mut report = |_: &ddpm_sample::Progress| {
             done += 1;
@@ -158,6 +173,7 @@ pub(super) fn sample_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) ->
             noise: NoiseInput::keyed(config.seed, &image_shape(&checkpoint)),
             labels: labels.as_deref(),
             guidance: config.guidance.filter(|_| labels.is_some()).map(|weight| (weight, Interval::ALL)),
+            guide: None,
             record: TRAJECTORY,
         };
         let samples = sample_checkpoint(&checkpoint, &dir, run.device, &job, stop)?;

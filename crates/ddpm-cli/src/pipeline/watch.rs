@@ -82,6 +82,7 @@ impl<'a> Watch<'a> {
             batch_size: config.batch_size,
             noise: NoiseInput::keyed(config.seed, &image_shape(model)),
             labels: labels.as_deref(),
+            guide: None,
             guidance: None,
             record: Record::default(),
         };

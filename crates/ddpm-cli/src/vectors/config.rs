@@ -5,7 +5,7 @@ use ddpm_core::scheme::{SamplerInfo, Scheme};
 use ddpm_core::{Grid, Noising, NoisingConfig, Target, TargetSpec, Variance};
 use ddpm_nets::MlpConfig;
 use ddpm_train::score_matching::ScoreObjective;
-use ddpm_train::{Precision, TrainConfig};
+use ddpm_train::{LossConfig, Precision, TimesConfig, TrainConfig};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -139,6 +139,12 @@ impl VectorConfig {
         self.objective.validate()?;
         self.train.validate()?;
         ensure!(!self.train.horizontal_flips, "train.horizontal_flips is for images, these are vectors");
+        ensure!(
+            self.train.loss == LossConfig::default()
+                && self.train.times == TimesConfig::default()
+                && self.train.label_dropout == 0.0,
+            "train.loss, train.times and train.label_dropout are for images; runs on vectors have [objective]"
+        );
         ensure!(
             self.train.precision == Precision::F32,
             "train.precision must be f32: scores on vectors are trained without autocast"

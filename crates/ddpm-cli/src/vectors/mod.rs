@@ -95,7 +95,7 @@ impl VectorRun {
         let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         match parse_any(&text, &[]).with_context(|| path.display().to_string())? {
             AnyConfig::Vectors(old) => check_unchanged(&*old, &self.config, &old.train, self.dir.root()),
-            AnyConfig::Images(_) => {
+            AnyConfig::Images(_) | AnyConfig::Classifier(_) => {
                 bail!("{} holds a run on images; choose another --run", self.dir.root().display())
             }
         }

@@ -13,11 +13,13 @@
 //! `DDPMPipeline.from_pretrained(DIR)` loads what [`save`] wrote, and [`Checkpoint::load`] loads what diffusers wrote. Pickle is neither read
 //! nor written.
 
+mod classifier;
 mod legacy;
 mod scheduler;
 mod unet_config;
 mod vectors;
 
+pub use classifier::ClassifierCheckpoint;
 pub use scheduler::{SchedulerConfig, VarianceType};
 pub use vectors::VectorCheckpoint;
 

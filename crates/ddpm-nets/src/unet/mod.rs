@@ -1,8 +1,10 @@
 //! The U-Net of Ho et al. 2020 in the generality of diffusers' `UNet2DModel`, whose state-dict keys it shares.
 
 mod blocks;
+mod classifier;
 mod config;
 
+pub use classifier::{ClassifierConfig, NoiseClassifier};
 pub use config::{DownBlockType, SampleSize, TimeScaleShift, UNetConfig, UpBlockType};
 
 use crate::embedding::{Sinusoids, TimeEmbedding};

@@ -1,8 +1,9 @@
 //! Classifier guidance (Dhariwal & Nichol 2021): the score moved by the gradient of a classifier of noised data.
 
 use super::Interval;
-use ddpm_core::{Level, PredictionKind};
+use ddpm_core::{Level, Parameterization, PredictionKind};
 use ddpm_nets::targets::MixtureTarget;
+use ddpm_nets::unet::NoiseClassifier;
 use ddpm_nets::{Denoiser, NetsError, Prediction};
 use tch::{Kind, Tensor};
 
@@ -66,6 +67,43 @@ impl Denoiser for ClassifierGuided<'_> {
         let gradient = self.gradient(x_t, level)?;
         let value = torch_ext::fence(|| x0 + gradient * shift)?;
         Ok(Prediction { kind: PredictionKind::X0, value, variance_fraction: prediction.variance_fraction })
+    }
+}
+
+/// A trained classifier of noised images.
+#[derive(Debug)]
+pub struct NetworkClassifier<'a> {
+    network: &'a NoiseClassifier,
+    parameterization: Parameterization,
+    labels: Tensor,
+}
+
+impl<'a> NetworkClassifier<'a> {
+    /// For batches whose rows should have the classes `labels` `[n]` i64. `parameterization` says how the network is shown a level.
+    pub fn new(
+        network: &'a NoiseClassifier,
+        parameterization: impl Into<Parameterization>,
+        labels: Tensor,
+    ) -> Self {
+        NetworkClassifier { network, parameterization: parameterization.into(), labels }
+    }
+}
+
+impl Classifier for NetworkClassifier<'_> {
+    fn log_probability(&self, x_t: &Tensor, level: &Level) -> Result<Tensor, NetsError> {
+        let n = x_t.size().first().copied().unwrap_or(0);
+        if self.labels.size() != [n] {
+            let (expected, got) = (format!("[{n}]"), format!("{:?}", self.labels.size()));
+            return Err(NetsError::Input { what: "labels", expected, got });
+        }
+        let condition = self.parameterization.condition(level)?;
+        let scale = self.parameterization.input_scale(level);
+        let t = torch_ext::fence(|| Tensor::full([n], condition, (Kind::Float, x_t.device())))?;
+        self.network.check_input(x_t, &t)?;
+        Ok(torch_ext::fence(|| {
+            let log_p = self.network.log_probabilities(&(x_t * scale), &t, false);
+            log_p.gather(1, &self.labels.unsqueeze(1), false).squeeze_dim(1)
+        })?)
     }
 }
 

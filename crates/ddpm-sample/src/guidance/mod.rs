@@ -15,7 +15,7 @@
 mod classifier;
 mod classifier_free;
 
-pub use classifier::{Classifier, ClassifierGuided, MixtureClassifier};
+pub use classifier::{Classifier, ClassifierGuided, MixtureClassifier, NetworkClassifier};
 pub use classifier_free::{ClassConditional, ClassifierFree};
 
 use ddpm_core::Level;

@@ -5,18 +5,19 @@ use serde::{Deserialize, Serialize};
 
 /// A loss. The first group are squared errors of x_0 with a weight that depends on the noise level ([`ddpm_core::weight`]); the second
 /// group works on the variational bound and can train a learned variance.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+///
+/// Variants without settings have braces so that serde refuses the settings of others.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum LossConfig {
     /// L_simple: 1 on the error of eps (Ho et al. 2020, eq. 14).
-    #[default]
-    Simple,
+    Simple {},
     /// 1 on the error of what the network answers.
-    Unweighted,
+    Unweighted {},
     /// The signal-to-noise ratio on the error of x_0: the same number as `simple`.
-    Snr,
+    Snr {},
     /// max(snr, 1) on the error of x_0 (Salimans & Ho 2022).
-    Truncated,
+    Truncated {},
     /// min(snr, gamma) on the error of x_0 (Hang et al. 2023).
     MinSnr {
         /// The cap.
@@ -46,7 +47,7 @@ pub enum LossConfig {
     },
     /// The variational bound itself: T times the term of a level, in bits a dimension, so that the mean over uniform levels is the bound
     /// without L_T, which nothing can train.
-    Vlb,
+    Vlb {},
     /// L_simple on the prediction, and the bound on the learned variance alone (Nichol & Dhariwal 2021, eq. 16).
     Hybrid {
         /// What T times a term of the bound, in bits a dimension, is multiplied by: lambda.
@@ -54,7 +55,7 @@ pub enum LossConfig {
         lambda: f64,
     },
     /// -log p(x_{t-1} | x_t) of a drawn x_{t-1}, in nats a component: Gaussian regression of mean and variance at once.
-    Gaussian,
+    Gaussian {},
 }
 
 fn five() -> f64 {
@@ -73,41 +74,47 @@ fn fixed_small() -> Variance {
     Variance::FixedSmall
 }
 
+impl Default for LossConfig {
+    fn default() -> Self {
+        LossConfig::Simple {}
+    }
+}
+
 impl LossConfig {
     /// The weight of the squared error that it has a part of, if any.
     pub fn weight(&self) -> Option<Weight> {
         Some(match *self {
-            LossConfig::Simple | LossConfig::Hybrid { .. } => Weight::Simple,
-            LossConfig::Unweighted => Weight::Unweighted,
-            LossConfig::Snr => Weight::Snr,
-            LossConfig::Truncated => Weight::Truncated,
+            LossConfig::Simple {} | LossConfig::Hybrid { .. } => Weight::Simple,
+            LossConfig::Unweighted {} => Weight::Unweighted,
+            LossConfig::Snr {} => Weight::Snr,
+            LossConfig::Truncated {} => Weight::Truncated,
             LossConfig::MinSnr { gamma } => Weight::MinSnr { gamma },
             LossConfig::P2 { k, gamma } => Weight::P2 { k, gamma },
             LossConfig::Edm { sigma_data } => Weight::Edm(Preconditioning { sigma_data }),
             LossConfig::WeightedVlb { variance } => Weight::Vlb { variance },
-            LossConfig::Vlb | LossConfig::Gaussian => return None,
+            LossConfig::Vlb {} | LossConfig::Gaussian {} => return None,
         })
     }
 
     /// The name in a file.
     pub fn name(&self) -> &'static str {
         match self {
-            LossConfig::Simple => "simple",
-            LossConfig::Unweighted => "unweighted",
-            LossConfig::Snr => "snr",
-            LossConfig::Truncated => "truncated",
+            LossConfig::Simple {} => "simple",
+            LossConfig::Unweighted {} => "unweighted",
+            LossConfig::Snr {} => "snr",
+            LossConfig::Truncated {} => "truncated",
             LossConfig::MinSnr { .. } => "min-snr",
             LossConfig::P2 { .. } => "p2",
             LossConfig::Edm { .. } => "edm",
             LossConfig::WeightedVlb { .. } => "weighted-vlb",
-            LossConfig::Vlb => "vlb",
+            LossConfig::Vlb {} => "vlb",
             LossConfig::Hybrid { .. } => "hybrid",
-            LossConfig::Gaussian => "gaussian",
+            LossConfig::Gaussian {} => "gaussian",
         }
     }
 
     /// Whether terms of the bound are part of it.
     pub fn has_bound(&self) -> bool {
-        matches!(self, LossConfig::Vlb | LossConfig::Hybrid { .. } | LossConfig::Gaussian)
+        matches!(self, LossConfig::Vlb {} | LossConfig::Hybrid { .. } | LossConfig::Gaussian {})
     }
 }

@@ -52,8 +52,8 @@ impl ObjectiveConfig {
             schedule,
             parameterization: prediction.into(),
             variance: Variance::FixedLarge,
-            loss: LossConfig::Simple,
-            times: TimesConfig::Uniform,
+            loss: LossConfig::Simple {},
+            times: TimesConfig::Uniform {},
             grey_levels: 256,
             batch_size,
             seed,
@@ -66,7 +66,7 @@ impl ObjectiveConfig {
         self.times.validate()?;
         let (loss, learned) = (self.loss.name(), self.variance == Variance::LearnedRange);
         match self.loss {
-            LossConfig::Hybrid { .. } | LossConfig::Gaussian if !learned => {
+            LossConfig::Hybrid { .. } | LossConfig::Gaussian {} if !learned => {
                 return wrong(
                     "train.loss.kind",
                     format!(
@@ -185,7 +185,7 @@ impl Objective {
         let draws = self.times.draw(first_sample, n);
         let eps = self.normal(x0, first_sample, 0)?;
         let z = match self.loss {
-            LossConfig::Gaussian => Some(self.normal(x0, first_sample, 1)?),
+            LossConfig::Gaussian {} => Some(self.normal(x0, first_sample, 1)?),
             _ => None,
         };
         self.pose_with(x0, &draws, &eps, z)
@@ -272,13 +272,13 @@ impl Objective {
         };
         let levels = self.schedule.steps() as f64 / std::f64::consts::LN_2;
         match self.loss {
-            LossConfig::Vlb => Ok(self.bound(problem, &value, fraction.as_ref())? * levels),
+            LossConfig::Vlb {} => Ok(self.bound(problem, &value, fraction.as_ref())? * levels),
             LossConfig::Hybrid { lambda } => {
                 // The bound shapes the variance alone: through the prediction its gradient does not go.
                 let bound = self.bound(problem, &value.detach(), fraction.as_ref())?;
                 Ok(squared()? + bound * (lambda * levels))
             }
-            LossConfig::Gaussian => {
+            LossConfig::Gaussian {} => {
                 let predicted = self.predicted(problem, &value)?;
                 let answer = Answer { x0: &predicted, variance_fraction: fraction.as_ref() };
                 let z = problem.z.as_ref().ok_or_else(|| TrainError::Combination {
@@ -420,7 +420,7 @@ mod tests {
         let x0 = Tensor::from_slice(&[0.3f32, -0.8]).reshape([2, 1]);
         let eps = Tensor::from_slice(&[-1.1f32, 0.4]).reshape([2, 1]);
         let plain = KINDS.map(|kind| (simple(kind), Parameterization::Plain(kind)));
-        let wrapped = ObjectiveConfig { times: TimesConfig::Uniform, ..edm() };
+        let wrapped = ObjectiveConfig { times: TimesConfig::Uniform {}, ..edm() };
         let wrapped = (wrapped.clone(), wrapped.parameterization);
         for (config, parameterization) in plain.into_iter().chain([wrapped]) {
             let schedule = config.schedule.clone();
@@ -452,14 +452,14 @@ mod tests {
         let guess = &x0 + random(&[3, 2, 2, 2], 3) * 0.1;
         let timesteps = [TimeIndex(20), TimeIndex(400), TimeIndex(700)];
         for loss in [
-            LossConfig::Simple,
-            LossConfig::Snr,
-            LossConfig::Truncated,
+            LossConfig::Simple {},
+            LossConfig::Snr {},
+            LossConfig::Truncated {},
             LossConfig::MinSnr { gamma: 5.0 },
             LossConfig::P2 { k: 1.0, gamma: 0.5 },
             LossConfig::Edm { sigma_data: 0.5 },
             LossConfig::WeightedVlb { variance: Variance::FixedSmall },
-            LossConfig::Vlb,
+            LossConfig::Vlb {},
         ] {
             let losses = KINDS.map(|kind| {
                 let objective = Objective::new(ObjectiveConfig { loss, ..simple(kind) }).unwrap();
@@ -491,7 +491,7 @@ mod tests {
             let problem = objective.pose_at(&x0, &timesteps, &eps, None).unwrap();
             objective.losses(&problem, &output).unwrap()
         };
-        let bits = losses(LossConfig::Vlb) * (std::f64::consts::LN_2 / 1000.0);
+        let bits = losses(LossConfig::Vlb {}) * (std::f64::consts::LN_2 / 1000.0);
         let weighted = losses(LossConfig::WeightedVlb { variance: Variance::FixedSmall });
         let worst = ((bits - &weighted) / &weighted).abs().max().double_value(&[]);
         assert!(worst < 1e-4, "{worst}");
@@ -518,12 +518,12 @@ mod tests {
             output.grad()
         };
         let hybrid = gradient(LossConfig::Hybrid { lambda: 1e-3 }, true);
-        let simple = gradient(LossConfig::Simple, false);
-        let vlb = gradient(LossConfig::Vlb, true);
+        let simple = gradient(LossConfig::Simple {}, false);
+        let vlb = gradient(LossConfig::Vlb {}, true);
         assert!(hybrid.narrow(1, 0, 3).allclose(&simple, 1e-6, 1e-9, false));
         assert!(hybrid.narrow(1, 3, 3).allclose(&(vlb.narrow(1, 3, 3) * 1e-3), 1e-5, 1e-9, false));
         // The regression moves the mean as well.
-        let gaussian = gradient(LossConfig::Gaussian, true);
+        let gaussian = gradient(LossConfig::Gaussian {}, true);
         assert!(gaussian.narrow(1, 0, 3).abs().max().double_value(&[]) > 1e-4);
         assert!(gaussian.isfinite().all().int64_value(&[]) == 1);
     }
@@ -534,7 +534,7 @@ mod tests {
         let (l, t, n) = (0.3f64, TimeIndex(1), 4000i64);
         let schedule = Schedule::linear(1000).unwrap();
         let config = ObjectiveConfig {
-            loss: LossConfig::Gaussian,
+            loss: LossConfig::Gaussian {},
             variance: Variance::LearnedRange,
             ..simple(PredictionKind::X0)
         };
@@ -575,7 +575,7 @@ mod tests {
         assert!(text(learned).contains("leaves the learned variance untrained"));
         let log_normal = TimesConfig::LogNormal { mean: -1.2, std: 1.2 };
         assert!(text(ObjectiveConfig { times: log_normal, ..base() }).contains("prediction = \"edm\""));
-        assert!(text(ObjectiveConfig { loss: LossConfig::Vlb, ..edm() }).contains("no step of the bound"));
+        assert!(text(ObjectiveConfig { loss: LossConfig::Vlb {}, ..edm() }).contains("no step of the bound"));
         assert!(
             text(ObjectiveConfig { loss: LossConfig::Edm { sigma_data: 0.4 }, ..edm() })
                 .contains("diffusion.sigma_data (0.5)")

@@ -8,15 +8,14 @@ use rand_distr::{Distribution, StandardUniform, Uniform};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// The law of the noise levels.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// The law of the noise levels. Variants without settings have braces so that serde refuses the settings of others.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "sampler", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum TimesConfig {
     /// Every training level alike, independently (Ho et al. 2020).
-    #[default]
-    Uniform,
+    Uniform {},
     /// Every training level alike, spread evenly over the batch: (u + i/B) mod 1 of the way for its i-th image (Kingma et al. 2021, sec. I.1).
-    Stratified,
+    Stratified {},
     /// In proportion to the root mean square of a level's last losses, which are weighed back (Nichol & Dhariwal 2021, eq. 18). Uniform
     /// until every level has its history.
     Importance {
@@ -51,6 +50,12 @@ fn edm_std() -> f64 {
     1.2
 }
 
+impl Default for TimesConfig {
+    fn default() -> Self {
+        TimesConfig::Uniform {}
+    }
+}
+
 impl TimesConfig {
     /// Checks every setting; the text names the key.
     pub fn validate(&self) -> Result<(), TrainError> {
@@ -58,7 +63,7 @@ impl TimesConfig {
             if ok { Ok(()) } else { Err(TrainError::Config { key: key.to_string(), expected, got }) }
         };
         match *self {
-            TimesConfig::Uniform | TimesConfig::Stratified => Ok(()),
+            TimesConfig::Uniform {} | TimesConfig::Stratified {} => Ok(()),
             TimesConfig::Importance { history, uniform_share } => {
                 check(history >= 1, "times.history", "at least 1", history.to_string())?;
                 let ok = uniform_share > 0.0 && uniform_share <= 1.0;
@@ -133,7 +138,7 @@ impl TimeSampler {
                     let (t, importance) = law.at(self.unit(sample, 0));
                     Draw { importance, ..Draw::at(&self.schedule, t) }
                 }
-                (TimesConfig::Stratified, _) => Draw::at(&self.schedule, self.stratum(sample)),
+                (TimesConfig::Stratified {}, _) => Draw::at(&self.schedule, self.stratum(sample)),
                 _ => Draw::at(&self.schedule, self.uniform(sample)),
             })
             .collect()
@@ -198,7 +203,7 @@ mod tests {
 
     #[test]
     fn times_are_uniform_and_every_image_keeps_its_own_draw() {
-        let uniform = sampler(TimesConfig::Uniform, 4);
+        let uniform = sampler(TimesConfig::Uniform {}, 4);
         let n = 20_000;
         let draws = uniform.draw(0, n);
         let expected = n as f64 / 10.0;
@@ -209,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_stratified_batch_covers_the_levels_evenly_however_it_is_split() {
-        let stratified = sampler(TimesConfig::Stratified, 20);
+        let stratified = sampler(TimesConfig::Stratified {}, 20);
         for step in 0..50 {
             let batch = stratified.draw(step * 20, 20);
             assert!(counts(&batch).iter().all(|&count| count == 2.0), "{:?}", counts(&batch));
