@@ -7,7 +7,8 @@ use ddpm_data::{ImageSet, ImageShape, Shard};
 use ddpm_nets::checkpoint::{ClassifierCheckpoint, SchedulerConfig, VarianceType};
 use ddpm_nets::unet::ClassifierConfig;
 use ddpm_train::{
-    ImageClassification, Observer, Outcome, RunDir, TrainConfig, Trainable, Trainer, TrainingImages,
+    EmaConfig, ImageClassification, Observer, Outcome, RunDir, TrainConfig, Trainable, Trainer,
+    TrainingImages,
 };
 use serde_json::json;
 use tch::{Device, Kind, Tensor};
@@ -47,6 +48,7 @@ fn a_classifier_is_sure_at_low_noise_and_unsure_at_high() {
         learning_rate: 1e-2,
         warmup_steps: 0,
         checkpoint_every: 0,
+        ema: EmaConfig { decay: 0.8, ..EmaConfig::default() },
         ..TrainConfig::default()
     };
     let images = TrainingImages::on_device(&images(), 0, Device::Cpu).unwrap();
