@@ -31,8 +31,8 @@ pub struct Advice {
     pub best_variance: Variance,
     /// The best placement of as many levels with the best variance.
     pub placement: Placement,
-    /// The fewest steps of the grid at which discretization, with the best variance, is below the training error; None where even all levels
-    /// do not reach that.
+    /// The fewest steps of the grid, continued to the lowest level, at which discretization with the best variance is below the training error;
+    /// None where even all levels do not reach that.
     pub enough_steps: Option<usize>,
     /// Discretization with all training levels visited and the best variance: what more steps cannot remove.
     pub discretization_of_all: f64,
@@ -56,7 +56,8 @@ impl Situation {
         let (discretization, training) = terms(&positions, self.variance)?;
         let all = self.floor.levels().len();
         let enough = |steps: usize| -> Result<bool, CoreError> {
-            let (discretization, training) = terms(&self.positions(steps)?, best_variance)?;
+            let down = self.floor.down_to_the_lowest(self.positions(steps)?);
+            let (discretization, training) = terms(&down, best_variance)?;
             Ok(discretization <= training)
         };
         Ok(Advice {

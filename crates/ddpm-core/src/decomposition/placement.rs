@@ -102,6 +102,17 @@ impl ScheduleCurve {
         Ok(positions.windows(2).map(|pair| self.information[pair[1]] - self.information[pair[0]]).collect())
     }
 
+    /// Positions continued to the lowest level in one more step where they stop above it, as `trailing` does. Divergences of different numbers
+    /// of steps can only be compared where they speak of the same law.
+    #[must_use]
+    pub fn down_to_the_lowest(&self, mut positions: Vec<usize>) -> Vec<usize> {
+        let lowest = self.levels.len() - 1;
+        if positions.last().is_some_and(|&last| last < lowest) {
+            positions.push(lowest);
+        }
+        positions
+    }
+
     /// The step between two positions; `analytic` is fitted to this curve, or to the one given for it.
     pub fn step(&self, t: usize, s: usize, variance: Variance) -> Result<ReverseStep, CoreError> {
         let mse = self.fit.as_ref().unwrap_or(&self.curve)[t];

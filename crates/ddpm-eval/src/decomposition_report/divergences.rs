@@ -55,8 +55,10 @@ impl Known<'_> {
     }
 
     fn totals(&self, name: &str, grid: Grid, variance: Variance) -> Result<SweepCurve, EvalError> {
-        let point =
-            |steps: usize| Ok(SweepPoint::exact(steps, self.total(&self.positions(grid, steps)?, variance)?));
+        let point = |steps: usize| {
+            let down = self.curve.down_to_the_lowest(self.positions(grid, steps)?);
+            Ok(SweepPoint::exact(steps, self.total(&down, variance)?))
+        };
         let counts = step_counts(self.schedule.steps()).into_iter();
         Ok(SweepCurve {
             name: name.to_string(),

@@ -109,7 +109,8 @@ pub(super) fn add_to(page: &mut Page, report: &DecompositionReport) {
         let section = page.section("More steps, other steps");
         section.paragraph(
             "The total against the number of steps, for one choice at a time; everything else stays as it is above. Lower is better; where a \
-             curve runs flat, more steps no longer help.",
+             curve runs flat, more steps no longer help. A grid that stops above the schedule’s lowest level is continued to it in one more step, so \
+             that all points speak of the same law.",
         );
         divergences.iter().for_each(|sweep| plot(section, sweep));
     }
