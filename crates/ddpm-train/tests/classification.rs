@@ -43,7 +43,7 @@ fn a_classifier_is_sure_at_low_noise_and_unsure_at_high() {
     )
     .unwrap();
     let config = TrainConfig {
-        steps: 80,
+        steps: 200,
         batch_size: 32,
         learning_rate: 1e-2,
         warmup_steps: 0,
