@@ -3,7 +3,6 @@
 
 use ddpm_core::decomposition::curve::{
     ErrorCurve, half_integral, in_nats, log_trapezoid, power_law_integral, split, step_bounds,
-    training_bracket,
 };
 use ddpm_core::decomposition::{
     DecomposeReport, Decomposition, MonteCarlo, ReverseStep, ScheduleCurve, Settings, Situation,
@@ -185,11 +184,6 @@ fn empirical_floors_bracket_the_population() {
         training < 0.95 * population && population < 0.95 * held_out,
         "{training} {population} {held_out}"
     );
-    let steps = reverse_steps(&visited(2), Variance::FixedSmall, None).unwrap();
-    let bracket =
-        training_bracket(&steps, &[0.5, 0.1], Some(&[0.3, 0.1]), &[0.4, 0.05], &[0.2, 0.0]).unwrap();
-    let weight = steps[0].error_weight();
-    assert!((bracket.lower - 0.2 * weight).abs() < 1e-12 && (bracket.upper - 0.3 * weight).abs() < 1e-12);
 }
 
 #[test]

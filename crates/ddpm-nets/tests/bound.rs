@@ -7,7 +7,6 @@ use ddpm_core::decomposition::{
 };
 use ddpm_core::target::{Covariance, Gaussian};
 use ddpm_core::{Level, Schedule, Target, TimeIndex, Variance};
-use ddpm_nets::Denoiser;
 use ddpm_nets::bound::evaluate;
 use ddpm_nets::targets::ideal_denoiser;
 use tch::{Device, Kind, Tensor};

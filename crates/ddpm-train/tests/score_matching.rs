@@ -177,11 +177,11 @@ fn denoising_has_the_gradient_of_explicit_matching_on_noised_data() {
     let losses = explicit(&field, &x, &column(score).unsqueeze(1)).unwrap();
     let expected = gradients((losses * marginal).sum(Kind::Float));
     let mut sum = Tensor::zeros([] as [i64; 0], (Kind::Float, Device::Cpu));
-    for k in 0..3 {
-        let eps = column(grid.iter().map(|&x| (x - alpha * places[k]) / sigma).collect()).unsqueeze(1);
+    for (k, place) in places.iter().enumerate() {
+        let eps = column(grid.iter().map(|&x| (x - alpha * place) / sigma).collect()).unsqueeze(1);
         let joint = column(grid.iter().map(|&x| density(x, k)).collect());
         let losses = denoising(&field, &x, &eps, columns.sigma()).unwrap();
-        sum = sum + (losses * joint).sum(Kind::Float);
+        sum += (losses * joint).sum(Kind::Float);
     }
     let got = gradients(sum);
     for (got, expected) in got.iter().zip(&expected) {

@@ -38,8 +38,8 @@ pub(crate) fn sample_vectors(
     proceed: &dyn Fn() -> ControlFlow<()>,
 ) -> Result<Samples> {
     let (scheme, grid) = match job.noising {
-        Noising::Discrete(_) => (job.scheme.clone(), job.grid.unwrap_or(Grid::Trailing)),
-        Noising::Continuous { .. } => (job.scheme.clone().on_process(), job.grid.unwrap_or(Grid::Linspace)),
+        Noising::Discrete(_) => (job.scheme, job.grid.unwrap_or(Grid::Trailing)),
+        Noising::Continuous { .. } => (job.scheme.on_process(), job.grid.unwrap_or(Grid::Linspace)),
     };
     let trajectory = match scheme {
         // Plain Langevin dynamics stays where there is least noise.

@@ -151,40 +151,6 @@ pub fn half_integral_of_error(steps: &[ReverseStep], curve: &[f64]) -> Result<f6
     Ok(steps.iter().enumerate().map(half).sum())
 }
 
-/// The bracket for the population's training error in nats: its floor lies between the empirical measure's error on training images and the
-/// smaller of a better model's and the memorizer's errors on held-out images.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TrainingBracket {
-    /// From the best known denoiser on held-out images.
-    pub lower: f64,
-    /// From the empirical measure on its own images. Loose: n images carry at most log n nats.
-    pub upper: f64,
-}
-
-/// The bracket from curves on held-out images (the model's, the best alternative's where there is one, the empirical measure's) and the
-/// empirical measure's error on its own images.
-pub fn training_bracket(
-    steps: &[ReverseStep],
-    held_out: &[f64],
-    reference_held_out: Option<&[f64]>,
-    empirical_held_out: &[f64],
-    empirical_training: &[f64],
-) -> Result<TrainingBracket, CoreError> {
-    check_curve("empirical error on held-out images", steps, empirical_held_out)?;
-    let best: Vec<f64> = match reference_held_out {
-        Some(reference) => {
-            check_curve("reference error on held-out images", steps, reference)?;
-            reference.iter().zip(empirical_held_out).map(|(a, b)| a.min(*b)).collect()
-        }
-        None => empirical_held_out.to_vec(),
-    };
-    let model = in_nats(steps, held_out)?;
-    Ok(TrainingBracket {
-        lower: model - in_nats(steps, &best)?,
-        upper: model - in_nats(steps, empirical_training)?,
-    })
-}
-
 /// The integral of m over [snr_t, snr_s] by the trapezoid rule of snr m in log snr; of m in snr where t has no signal left.
 pub fn log_trapezoid(t: &Level, s: &Level, m_t: f64, m_s: f64) -> f64 {
     if t.log_snr() == f64::NEG_INFINITY {

@@ -138,7 +138,7 @@ pub(super) fn add_to(page: &mut Page, report: &DecompositionReport) -> Result<()
                 "Samples beside exact ones: they should cover the same places in the same numbers. Look for clusters with too many points, for \
                  bridges between clusters, and for clusters that are too tight or too wide.",
             );
-            let range = range(exact.iter().chain(samples));
+            let range = range(&exact.iter().chain(samples));
             let axis = |name: &str, (low, high): (f64, f64)| Axis::linear(name).range(low, high);
             for (name, points) in
                 [("exact samples of the target", exact), ("samples of the sampler", samples)]
@@ -162,7 +162,7 @@ pub(super) fn add_to(page: &mut Page, report: &DecompositionReport) -> Result<()
 }
 
 /// The extent of points in both coordinates, with a margin.
-fn range<'a>(points: impl Iterator<Item = &'a (f64, f64)> + Clone) -> [(f64, f64); 2] {
+fn range<'a>(points: &(impl Iterator<Item = &'a (f64, f64)> + Clone)) -> [(f64, f64); 2] {
     let extent = |of: fn(&(f64, f64)) -> f64| {
         let values = points.clone().map(of);
         let (low, high) =

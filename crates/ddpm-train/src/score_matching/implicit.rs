@@ -14,7 +14,7 @@ use tch::Tensor;
 use torch_ext::{TorchError, fence};
 
 /// How div s is had.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Divergence<'a> {
     /// One derivative for each component of x.
     Exact,

@@ -48,7 +48,7 @@ impl Decompose {
             ensure!(self.samples.is_none(), "--samples is for mixtures; on a gaussian target W2 is exact");
             report.w2 = Some(w2_errors(&GaussianDenoiser::new(law, self.perturb), &trajectory, &scheme)?);
         } else {
-            let ablation = self.from_samples(target, trajectory, scheme, global)?;
+            let ablation = self.sampled_ablation(target, trajectory, scheme, global)?;
             report.w2 = ablation.errors();
             report.w2_ablation = Some(ablation);
         }
@@ -61,7 +61,7 @@ impl Decompose {
         Effort { samples: self.samples.map_or(default.samples, |n| n as usize), ..default }
     }
 
-    fn from_samples(
+    fn sampled_ablation(
         &self,
         target: &Target,
         trajectory: Trajectory,
