@@ -8,7 +8,7 @@ use ddpm_core::transport::{Cloud, sliced_w2};
 use ddpm_core::{Level, Noising, Target};
 use ddpm_eval::score::{PlanePicture, ScoreError, ScoreReport, density_panel, field_panel, score_errors};
 use ddpm_nets::checkpoint::VectorCheckpoint;
-use ddpm_nets::{ScoreDenoiser, ScoreNetwork, tensor_file};
+use ddpm_nets::{MlpOutput, ScoreDenoiser, ScoreNetwork, tensor_file};
 use ddpm_sample::Samples;
 use ddpm_train::read_metrics;
 use std::path::PathBuf;
@@ -147,7 +147,7 @@ fn distance(target: &Target, rows: &[Vec<f64>], seed: u64) -> Result<Option<(f64
 fn summary(run: &VectorRun) -> String {
     let train = &run.config.train;
     format!(
-        "A perceptron learned the score of a {}-dimensional law in {} steps of {} fresh samples; it never saw a density.",
+        "A perceptron learned the score of a {}-dimensional law at every noise level in {} steps of {} fresh samples.",
         run.target.dim(),
         train.steps,
         train.batch_size
@@ -155,11 +155,15 @@ fn summary(run: &VectorRun) -> String {
 }
 
 fn facts(run: &VectorRun, checkpoint: &VectorCheckpoint) -> Vec<(String, String)> {
-    let text = |value: &dyn std::fmt::Debug| format!("{value:?}");
     let config = &run.config;
+    let objective = toml::to_string(&config.objective).unwrap_or_default();
+    let output = match config.model.output {
+        MlpOutput::Score => "the score",
+        MlpOutput::Energy => "an energy, whose falling slope is the score",
+    };
     let mut facts = vec![
-        ("objective".to_string(), text(&config.objective)),
-        ("output of the network".to_string(), text(&config.model.output)),
+        ("objective".to_string(), objective.trim().replace('\n', ", ")),
+        ("output of the network".to_string(), output.to_string()),
         ("parameters".to_string(), checkpoint.network.parameters().count().to_string()),
         ("steps x batch".to_string(), format!("{} x {}", config.train.steps, config.train.batch_size)),
         ("device".to_string(), device_name(run.device)),

@@ -64,8 +64,13 @@ impl PlanePicture {
     /// Adds the contours of a density to a panel that will be shown in this square.
     pub fn contour(&self, panel: &mut Panel, density: impl Fn([f64; 2]) -> f64) {
         let cell = self.side / CELLS as f64;
-        let place = |c: f64, r: f64| [self.low[0] + cell * c, self.low[1] + cell * r];
-        let grid = Grid::sampled(CELLS + 1, CELLS + 1, |c, r| density(place(c as f64, r as f64)));
+        let place = |c: f64, r: f64| [self.low[0] + cell * (c - 1.0), self.low[1] + cell * (r - 1.0)];
+        // A ring of nothing around the square: lines that leave it close there, out of sight, and enclose what is dense.
+        let last = CELLS + 2;
+        let grid = Grid::sampled(last + 1, last + 1, |c, r| {
+            let outside = c == 0 || r == 0 || c == last || r == last;
+            if outside { 0.0 } else { density(place(c as f64, r as f64)) }
+        });
         let largest = grid.largest();
         panel.contours = SHARES
             .iter()
@@ -186,5 +191,10 @@ mod tests {
         assert!(svg.contains("M150.0 75.0h0"), "{svg}");
         assert!(svg.contains("M150.0 150.0l75.0 "), "{svg}");
         assert_eq!(svg.matches("Z").count(), SHARES.len());
+        let mut slope = Panel::default();
+        picture.contour(&mut slope, |[x, _]| x + 2.0);
+        for line in slope.contours.iter().flatten() {
+            assert_eq!(line.first(), line.last());
+        }
     }
 }

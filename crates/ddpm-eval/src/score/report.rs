@@ -42,7 +42,7 @@ impl ScoreReport {
         let mut page = Page::new(format!("{}: a learned score", self.name));
         if let Some(worst) = self.errors.iter().max_by(|a, b| a.relative.total_cmp(&b.relative)) {
             page.headline(format!(
-                "The learned score misses the exact one by at most {:.1} % (at sigma = {:.3}).",
+                "The mean square error of the learned score is at most {:.1} % of the exact score's mean square (at sigma = {:.3}).",
                 100.0 * worst.relative,
                 worst.sigma
             ));
@@ -76,7 +76,8 @@ impl ScoreReport {
             table.push([
                 Cell::Number(error.sigma),
                 Cell::Number(error.alpha),
-                Cell::Number(error.log_snr),
+                // To a thousandth: zero is a rounding error here.
+                Cell::Number((1e3 * error.log_snr).round() / 1e3),
                 Cell::Number(error.score_rms),
                 Cell::Measured { value: 100.0 * error.relative, stderr: 100.0 * error.stderr },
             ]);
