@@ -50,7 +50,7 @@ fn every_preset_trains_samples_and_reports() {
         let stdout = reproduce(folder.path(), name, &TINY);
         let errors = errors(&stdout);
         assert_eq!(errors.len(), 4, "{name}: {stdout}");
-        assert!(errors.iter().all(|error| error.is_finite() && *error > 0.0), "{name}: {stdout}");
+        assert!(errors.iter().all(|error| error.is_finite() && *error >= 0.0), "{name}: {stdout}");
         let run = folder.path().join("runs").join(name);
         let samples = tensor_file::read(&run.join("samples/samples.safetensors")).unwrap();
         assert_eq!(samples["samples"].size(), [16, 2]);
@@ -65,18 +65,11 @@ fn every_preset_trains_samples_and_reports() {
 #[test]
 fn l_simple_learns_the_score_to_its_goal() {
     let folder = tempfile::tempdir().unwrap();
-    let changes = [
-        "model.width=64",
-        "train.steps=1500",
-        "train.batch_size=256",
-        "sample.steps=50",
-        "eval.samples=4000",
-    ];
+    let changes = ["model.width=64", "sample.num=100", "sample.steps=20", "eval.samples=4000"];
     let stdout = reproduce(folder.path(), "gmm2d-ddpm", &changes);
     let errors = errors(&stdout);
-    // With a tenth of the preset's arithmetic: where sigma is below a tenth of the data's finest detail noise says little about the score.
-    assert!(errors.iter().all(|error| *error < 30.0), "{stdout}");
-    assert!(errors[errors.len() / 2..].iter().all(|error| *error < 10.0), "{stdout}");
+    assert_eq!(errors.len(), 10);
+    assert!(errors.iter().all(|error| *error < 10.0), "{stdout}");
 }
 
 #[test]
@@ -161,7 +154,7 @@ fn wrong_settings_are_named() {
         ("model.level_features=3", "model.level_features: must be even"),
         ("objective.kind=slices", "unknown variant `slices`"),
         ("objective.divergence=exact", "unknown field `divergence`"),
-        ("diffusion.process.kind=vp", "diffusion"),
+        ("diffusion.process.kind=vp", "diffusion: expected either schedule or process"),
         ("diffusion.schedule.kind=lin", "unknown variant `lin`"),
         ("data.target.weights=[0.5,0.5]", "means must have 2 entries, got 4"),
         ("data.target.stds=[0,1,1,1]", "stds[0] must be positive, got 0"),

@@ -15,12 +15,43 @@ use std::str::FromStr;
 
 /// A schedule or a process and its parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(try_from = "Sections", into = "Sections")]
 pub enum NoisingConfig {
     /// A list of levels.
     Schedule(ScheduleConfig),
     /// A process in continuous time.
     Process(ProcessConfig),
+}
+
+/// The two keys of a file, of which one is given.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sections {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    schedule: Option<ScheduleConfig>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    process: Option<ProcessConfig>,
+}
+
+impl TryFrom<Sections> for NoisingConfig {
+    type Error = CoreError;
+
+    fn try_from(sections: Sections) -> Result<Self, CoreError> {
+        match (sections.schedule, sections.process) {
+            (Some(schedule), None) => Ok(NoisingConfig::Schedule(schedule)),
+            (None, Some(process)) => Ok(NoisingConfig::Process(process)),
+            _ => Err(CoreError::Unsupported("diffusion: expected either schedule or process".into())),
+        }
+    }
+}
+
+impl From<NoisingConfig> for Sections {
+    fn from(config: NoisingConfig) -> Self {
+        match config {
+            NoisingConfig::Schedule(schedule) => Sections { schedule: Some(schedule), process: None },
+            NoisingConfig::Process(process) => Sections { schedule: None, process: Some(process) },
+        }
+    }
 }
 
 /// A process and its parameters; a key that is left out takes the kind's default.
@@ -178,21 +209,34 @@ impl Noising {
         }
     }
 
-    /// `count` levels from the least to the most noise: timesteps spread evenly, or times of a process spread evenly in log-SNR.
+    /// `count` levels from the least to the most noise, spread evenly in log-SNR: of a schedule those that come closest, each once.
+    ///
+    /// Fails where the noisiest level has no signal, and so no log-SNR to spread to.
     pub fn spread(&self, count: usize) -> Result<Vec<Level>, CoreError> {
         CoreError::check("levels", "at least 2", count as f64, count >= 2)?;
-        let share = |k: usize| k as f64 / (count - 1) as f64;
-        match self {
+        let (least, most) = match self {
             Noising::Discrete(schedule) => {
-                let last = (schedule.steps() - 1) as f64;
-                let mut indices: Vec<u32> = (0..count).map(|k| (share(k) * last).round() as u32).collect();
-                indices.dedup();
-                Ok(indices.into_iter().map(|t| schedule.level(TimeIndex(t))).collect())
+                (schedule.level(TimeIndex(0)), schedule.level(TimeIndex(schedule.steps() as u32 - 1)))
             }
             Noising::Continuous { process, t_min } => {
-                let (low, high) = (process.level(*t_min)?.log_snr(), process.level(process.time_range().1)?);
-                let rise = high.log_snr() - low;
-                (0..count).map(|k| process.level_at_log_snr(low + share(k) * rise)).collect()
+                (process.level(*t_min)?, process.level(process.time_range().1)?)
+            }
+        };
+        let (high, low) = (least.log_snr(), most.log_snr());
+        CoreError::check("log-SNR of the noisiest level", "finite", low, low.is_finite())?;
+        let wanted = (0..count).map(|k| high + (low - high) * k as f64 / (count - 1) as f64);
+        match self {
+            Noising::Discrete(schedule) => {
+                let mut levels: Vec<Level> = Vec::new();
+                for log_snr in wanted {
+                    let distance = |level: &Level| (level.log_snr() - log_snr).abs();
+                    let closest = schedule.levels().min_by(|a, b| distance(a).total_cmp(&distance(b)));
+                    levels.extend(closest.filter(|level| levels.last() != Some(level)));
+                }
+                Ok(levels)
+            }
+            Noising::Continuous { process, .. } => {
+                wanted.map(|log_snr| process.level_at_log_snr(log_snr)).collect()
             }
         }
     }
@@ -234,6 +278,12 @@ mod tests {
         assert_eq!((process, t_min), (Process::VP, 1e-3));
         let ve = config(r#"{"process":{"kind":"ve","sigma_min":0.1,"sigma_max":4}}"#).unwrap();
         assert!((ve.level_at(0.5).unwrap().sigma() - 0.4f64.sqrt()).abs() < 1e-12);
+        let linear =
+            config(r#"{"schedule":{"kind":"linear","train_steps":1000}}"#).unwrap().spread(9).unwrap();
+        let apart: Vec<f64> = linear.windows(2).map(|pair| pair[0].log_snr() - pair[1].log_snr()).collect();
+        assert!(
+            linear.len() == 9 && apart.iter().all(|gap| (gap - apart.iter().sum::<f64>() / 8.0).abs() < 0.5)
+        );
         let spread = ve.spread(3).unwrap();
         assert!((spread[1].sigma() - 0.4f64.sqrt()).abs() < 1e-12 && (spread[2].sigma() - 4.0).abs() < 1e-12);
     }
@@ -250,6 +300,10 @@ mod tests {
                 .contains("sigma_max must be above")
         );
         assert!(wrong(r#"{"process":{"kind":"vp","t_min":1}}"#).contains("t_min must be"));
+        let both = r#"{"process":{"kind":"vp"},"schedule":{"kind":"linear"}}"#;
+        for text in [both, "{}"] {
+            assert_eq!(wrong(text), "diffusion: expected either schedule or process");
+        }
         assert!(wrong(r#"{"process":{"kind":"vp","beta":1}}"#).contains("unknown field `beta`"));
     }
 }
