@@ -155,8 +155,9 @@ fn apply(table: &mut toml::Table, change: &str) -> Result<()> {
 
 /// toml's errors draw the offending line; an error here is one line that keeps the key and the reason.
 fn one_line(error: &toml::de::Error) -> anyhow::Error {
-    let message = error.message().replace('\n', " ");
-    anyhow!("{message}")
+    // Of a table that is being typed the whole text names the key; of a text that is no TOML it would draw the line.
+    let text = if error.span().is_none() { error.to_string() } else { error.message().to_string() };
+    anyhow!("{}", text.trim().replace('\n', " "))
 }
 
 #[cfg(test)]

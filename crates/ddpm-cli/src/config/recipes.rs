@@ -175,7 +175,7 @@ fn objectives_that_make_no_sense_are_refused_by_key() {
         wrong("digits", &["train.loss.kind=min-snr", "train.loss.gamma=-5"]),
         "gamma must be positive, got -5",
     );
-    says(wrong("digits", &["train.loss.gamma=5"]), "missing field `kind`");
+    says(wrong("digits", &["train.loss.gamma=5"]), "missing field `kind` in `train.loss`");
     says(wrong("digits", &["train.loss.kind=hybrid"]), "diffusion.variance = \"learned-range\"");
     says(wrong("digits", &["diffusion.variance=learned-range"]), "model.out_channels: must be 2");
     says(
