@@ -8,11 +8,10 @@ pub(crate) use guide::Guide;
 
 use crate::cli::Global;
 use crate::config::{AnyConfig, check_unchanged, parse_any};
-use crate::exit::Interrupted;
-use crate::pipeline::{load_data, run_trainer};
+use crate::pipeline::{conclude, load_data, run_trainer};
 use crate::runtime::StopFlag;
 use anyhow::{Context, Result, bail};
-use ddpm_train::{ImageClassification, Outcome, RunDir, Trainer, TrainingImages};
+use ddpm_train::{ImageClassification, RunDir, Trainer, TrainingImages};
 use std::path::{Path, PathBuf};
 use tch::Device;
 
@@ -53,16 +52,7 @@ impl ClassifierRun {
             ImageClassification::new(&config.train, &config.classifier, &scheduler, images, self.device)?;
         let text = config.to_toml()?;
         let mut trainer = Trainer::new(&config.train, model, &text, &self.dir, resume)?;
-        match run_trainer(&mut trainer, &config.train, None, &stop)? {
-            Outcome::Finished => {
-                println!("{}", self.dir.latest().display());
-                Ok(())
-            }
-            Outcome::Interrupted { step } => {
-                let remedy = "the same command with --resume goes on".to_string();
-                Err(Interrupted { step, remedy }.into())
-            }
-        }
+        conclude(run_trainer(&mut trainer, &config.train, None, &stop)?, &self.dir)
     }
 
     /// Refuses to go on with a run that was begun under other settings.

@@ -3,12 +3,10 @@
 use crate::classifier::ClassifierRun;
 use crate::cli::Global;
 use crate::config::{self, AnyConfig, Named};
-use crate::exit::Interrupted;
-use crate::pipeline::{self, Run};
+use crate::pipeline::{self, Run, conclude};
 use crate::runtime::{self, StopFlag};
 use crate::vectors::VectorRun;
 use anyhow::Result;
-use ddpm_train::Outcome;
 use std::path::PathBuf;
 
 /// Train a model
@@ -58,15 +56,6 @@ impl Train {
         }
         let stop = StopFlag::install()?;
         let dataset = run.load_data()?;
-        match pipeline::train(&run, &dataset, self.resume, &stop)? {
-            Outcome::Finished => {
-                println!("{}", run.dir.latest().display());
-                Ok(())
-            }
-            Outcome::Interrupted { step } => {
-                let remedy = "the same command with --resume goes on".to_string();
-                Err(Interrupted { step, remedy }.into())
-            }
-        }
+        conclude(pipeline::train(&run, &dataset, self.resume, &stop)?, &run.dir)
     }
 }

@@ -3,12 +3,13 @@
 use super::Run;
 use super::stage::Stage;
 use super::watch::Watch;
+use crate::exit::Interrupted;
 use crate::progress::{Progress, human_seconds};
 use crate::runtime::StopFlag;
 use anyhow::Result;
 use ddpm_data::Dataset;
 use ddpm_train::{
-    Due, Findings, ImageDiffusion, Metrics, Observer, Outcome, TrainConfig, Trainable, Trainer,
+    Due, Findings, ImageDiffusion, Metrics, Observer, Outcome, RunDir, TrainConfig, Trainable, Trainer,
 };
 use std::path::Path;
 use std::time::Instant;
@@ -102,6 +103,20 @@ pub(crate) fn train(run: &Run, dataset: &Dataset, resume: bool, stop: &StopFlag)
     let model = ImageDiffusion::with_images(&config.train, &config.model, &scheduler, images, run.device)?;
     let mut trainer = Trainer::new(&config.train, model, &text, &run.dir, resume)?;
     run_trainer(&mut trainer, &config.train, Some(watch), stop)
+}
+
+/// Ends `ddpm train`: prints the newest checkpoint, or says how an interrupted run goes on.
+pub(crate) fn conclude(outcome: Outcome, run: &RunDir) -> Result<()> {
+    match outcome {
+        Outcome::Finished => {
+            println!("{}", run.latest().display());
+            Ok(())
+        }
+        Outcome::Interrupted { step } => {
+            let remedy = "the same command with --resume goes on".to_string();
+            Err(Interrupted { step, remedy }.into())
+        }
+    }
 }
 
 /// Runs a trainer to its end or to a stop, with a progress bar, and with somebody to look at the model on the way if there is one for its kind.

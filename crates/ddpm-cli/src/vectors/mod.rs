@@ -11,7 +11,7 @@ use crate::checkpoints::load_vectors;
 use crate::cli::Global;
 use crate::config::{AnyConfig, check_unchanged, parse_any};
 use crate::exit::Interrupted;
-use crate::pipeline::run_trainer;
+use crate::pipeline::{conclude, run_trainer};
 use crate::runtime::StopFlag;
 use anyhow::{Context, Result, bail};
 use ddpm_core::Target;
@@ -74,16 +74,7 @@ impl VectorRun {
             self.check_unchanged()?;
         }
         let stop = StopFlag::install()?;
-        match self.run_training(resume, &stop)? {
-            Outcome::Finished => {
-                println!("{}", self.dir.latest().display());
-                Ok(())
-            }
-            Outcome::Interrupted { step } => {
-                let remedy = "the same command with --resume goes on".to_string();
-                Err(Interrupted { step, remedy }.into())
-            }
-        }
+        conclude(self.run_training(resume, &stop)?, &self.dir)
     }
 
     /// Refuses to go on with a run that was begun under other settings.

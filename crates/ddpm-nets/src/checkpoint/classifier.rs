@@ -7,6 +7,7 @@
 //! DIR/scheduler/scheduler_config.json                 the noising process it was trained under
 //! ```
 
+use super::class::{read_class, write_class};
 use super::{SchedulerConfig, WEIGHTS, index_path, read_json, write_json};
 use crate::unet::{ClassifierConfig, NoiseClassifier};
 use crate::{NetsError, tensor_file};
@@ -38,13 +39,7 @@ impl ClassifierCheckpoint {
             return Err(NetsError::format(&index, reason));
         }
         let path = dir.join("unet").join("config.json");
-        let mut value = read_json(&path)?;
-        let named = value.as_object_mut().and_then(|object| object.remove("_class_name"));
-        if named.as_ref().and_then(Value::as_str) != Some(NETWORK) {
-            return Err(NetsError::format(&path, format!("_class_name: expected {NETWORK}")));
-        }
-        let config: ClassifierConfig =
-            serde_json::from_value(value).map_err(|e| NetsError::format(&path, e.to_string()))?;
+        let config: ClassifierConfig = read_class(&path, NETWORK)?;
         let scheduler_path = dir.join("scheduler").join("scheduler_config.json");
         let scheduler = SchedulerConfig::from_json(&read_json(&scheduler_path)?)
             .map_err(|reason| NetsError::format(&scheduler_path, reason))?;
@@ -70,13 +65,7 @@ impl ClassifierCheckpoint {
         }
         let names = network.parameters().names().iter().map(String::as_str);
         tensor_file::write(&dir.join("unet").join(WEIGHTS), names.zip(weights))?;
-        let path = dir.join("unet").join("config.json");
-        let mut config =
-            serde_json::to_value(network.config()).map_err(|e| NetsError::format(&path, e.to_string()))?;
-        if let Some(object) = config.as_object_mut() {
-            object.insert("_class_name".into(), json!(NETWORK));
-        }
-        write_json(&path, &config)?;
+        write_class(&dir.join("unet").join("config.json"), NETWORK, network.config())?;
         write_json(&dir.join("scheduler").join("scheduler_config.json"), &scheduler.to_json())?;
         let index = json!({
             "_class_name": PIPELINE,

@@ -13,6 +13,7 @@
 //! `DDPMPipeline.from_pretrained(DIR)` loads what [`save`] wrote, and [`Checkpoint::load`] loads what diffusers wrote. Pickle is neither read
 //! nor written.
 
+mod class;
 mod classifier;
 mod legacy;
 mod scheduler;
