@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::workspace::{Metadata, Package, Workspace};
 
-/// The arrows: each crate with the siblings that its library or binary may use. Only the command line knows training.
-const ARROWS: [(&str, &[&str]); 9] = [
+/// The arrows: each crate with the siblings that its library or binary may use. Only the benchmark and the command line know training.
+const ARROWS: [(&str, &[&str]); 10] = [
     ("ddpm-core", &[]),
     ("ddpm-data", &[]),
     ("torch-ext", &[]),
@@ -18,8 +18,21 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ("ddpm-train", &["ddpm-core", "ddpm-data", "ddpm-nets", "torch-ext"]),
     ("ddpm-eval", &["ddpm-core", "ddpm-data", "ddpm-nets", "ddpm-sample", "torch-ext"]),
     (
-        "ddpm-cli",
+        "ddpm-benchmark",
         &["ddpm-core", "ddpm-data", "ddpm-nets", "ddpm-sample", "ddpm-train", "ddpm-eval", "torch-ext"],
+    ),
+    (
+        "ddpm-cli",
+        &[
+            "ddpm-core",
+            "ddpm-data",
+            "ddpm-nets",
+            "ddpm-sample",
+            "ddpm-train",
+            "ddpm-eval",
+            "ddpm-benchmark",
+            "torch-ext",
+        ],
     ),
     ("xtask", &[]),
 ];

@@ -3,7 +3,7 @@
 //! A file holds what was computed beside the result and a digest of both: what does not read back, belongs to another content, or was
 //! changed is not believed, and is computed again.
 
-use super::cell::Key;
+use crate::cell::Key;
 use anyhow::{Context, Result};
 use ddpm_data::{atomic, sha256_bytes};
 use serde::de::DeserializeOwned;
@@ -84,7 +84,7 @@ mod tests {
     fn only_what_is_whole_is_believed() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::new(&folder.path().join("cells"));
-        let key = Key::of("law", &"work", "salt").unwrap();
+        let key = Key::of("law", &"work", 1).unwrap();
         assert_eq!(cache.read::<Vec<f64>>(&key), None);
         let values = vec![0.1 + 0.2, 1e-300, 12.0, f64::MIN_POSITIVE];
         cache.write(&key, &"work", &values).unwrap();
@@ -92,7 +92,7 @@ mod tests {
 
         let path = cache.path(&key);
         let text = std::fs::read_to_string(&path).unwrap();
-        let other = Key::of("another law", &"work", "salt").unwrap();
+        let other = Key::of("another law", &"work", 1).unwrap();
         std::fs::copy(&path, cache.path(&other)).unwrap();
         assert_eq!(cache.read::<Vec<f64>>(&other), None, "a file under another key");
         for (what, damaged) in [

@@ -10,15 +10,13 @@ use serde::{Deserialize, Serialize};
 
 /// The published spectrum of CIFAR-10's covariance, as little-endian f32 behind a header of 128 bytes (NumPy's format 1.0).
 const CIFAR10_EIGENVALUES: &[u8] =
-    include_bytes!("../../../ddpm-core/tests/fixtures/cifar10-gaussian-eigenvalues.npy");
+    include_bytes!("../../ddpm-core/tests/fixtures/cifar10-gaussian-eigenvalues.npy");
 const NPY_HEADER: usize = 128;
 
 /// A target of the sweep.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum TargetName {
+pub enum TargetName {
     /// Two Gaussians on the line.
     #[serde(rename = "mixture-1d")]
     Mixture1d,

@@ -1,8 +1,8 @@
-//! The data sets that targets are fitted to and networks are trained on.
+//! The data sets that closed-form targets are fitted to and networks are trained on.
 
-use super::networks::NetworkName;
-use super::target::TargetName;
-use crate::commands::data::fetch;
+use crate::closed_form_target::TargetName;
+use crate::monitor::Monitor;
+use crate::networks::NetworkName;
 use anyhow::{Context, Result};
 use ddpm_data::{Dataset, DatasetName, Source};
 use serde::Serialize;
@@ -19,9 +19,9 @@ pub(crate) struct NotRun {
     pub(crate) remedy: String,
 }
 
-/// The data sets that are here.
+/// The data sets that are present.
 #[derive(Debug)]
-pub(crate) struct Data {
+pub(crate) struct Datasets {
     /// Part of the program.
     pub(crate) digits: Dataset,
     /// Fashion-MNIST, where it is wanted and can be had.
@@ -30,7 +30,7 @@ pub(crate) struct Data {
     pub(crate) missing: Vec<NotRun>,
 }
 
-impl Data {
+impl Datasets {
     /// The images that a network is trained on, where they are here.
     pub(crate) fn of(&self, network: NetworkName) -> Option<&Dataset> {
         match network {
@@ -41,17 +41,21 @@ impl Data {
 
     /// Loads what the targets and networks need. A folder that the user names must hold the data; without one the cache, or fetching, may
     /// fail and is told.
-    pub(crate) fn load(fashion_is_wanted: bool, data_dir: Option<&Path>) -> Result<Self> {
+    pub(crate) fn load(
+        fashion_is_needed: bool,
+        data_dir: Option<&Path>,
+        monitor: &dyn Monitor,
+    ) -> Result<Self> {
         let digits = ddpm_data::load(DatasetName::Digits, &Source::from_data_dir(None)?)?;
-        let mut data = Data { digits, fashion: None, missing: Vec::new() };
-        if !fashion_is_wanted {
+        let mut data = Datasets { digits, fashion: None, missing: Vec::new() };
+        if !fashion_is_needed {
             return Ok(data);
         }
-        match (fashion(data_dir), data_dir) {
+        match (fashion(data_dir, monitor), data_dir) {
             (Ok(fashion), _) => data.fashion = Some(fashion),
             (Err(error), Some(_)) => return Err(error.context("--data-dir")),
             (Err(error), None) => {
-                eprintln!("data: Fashion-MNIST is left out: {error:#}");
+                monitor.message(&format!("data: Fashion-MNIST is left out: {error:#}"));
                 data.missing.push(NotRun {
                     what: format!("{} and {}", TargetName::FashionGaussian, NetworkName::FashionNetwork),
                     reason: "Fashion-MNIST is neither in the cache nor could it be fetched".to_owned(),
@@ -64,12 +68,28 @@ impl Data {
     }
 }
 
-fn fashion(data_dir: Option<&Path>) -> Result<Dataset> {
+fn fashion(data_dir: Option<&Path>, monitor: &dyn Monitor) -> Result<Dataset> {
     let source = Source::from_data_dir(data_dir)?;
     if let Source::Managed(cache) = &source
         && !ddpm_data::is_fetched(DatasetName::FashionMnist, cache)?
     {
-        fetch(DatasetName::FashionMnist).context("it cannot be fetched")?;
+        fetch(DatasetName::FashionMnist, cache, monitor).context("it cannot be fetched")?;
     }
     Ok(ddpm_data::load(DatasetName::FashionMnist, &source)?)
+}
+
+/// Downloads a data set into the cache, one stage of progress a file.
+fn fetch(name: DatasetName, cache: &Path, monitor: &dyn Monitor) -> Result<()> {
+    let mut current = String::new();
+    ddpm_data::fetch(name, cache, &mut |progress| {
+        if current != progress.file {
+            current = progress.file.to_owned();
+            monitor.begin("fetch", "bytes", progress.done, progress.total);
+        }
+        monitor.advance(progress.done, progress.file);
+    })?;
+    if !current.is_empty() {
+        monitor.end(name.as_str());
+    }
+    Ok(())
 }

@@ -1,160 +1,122 @@
-//! `ddpm error-benchmark`: a sweep over schedules, steps, variances, samplers and targets, and one report that answers from it.
+//! The error benchmark: which schedule, variance, sampler and number of steps reduce the error of a diffusion sampler.
 //!
 //! ```text
-//! plan -> cells (cell: data with a content key) -> sweep (cache or compute, in parallel) -> questions (tables, verdicts) -> page, results.json
+//! plan -> cells -> sweep (cached or computed, in parallel) -> questions (tables, plots, verdicts) -> index.html, results.json
 //! ```
 //!
-//! A cell's key is a digest of everything its result depends on; results are kept as they are finished, so that a killed run goes on and a
-//! second run computes nothing. What depends on the machine (times, folders) goes to the log and to no result.
+//! A cell is one computation on one closed-form target, as data: the terms of a divergence, a W2 distance, or the best placement of the visited
+//! levels. Its key is a digest of everything that its result depends on. Finished cells are kept under their keys, so that a stopped run resumes and
+//! a second run computes nothing. Two small networks are trained and decomposed beside the closed-form targets.
+//!
+//! [`run`] is the whole benchmark. Its caller passes a [`Monitor`], which shows progress and says when to stop. Times and folders go to the log and
+//! into no result, so that `results.json` is the same on every machine with the same floating-point arithmetic.
+//!
+//! Errors are [`anyhow::Error`]s: the only caller is the binary, which prints them. One of them has a type, [`Stopped`], because it has an exit code
+//! of its own.
+#![deny(missing_docs)]
 
-mod answer;
 mod cache;
 mod cell;
+mod closed_form_target;
 mod comparison;
+mod datasets;
+mod monitor;
+mod networks;
 mod outcome;
-mod page;
+mod output_folder;
 mod plan;
 mod questions;
-mod salt;
-mod sweep;
-mod target;
-
-mod data;
-mod folder;
-mod networks;
+mod report_page;
+mod report_section;
 mod results_file;
-mod subject;
+mod selection;
+mod sweep;
 
-use crate::progress::Progress;
-use crate::runtime::StopFlag;
+pub use closed_form_target::TargetName;
+pub use monitor::{Monitor, Stopped};
+pub use networks::NetworkName;
+pub use plan::Mode;
+pub use selection::Selection;
+
 use anyhow::Result;
 use cache::Cache;
-use cell::Key;
-use data::Data;
-use folder::{Folder, Log};
-use networks::{NetworkName, Recipe};
+use cell::RESULTS_VERSION;
+use closed_form_target::NamedTarget;
+use datasets::Datasets;
+use networks::TrainingRecipe;
+use output_folder::OutputFolder;
 use plan::{Effort, Plan};
-use serde::Serialize;
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::time::Instant;
-pub(crate) use subject::Subject;
-use sweep::{Targets, Watch};
-use target::NamedTarget;
-use target::TargetName;
+use sweep::Targets;
 use tch::Device;
-
-/// How far the sweep goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Mode {
-    /// Minutes.
-    Quick,
-    /// Everything.
-    Full,
-}
 
 /// What to run and where.
 #[derive(Debug)]
-pub(crate) struct Options<'a> {
-    /// How far.
-    pub(crate) mode: Mode,
-    /// Where results go.
-    pub(crate) out: &'a Path,
-    /// A folder with Fashion-MNIST instead of the cache.
-    pub(crate) data_dir: Option<&'a Path>,
-    /// Forget earlier results.
-    pub(crate) fresh: bool,
-    /// Targets and networks; empty for all.
-    pub(crate) subjects: &'a [Subject],
-    /// Seed of what is random.
-    pub(crate) seed: u64,
-    /// Where networks compute.
-    pub(crate) device: Device,
+pub struct Options<'a> {
+    /// The size of the sweep.
+    pub mode: Mode,
+    /// The folder of the results.
+    pub out: &'a Path,
+    /// A folder with Fashion-MNIST that replaces the cache.
+    pub data_dir: Option<&'a Path>,
+    /// Remove earlier results first.
+    pub fresh: bool,
+    /// Targets and networks to run; empty for all.
+    pub selection: &'a [Selection],
+    /// Seed of the Monte Carlo cells and of the trainings.
+    pub seed: u64,
+    /// The device of the networks.
+    pub device: Device,
+    /// Name and version of the program, for the foot of the report.
+    pub program: &'a str,
 }
 
 impl Options<'_> {
-    fn wants(&self, subject: impl Into<Subject>) -> bool {
-        self.subjects.is_empty() || self.subjects.contains(&subject.into())
+    fn selects(&self, item: impl Into<Selection>) -> bool {
+        self.selection.is_empty() || self.selection.contains(&item.into())
     }
 }
 
-/// Runs the benchmark and returns the report's path.
-pub(crate) fn run(options: &Options<'_>, stop: &StopFlag) -> Result<PathBuf> {
+/// Runs the benchmark and returns the path of the report.
+///
+/// # Errors
+/// [`Stopped`] where `monitor` asks for a stop; otherwise an error that names the file, option or cell.
+pub fn run(options: &Options<'_>, monitor: &dyn Monitor) -> Result<PathBuf> {
     let begun = Instant::now();
-    let folder = Folder::open(options.out)?;
+    let folder = OutputFolder::open(options.out)?;
     if options.fresh {
         folder.clear()?;
     }
-    let fashion = options.wants(TargetName::FashionGaussian) || options.wants(NetworkName::FashionNetwork);
-    let data = Data::load(fashion, options.data_dir)?;
-    let effort = match options.mode {
-        Mode::Quick => Effort::quick(options.seed),
-        Mode::Full => Effort::full(options.seed),
-    };
+    let log = folder.log()?;
+    let fashion =
+        options.selects(TargetName::FashionGaussian) || options.selects(NetworkName::FashionNetwork);
+    let data = Datasets::load(fashion, options.data_dir, monitor)?;
     let mut targets = Vec::new();
-    for name in TargetName::ALL.into_iter().filter(|name| options.wants(*name)) {
+    for name in TargetName::ALL.into_iter().filter(|name| options.selects(*name)) {
         targets.extend(NamedTarget::build(name, &data.digits, data.fashion.as_ref())?);
     }
-    let plan = Plan { effort, targets };
-    let by_name: Targets =
-        plan.targets.iter().map(|target| (target.name, target.clone())).collect::<HashMap<_, _>>();
+    let plan = Plan { effort: Effort::new(options.mode, options.seed), targets };
+    let by_name: Targets = plan.targets.iter().map(|target| (target.name, target.clone())).collect();
     let cells = questions::cells(&plan)?;
-    let watch = Sweep::new(cells.len() as u64, folder.log()?, stop);
-    let results = sweep::run(&cells, &by_name, &Cache::new(&folder.cells()), salt::SALT, &watch)?;
-    let log = watch.finish();
+    let cache = Cache::new(&folder.cells());
+    let results = sweep::with_progress(&cells, &by_name, &cache, RESULTS_VERSION, &log, monitor)?;
 
-    let mut studied = Vec::new();
-    for name in NetworkName::ALL.into_iter().filter(|name| options.wants(*name)) {
+    let mut networks = Vec::new();
+    for name in NetworkName::ALL.into_iter().filter(|name| options.selects(*name)) {
         let Some(images) = data.of(name) else { continue };
-        let recipe = Recipe::new(name, options.mode, options.seed);
-        studied.push(networks::study(&recipe, images, &folder, options.device, &log, stop)?);
+        let recipe = TrainingRecipe::new(name, options.mode, options.seed)?;
+        networks.push(networks::measure(&recipe, images, &folder, options.device, &log, monitor)?);
     }
 
-    let mut answers = Vec::new();
+    let mut sections = Vec::new();
     for question in &questions::QUESTIONS {
-        answers.extend((question.answer)(&plan, &results)?);
+        sections.extend((question.answer)(&plan, &results)?);
     }
-    answers.extend(questions::training::answer(&studied)?);
-    results_file::write(&folder.results(), options.mode, &plan, &results, &answers, &data.missing)?;
-    page::page(options.mode, &plan, answers, &data.missing).write(&folder.report())?;
+    sections.extend(questions::network_training_error::answer(&networks)?);
+    results_file::write(&folder.results(), options.mode, &plan, &results, &sections, &data.missing)?;
+    report_page::page(options.program, options.mode, &plan, sections, &data.missing)
+        .write(&folder.report())?;
     log.add("everything", begun.elapsed().as_secs_f64());
     Ok(folder.report())
-}
-
-/// Shows progress, keeps the log, and passes the wish to stop on.
-struct Sweep<'a> {
-    progress: Mutex<(Progress, u64)>,
-    log: Log,
-    stop: &'a StopFlag,
-}
-
-impl<'a> Sweep<'a> {
-    fn new(total: u64, log: Log, stop: &'a StopFlag) -> Self {
-        Sweep { progress: Mutex::new((Progress::new("cells", "cells", 0, total), 0)), log, stop }
-    }
-
-    /// Ends with a line that stays.
-    fn finish(self) -> Log {
-        let (progress, computed) =
-            self.progress.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        progress.finish(&format!("{computed} computed, the others were finished before"));
-        self.log
-    }
-}
-
-impl Watch for Sweep<'_> {
-    fn finished(&self, key: &Key, seconds: Option<f64>, done: u64, _: u64) {
-        let mut progress = self.progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(seconds) = seconds {
-            progress.1 += 1;
-            self.log.add(key.as_str(), seconds);
-        }
-        progress.0.set(done, String::new);
-    }
-
-    fn wants_stop(&self) -> bool {
-        self.stop.is_set()
-    }
 }

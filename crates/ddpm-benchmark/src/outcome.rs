@@ -1,7 +1,7 @@
 //! What a cell results in, and how it is computed from the mathematics of `ddpm-core`.
 
-use super::cell::{Cell, Chain, Sampled, Work};
-use super::target::NamedTarget;
+use crate::cell::{Cell, Chain, Sampled, Work};
+use crate::closed_form_target::NamedTarget;
 use anyhow::{Context, Result, bail};
 use ddpm_core::decomposition::{Estimate, MonteCarlo, ScheduleCurve, Settings, decompose};
 use ddpm_core::recursion::{GaussianDenoiser, W2Errors, w2_errors, w2_to_end};

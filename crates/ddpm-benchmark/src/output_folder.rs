@@ -1,4 +1,4 @@
-//! The folder of a benchmark: what lies where, and what `--fresh` removes.
+//! The output folder of the benchmark: its files, and what `--fresh` removes.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
@@ -15,20 +15,20 @@ use std::sync::Mutex;
 /// log.jsonl           when which cell took how long
 /// ```
 #[derive(Clone, Debug)]
-pub(crate) struct Folder {
+pub(crate) struct OutputFolder {
     root: PathBuf,
 }
 
 const FOLDERS: [&str; 2] = ["cells", "networks"];
 const FILES: [&str; 3] = ["results.json", "index.html", "log.jsonl"];
 
-impl Folder {
+impl OutputFolder {
     /// A benchmark at `root`, which is made where it is missing.
     pub(crate) fn open(root: &Path) -> Result<Self> {
         let shown = root.display();
         ensure!(!root.exists() || root.is_dir(), "--out {shown} is a file; expected a folder");
         fs::create_dir_all(root).with_context(|| format!("--out {shown}"))?;
-        Ok(Folder { root: root.to_path_buf() })
+        Ok(OutputFolder { root: root.to_path_buf() })
     }
 
     /// Removes what a benchmark leaves, and nothing else.
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn fresh_removes_its_own_and_leaves_the_rest() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Folder::open(&folder.path().join("b")).unwrap();
+        let place = OutputFolder::open(&folder.path().join("b")).unwrap();
         for file in ["cells/a.json", "networks/x/config.toml", "index.html", "results.json", "mine.txt"] {
             let path = folder.path().join("b").join(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -117,7 +117,10 @@ mod tests {
         assert_eq!(left, ["mine.txt"]);
         place.clear().unwrap();
         assert!(
-            Folder::open(&folder.path().join("b/mine.txt")).unwrap_err().to_string().contains("is a file")
+            OutputFolder::open(&folder.path().join("b/mine.txt"))
+                .unwrap_err()
+                .to_string()
+                .contains("is a file")
         );
     }
 }

@@ -1,8 +1,9 @@
-//! How far the sweep goes, and the cells that questions are asked about.
+//! The size of the sweep, and the cells that questions share.
 
-use super::cell::{Cell, Chain, Continuous, Sampled, Work};
-use super::target::{NamedTarget, TargetName};
+use crate::cell::{Cell, Chain, Continuous, Sampled, Work};
+use crate::closed_form_target::{NamedTarget, TargetName};
 use ddpm_core::{Grid, SAMPLERS, ScheduleConfig, ScheduleKind, Scheme, Variance};
+use serde::Serialize;
 
 /// Training levels of the chains that are thinned out.
 pub(crate) const TRAIN_STEPS: usize = 1000;
@@ -27,7 +28,17 @@ pub(crate) const WHOLE: Grid = Grid::Linspace;
 /// The error that is added to every component of the ideal denoiser where the weight of training errors is asked for.
 pub(crate) const PERTURBATION: f64 = 0.05;
 
-/// How far the sweep goes.
+/// The size of the sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// A smaller sweep with shortly trained networks: minutes on two CPU cores.
+    Quick,
+    /// The whole sweep.
+    Full,
+}
+
+/// Numbers of steps, levels and Monte Carlo paths of the sweep.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Effort {
     /// Numbers of visited levels.
@@ -47,8 +58,15 @@ pub(crate) struct Effort {
 }
 
 impl Effort {
-    /// Minutes.
-    pub(crate) fn quick(seed: u64) -> Self {
+    /// Of a mode.
+    pub(crate) fn new(mode: Mode, seed: u64) -> Self {
+        match mode {
+            Mode::Quick => Self::quick(seed),
+            Mode::Full => Self::full(seed),
+        }
+    }
+
+    fn quick(seed: u64) -> Self {
         Effort {
             steps: vec![10, 20, 50, 100, 200, 1000],
             placed: vec![10, 20, 50],
@@ -60,8 +78,7 @@ impl Effort {
         }
     }
 
-    /// Everything.
-    pub(crate) fn full(seed: u64) -> Self {
+    fn full(seed: u64) -> Self {
         Effort {
             steps: vec![5, 10, 20, 50, 100, 200, 500, 1000],
             placed: vec![5, 10, 20, 50, 100],

@@ -1,9 +1,9 @@
 //! The report: what the terms mean, the answers, and what they rest on.
 
-use super::Mode;
-use super::answer::Answer;
-use super::data::NotRun;
-use super::plan::Plan;
+use crate::datasets::NotRun;
+use crate::plan::Mode;
+use crate::plan::Plan;
+use crate::report_section::ReportSection;
 use ddpm_eval::report::{Cell, Page, Table, Text};
 
 /// What the words of the report mean, for readers who have read nothing else.
@@ -35,7 +35,13 @@ fn terms() -> Text {
 }
 
 /// Puts the report together.
-pub(crate) fn page(mode: Mode, plan: &Plan, answers: Vec<Answer>, not_run: &[NotRun]) -> Page {
+pub(crate) fn page(
+    program: &str,
+    mode: Mode,
+    plan: &Plan,
+    answers: Vec<ReportSection>,
+    not_run: &[NotRun],
+) -> Page {
     let mut page =
         Page::new("Where the error of a diffusion sampler comes from, and which choices reduce it");
     for answer in &answers {
@@ -85,10 +91,6 @@ pub(crate) fn page(mode: Mode, plan: &Plan, answers: Vec<Answer>, not_run: &[Not
                 Mode::Full => "This was the full sweep.",
             }),
     );
-    page.footer(format!(
-        "ddpm {} ({}), ddpm error-benchmark",
-        env!("CARGO_PKG_VERSION"),
-        env!("DDPM_COMMIT")
-    ));
+    page.footer(format!("{program}, ddpm error-benchmark"));
     page
 }

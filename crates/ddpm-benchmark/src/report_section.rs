@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// A question of the sweep with its answer.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct ReportSection {
     /// A short name for files.
     pub(crate) name: &'static str,
     /// The question as a heading.
@@ -33,7 +33,7 @@ pub(crate) enum Block {
     Plot(Box<Plot>, Text),
 }
 
-impl Answer {
+impl ReportSection {
     /// Adds the answer to a page as a section.
     pub(crate) fn add_to(self, page: &mut Page) {
         let section = page.section(self.question);

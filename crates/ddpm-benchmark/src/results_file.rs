@@ -1,12 +1,12 @@
 //! `results.json`: every figure of the sweep, in an order and with digits that depend on nothing but the plan. No times, no folders.
 
-use super::Mode;
-use super::answer::Answer;
-use super::cell::Cell;
-use super::data::NotRun;
-use super::outcome::Outcome;
-use super::plan::Plan;
-use super::sweep::Results;
+use crate::cell::Cell;
+use crate::datasets::NotRun;
+use crate::outcome::Outcome;
+use crate::plan::Mode;
+use crate::plan::Plan;
+use crate::report_section::ReportSection;
+use crate::sweep::Results;
 use anyhow::{Context, Result};
 use ddpm_data::atomic;
 use serde::Serialize;
@@ -59,7 +59,7 @@ pub(crate) fn write(
     mode: Mode,
     plan: &Plan,
     results: &Results,
-    answers: &[Answer],
+    answers: &[ReportSection],
     not_run: &[NotRun],
 ) -> Result<()> {
     let targets = plan

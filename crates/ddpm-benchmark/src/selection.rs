@@ -1,50 +1,50 @@
-//! What the sweep can be restricted to, as it is typed.
+//! The value of `--targets`: a closed-form target or a network, by name.
 
-use super::networks::NetworkName;
-use super::target::TargetName;
+use crate::closed_form_target::TargetName;
+use crate::networks::NetworkName;
 use std::str::FromStr;
 
 /// A closed-form target or a trained network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Subject {
+pub enum Selection {
     /// A law with a known denoiser.
     Target(TargetName),
     /// A network.
     Network(NetworkName),
 }
 
-impl From<TargetName> for Subject {
+impl From<TargetName> for Selection {
     fn from(name: TargetName) -> Self {
-        Subject::Target(name)
+        Selection::Target(name)
     }
 }
 
-impl From<NetworkName> for Subject {
+impl From<NetworkName> for Selection {
     fn from(name: NetworkName) -> Self {
-        Subject::Network(name)
+        Selection::Network(name)
     }
 }
 
-impl Subject {
+impl Selection {
     /// All of them, in the order of reports.
-    fn all() -> impl Iterator<Item = Subject> {
-        TargetName::ALL.into_iter().map(Subject::Target).chain(NetworkName::ALL.map(Subject::Network))
+    fn all() -> impl Iterator<Item = Selection> {
+        TargetName::ALL.into_iter().map(Selection::Target).chain(NetworkName::ALL.map(Selection::Network))
     }
 
     fn name(self) -> &'static str {
         match self {
-            Subject::Target(name) => name.name(),
-            Subject::Network(name) => name.name(),
+            Selection::Target(name) => name.name(),
+            Selection::Network(name) => name.name(),
         }
     }
 }
 
-impl FromStr for Subject {
+impl FromStr for Selection {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, String> {
         Self::all().find(|subject| subject.name() == word).ok_or_else(|| {
-            let known: Vec<&str> = Self::all().map(Subject::name).collect();
+            let known: Vec<&str> = Self::all().map(Selection::name).collect();
             format!("expected one of {}", known.join(", "))
         })
     }
@@ -56,10 +56,10 @@ mod tests {
 
     #[test]
     fn every_name_reads_back_and_others_are_answered_with_the_list() {
-        for subject in Subject::all() {
+        for subject in Selection::all() {
             assert_eq!(subject.name().parse(), Ok(subject));
         }
-        let error = "digits".parse::<Subject>().unwrap_err();
+        let error = "digits".parse::<Selection>().unwrap_err();
         assert!(error.contains("digits-gaussian") && error.contains("fashion-network"), "{error}");
     }
 }

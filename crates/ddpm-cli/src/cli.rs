@@ -26,6 +26,8 @@ pub(crate) struct Cli {
 }
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("DDPM_COMMIT"), ")");
+/// Name, version and commit of the program, for the foot of a report.
+pub(crate) const PROGRAM: &str = concat!("ddpm ", env!("CARGO_PKG_VERSION"), " (", env!("DDPM_COMMIT"), ")");
 
 /// Options of every command.
 #[derive(Args, Debug, Clone)]

@@ -19,16 +19,6 @@ pub(crate) struct Interrupted {
     pub(crate) remedy: String,
 }
 
-/// A sweep that was asked to stop; its finished cells are kept.
-#[derive(Debug, thiserror::Error)]
-#[error("stopped after {done} of {total} cells as asked; they are kept and the same command goes on")]
-pub(crate) struct SweepStopped {
-    /// Cells done.
-    pub(crate) done: u64,
-    /// Cells of the sweep.
-    pub(crate) total: u64,
-}
-
 /// Prints what clap has to say: help as it is, an error as one line.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     use clap::error::ErrorKind;
@@ -55,7 +45,7 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
 /// Whether the user asked for the stop: of training, sampling, evaluation or a sweep.
 fn was_interrupted(error: &anyhow::Error) -> bool {
     error.is::<Interrupted>()
-        || error.is::<SweepStopped>()
+        || error.is::<ddpm_benchmark::Stopped>()
         || matches!(error.downcast_ref(), Some(SampleError::Interrupted { .. }))
         || matches!(error.downcast_ref(), Some(EvalError::Interrupted))
 }

@@ -4,7 +4,6 @@
     reason = "help texts are doc comments and speak of shapes such as [n]"
 )]
 
-mod benchmark;
 mod checkpoints;
 mod classifier;
 mod cli;

@@ -1,90 +1,91 @@
-//! Trained networks: trained where they are not there yet, then decomposed at several numbers of steps, one after another.
+//! Trained networks: each is trained unless a complete run exists, then decomposed at several numbers of steps.
 
-mod recipe;
-mod study;
+mod network_decomposition;
+mod network_name;
+mod training;
+mod training_recipe;
 
-pub(crate) use recipe::{NetworkName, Recipe};
 #[cfg(test)]
-pub(crate) use study::PartsOf;
-pub(crate) use study::Study;
+pub(crate) use network_decomposition::FloorTerms;
+pub(crate) use network_decomposition::NetworkTerms;
+pub use network_name::NetworkName;
+pub(crate) use training_recipe::TrainingRecipe;
 
-use super::cache::Cache;
-use super::cell::Key;
-use super::folder::{Folder, Log};
-use super::salt::SALT;
-use crate::config::Named;
-use crate::exit::Interrupted;
-use crate::pipeline::{self, LazySpectrum, Run};
-use crate::runtime::StopFlag;
+use crate::cache::Cache;
+use crate::cell::{Key, RESULTS_VERSION};
+use crate::monitor::Monitor;
+use crate::output_folder::{Log, OutputFolder};
 use anyhow::{Context, Result};
 use ddpm_data::{Dataset, sha256_bytes};
+use ddpm_eval::Spectrum;
 use ddpm_nets::checkpoint::Checkpoint;
-use ddpm_train::Outcome;
+use ddpm_train::RunDir;
+use network_decomposition::Measurement;
 use serde::Serialize;
 use std::path::Path;
 use std::time::Instant;
-use study::Work;
 use tch::Device;
 
-/// A network with what was found about it.
+/// A trained network with its measurements.
 #[derive(Debug, Serialize)]
-pub(crate) struct Studied {
-    /// Which.
+pub(crate) struct MeasuredNetwork {
+    /// Which network.
     pub(crate) name: NetworkName,
-    /// Training steps.
+    /// Optimizer steps of its training.
     pub(crate) trained: u64,
-    /// Numbers that it learnt.
+    /// Number of scalar weights.
     pub(crate) parameters: u64,
-    /// Training images.
+    /// Number of training images.
     pub(crate) training_images: usize,
-    /// SHA-256 of its weights.
+    /// SHA-256 of its published weights.
     pub(crate) weights_sha256: String,
-    /// By number of steps.
-    pub(crate) studies: Vec<Study>,
+    /// Its decompositions, by ascending number of steps.
+    pub(crate) studies: Vec<NetworkTerms>,
 }
 
-/// Trains what is missing and studies it.
-pub(crate) fn study(
-    recipe: &Recipe,
+/// Trains a network where that is needed and decomposes its error at each number of steps of the recipe.
+pub(crate) fn measure(
+    recipe: &TrainingRecipe,
     data: &Dataset,
-    folder: &Folder,
+    folder: &OutputFolder,
     device: Device,
     log: &Log,
-    stop: &StopFlag,
-) -> Result<Studied> {
-    let named = Named { name: recipe.name.name().to_owned(), config: recipe.config()? };
-    let run = Run::new(named, Some(folder.network(&recipe.folder())), device);
-    run.check_unchanged()?;
+    monitor: &dyn Monitor,
+) -> Result<MeasuredNetwork> {
+    let run = RunDir::new(folder.network(&recipe.folder()));
     let begun = Instant::now();
-    if let Outcome::Interrupted { step } = pipeline::train_if_needed(&run, data, stop)? {
-        return Err(Interrupted { step, remedy: "the same command goes on".to_owned() }.into());
-    }
+    let (trained, dir) = training::train_if_needed(recipe, data, &run, device, monitor)?;
     log.add(&format!("training of {}", recipe.name), begun.elapsed().as_secs_f64());
 
-    let (trained, dir) = run.dir.newest_intact()?.context("training left no checkpoint")?;
-    let weights_sha256 = weights(&dir)?;
+    let weights_sha256 = weights_digest(&dir)?;
     let data_sha256 = sha256_bytes(data.train.pixels())
         + &data.held_out.as_ref().map_or_else(String::new, |images| sha256_bytes(images.pixels()));
     let checkpoint = Checkpoint::load(&dir, device)?;
     let input = format!("{weights_sha256} {data_sha256}");
-    let (cache, mut spectrum) = (Cache::new(&folder.cells()), LazySpectrum::new(data));
+    let cache = Cache::new(&folder.cells());
+    // The spectrum takes seconds for thousands of dimensions: it is computed where a measurement is missing.
+    let mut spectrum: Option<Spectrum> = None;
     let mut studies = Vec::new();
     for &steps in &recipe.steps {
-        let work = Work::new(recipe, &run.named.config, steps);
-        let key = Key::of(&input, &work, SALT)?;
-        let study = match cache.read(&key) {
-            Some(study) => study,
+        let measurement = Measurement::new(recipe, steps);
+        let key = Key::of(&input, &measurement, RESULTS_VERSION)?;
+        let terms = match cache.read(&key) {
+            Some(terms) => terms,
             None => {
                 let begun = Instant::now();
-                let study = work.run(&checkpoint, data, spectrum.get()?, device, stop)?;
-                cache.write(&key, &work, &study)?;
+                let known = match spectrum.take() {
+                    Some(known) => known,
+                    None => Spectrum::of_images(&data.train)?,
+                };
+                let terms = measurement.run(&checkpoint, data, spectrum.insert(known), device, monitor)?;
+                cache.write(&key, &measurement, &terms)?;
                 log.add(key.as_str(), begun.elapsed().as_secs_f64());
-                study
+                terms
             }
         };
-        studies.push(study);
+        studies.push(terms);
     }
-    Ok(Studied {
+    Ok(MeasuredNetwork {
         name: recipe.name,
         trained,
         parameters: checkpoint.network.parameters().count(),
@@ -94,8 +95,8 @@ pub(crate) fn study(
     })
 }
 
-/// A digest of the weights that are sampled with.
-fn weights(checkpoint: &Path) -> Result<String> {
+/// SHA-256 of the weights that sampling uses.
+fn weights_digest(checkpoint: &Path) -> Result<String> {
     let path = checkpoint.join("unet").join("diffusion_pytorch_model.safetensors");
     let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
     Ok(sha256_bytes(&bytes))

@@ -1,10 +1,7 @@
-//! The decomposition of a network at one number of steps: what is asked and what is kept of it.
+//! The error decomposition of a trained network at one number of steps: its inputs, and what the benchmark keeps of it.
 
-use super::Recipe;
-use crate::config::Config;
-use crate::pipeline::own_threshold;
-use crate::progress::Progress;
-use crate::runtime::StopFlag;
+use super::training_recipe::TrainingRecipe;
+use crate::monitor::{Monitor, Stopped};
 use anyhow::{Context, Result};
 use ddpm_core::decomposition::network::{
     Floor, Images, InitializationBracket, Memorization, TrainingErrorBracket, VarianceReport,
@@ -14,8 +11,9 @@ use ddpm_core::{Grid, Variance};
 use ddpm_data::Dataset;
 use ddpm_eval::decomposition::{Names, NetworkStudy, Thresholded};
 use ddpm_eval::denoising::NetworkModel;
-use ddpm_eval::{EvalConfig, Spectrum};
-use ddpm_nets::checkpoint::Checkpoint;
+use ddpm_eval::{EvalConfig, EvalError, Spectrum};
+use ddpm_nets::checkpoint::{Checkpoint, SchedulerConfig};
+use ddpm_sample::Threshold;
 use serde::{Deserialize, Serialize};
 use tch::Device;
 
@@ -24,9 +22,9 @@ const GRID: Grid = Grid::Linspace;
 /// The variance that the recipes train for.
 const VARIANCE: Variance = Variance::FixedLarge;
 
-/// Everything, besides weights and images, that a study depends on.
+/// Everything, besides weights and images, that the decomposition depends on.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Work {
+pub(super) struct Measurement {
     steps: usize,
     grid: Grid,
     variance: Variance,
@@ -37,7 +35,7 @@ pub(super) struct Work {
 /// What is kept of a decomposition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Study {
+pub(crate) struct NetworkTerms {
     /// Levels visited.
     pub(crate) steps: usize,
     /// Components of an image.
@@ -47,7 +45,7 @@ pub(crate) struct Study {
     /// The initialization term.
     pub(crate) initialization: InitializationBracket,
     /// The terms by what stands for the ideal denoiser.
-    pub(crate) parts: Vec<PartsOf>,
+    pub(crate) parts: Vec<FloorTerms>,
     /// The population's training error.
     pub(crate) training: Option<TrainingErrorBracket>,
     /// What the network remembers of its images.
@@ -65,7 +63,7 @@ pub(crate) struct Study {
 /// The terms measured against one floor.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct PartsOf {
+pub(crate) struct FloorTerms {
     /// What stands for the ideal denoiser.
     pub(crate) floor: Floor,
     /// In nats.
@@ -78,17 +76,17 @@ pub(crate) struct PartsOf {
     pub(crate) quadrature_error: f64,
 }
 
-impl Study {
+impl NetworkTerms {
     /// The terms against the exact denoiser of the training images.
-    pub(crate) fn empirical(&self) -> Option<&PartsOf> {
+    pub(crate) fn empirical(&self) -> Option<&FloorTerms> {
         self.parts.iter().find(|parts| parts.floor == Floor::EmpiricalTraining)
     }
 }
 
-impl Work {
-    pub(super) fn new(recipe: &Recipe, config: &Config, steps: usize) -> Self {
-        let (flips, eval) = (config.train.horizontal_flips, recipe.eval.clone());
-        Work { steps, grid: GRID, variance: VARIANCE, flips, eval }
+impl Measurement {
+    pub(super) fn new(recipe: &TrainingRecipe, steps: usize) -> Self {
+        let (flips, eval) = (recipe.flips(), recipe.eval.clone());
+        Measurement { steps, grid: GRID, variance: VARIANCE, flips, eval }
     }
 
     pub(super) fn run(
@@ -97,12 +95,12 @@ impl Work {
         data: &Dataset,
         spectrum: &Spectrum,
         device: Device,
-        stop: &StopFlag,
-    ) -> Result<Study> {
+        monitor: &dyn Monitor,
+    ) -> Result<NetworkTerms> {
         let model = NetworkModel::from(checkpoint);
         let timesteps = self.grid.visit(&checkpoint.schedule, self.steps)?;
         let study = NetworkStudy {
-            network: Thresholded { model: &model, threshold: own_threshold(&checkpoint.scheduler) },
+            network: Thresholded { model: &model, threshold: threshold(&checkpoint.scheduler) },
             reference: None,
             schedule: &checkpoint.schedule,
             timesteps: &timesteps,
@@ -111,19 +109,24 @@ impl Work {
             flips: self.flips,
             by_class: checkpoint.network.config().num_class_embeds.is_some(),
         };
-        let mut progress: Option<Progress> = None;
+        let mut begun = false;
         let report = study.run(data, spectrum, &Names::default(), &self.eval, device, &mut |at| {
-            progress
-                .get_or_insert_with(|| Progress::new("decompose", "images", 0, at.total))
-                .set(at.done, String::new);
-            stop.flow()
-        })?;
-        if let Some(progress) = progress {
-            progress.finish(&format!("{} steps", self.steps));
+            if !std::mem::replace(&mut begun, true) {
+                monitor.begin("decompose", "images", 0, at.total);
+            }
+            monitor.advance(at.done, "");
+            monitor.flow()
+        });
+        let report = match report {
+            Err(EvalError::Interrupted) => return Err(Stopped::Measurement.into()),
+            other => other?,
+        };
+        if begun {
+            monitor.end(&format!("{} steps", self.steps));
         }
         let network = report.network.context("a decomposition without its network")?;
         let held_out = network.bounds.iter().find(|bound| bound.images == Images::HeldOut);
-        Ok(Study {
+        Ok(NetworkTerms {
             steps: self.steps,
             dim: report.dim,
             images: network.measured.train_images,
@@ -131,7 +134,7 @@ impl Work {
             parts: network
                 .floors
                 .iter()
-                .map(|floor| PartsOf {
+                .map(|floor| FloorTerms {
                     floor: floor.floor,
                     discretization: floor.discretization_nats,
                     training: floor.training_nats,
@@ -146,5 +149,14 @@ impl Work {
             enough_steps: network.advice.enough_steps,
             discretization_of_all: network.advice.discretization_of_all_nats,
         })
+    }
+}
+
+/// What the sampler of a checkpoint does to a predicted x_0.
+fn threshold(scheduler: &SchedulerConfig) -> Threshold {
+    if scheduler.clip_sample {
+        Threshold::Clip { range: scheduler.clip_sample_range }
+    } else {
+        Threshold::None
     }
 }

@@ -1,80 +1,81 @@
-//! How each network is trained and how closely it is looked at.
+//! How each network of the benchmark is trained and measured: the settings of a preset, shortened for the quick sweep.
 
-use super::super::Mode;
-use crate::config::{self, Config};
-use anyhow::Result;
+use super::network_name::NetworkName;
+use crate::plan::Mode;
+use anyhow::{Context, Result};
+use ddpm_core::{Grid, PredictionKind, ScheduleConfig, Variance};
+use ddpm_data::DatasetName;
 use ddpm_eval::EvalConfig;
+use ddpm_nets::UNetConfig;
+use ddpm_nets::checkpoint::{SchedulerConfig, VarianceType};
+use ddpm_train::{EmaConfig, TrainConfig};
 use serde::{Deserialize, Serialize};
 
-/// A network of the benchmark.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum NetworkName {
-    /// Trained on the digits.
-    DigitsNetwork,
-    /// Trained on Fashion-MNIST.
-    FashionNetwork,
+/// The preset of the digits, whose `[model]`, `[diffusion]` and `[train]` are used.
+const DIGITS: &str = include_str!("../../../../configs/digits.toml");
+/// The preset of Fashion-MNIST.
+const FASHION: &str = include_str!("../../../../configs/fashion.toml");
+
+/// The sections of a preset that training reads. Written to `config.toml` of the run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct TrainingSettings {
+    data: DataSection,
+    /// The network.
+    pub(super) model: UNetConfig,
+    diffusion: DiffusionSection,
+    /// Optimizer, batches, averages and checkpoints.
+    pub(super) train: TrainConfig,
 }
 
-impl NetworkName {
-    /// All networks, in the order of reports.
-    pub(crate) const ALL: [NetworkName; 2] = [NetworkName::DigitsNetwork, NetworkName::FashionNetwork];
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct DataSection {
+    name: DatasetName,
+}
 
-    /// The name in files and on the command line.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            NetworkName::DigitsNetwork => "digits-network",
-            NetworkName::FashionNetwork => "fashion-network",
-        }
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DiffusionSection {
+    prediction: PredictionKind,
+    variance: Variance,
+    clip_sample: bool,
+    schedule: ScheduleConfig,
+}
+
+impl TrainingSettings {
+    /// What the checkpoint stores of the noising process. Both presets train a mean alone and sample with `fixed-large`.
+    pub(super) fn scheduler(&self) -> Result<SchedulerConfig> {
+        let DiffusionSection { prediction, clip_sample, schedule, .. } = &self.diffusion;
+        let (grid, variance) = (Grid::Trailing, VarianceType::FixedLarge);
+        Ok(SchedulerConfig::new(schedule, (*prediction).into(), grid, variance, *clip_sample)?)
     }
 }
 
-impl std::fmt::Display for NetworkName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// A network's training and study.
+/// The training of a network and the extent of its measurement.
 #[derive(Clone, Debug)]
-pub(crate) struct Recipe {
+pub(crate) struct TrainingRecipe {
     /// Which network.
     pub(crate) name: NetworkName,
-    /// How far the sweep goes.
     mode: Mode,
-    /// The configuration that it starts from.
-    preset: &'static str,
-    /// Changes to it.
-    changes: Vec<String>,
+    pub(super) settings: TrainingSettings,
     /// Numbers of visited levels.
     pub(crate) steps: Vec<usize>,
     /// Images and levels that are measured.
     pub(crate) eval: EvalConfig,
 }
 
-impl Recipe {
-    /// The recipe of a network: the preset as it is, or shortened.
-    pub(crate) fn new(name: NetworkName, mode: Mode, seed: u64) -> Self {
-        let (preset, quick): (_, &[&str]) = match name {
-            NetworkName::DigitsNetwork => ("digits", &["train.steps=500", "train.checkpoint_every=100"]),
-            NetworkName::FashionNetwork => (
-                "fashion",
-                &[
-                    "model.block_out_channels=[16,32,32]",
-                    "train.steps=400",
-                    "train.batch_size=32",
-                    "train.learning_rate=1e-3",
-                    "train.warmup_steps=50",
-                    "train.checkpoint_every=100",
-                    "train.ema.decay=0.99",
-                ],
-            ),
+impl TrainingRecipe {
+    /// The recipe of a network.
+    pub(crate) fn new(name: NetworkName, mode: Mode, seed: u64) -> Result<Self> {
+        let preset = match name {
+            NetworkName::DigitsNetwork => DIGITS,
+            NetworkName::FashionNetwork => FASHION,
         };
-        let mut changes: Vec<String> = Vec::new();
+        let mut settings: TrainingSettings =
+            toml::from_str(preset).with_context(|| format!("the preset of {name}"))?;
+        settings.train.seed = seed;
         if mode == Mode::Quick {
-            changes.extend(quick.iter().map(ToString::to_string));
+            settings.shorten(name);
         }
-        changes.push(format!("train.seed={seed}"));
         let (levels, max_images) = match (mode, name) {
             (Mode::Quick, NetworkName::DigitsNetwork) => (25, 297),
             (Mode::Quick, NetworkName::FashionNetwork) => (15, 64),
@@ -86,15 +87,15 @@ impl Recipe {
             Mode::Full => vec![5, 10, 20, 50, 100, 250, 500, 1000],
         };
         let eval = EvalConfig { levels, max_images, seed, ..EvalConfig::default() };
-        Recipe { name, mode, preset, changes, steps, eval }
+        Ok(TrainingRecipe { name, mode, settings, steps, eval })
     }
 
-    /// The configuration of its training.
-    pub(crate) fn config(&self) -> Result<Config> {
-        config::parse(config::find(self.preset)?.text, &self.changes)
+    /// Whether the network is trained on mirror images too.
+    pub(super) fn flips(&self) -> bool {
+        self.settings.train.horizontal_flips
     }
 
-    /// The run's folder: short and complete trainings are kept apart.
+    /// The name of the run's folder. Short and complete trainings are kept apart.
     pub(crate) fn folder(&self) -> String {
         match self.mode {
             Mode::Quick => format!("{}-quick", self.name),
@@ -103,19 +104,52 @@ impl Recipe {
     }
 }
 
+impl TrainingSettings {
+    /// Reduces a training to minutes.
+    fn shorten(&mut self, name: NetworkName) {
+        let train = std::mem::take(&mut self.train);
+        self.train = match name {
+            NetworkName::DigitsNetwork => TrainConfig { steps: 500, checkpoint_every: 100, ..train },
+            NetworkName::FashionNetwork => {
+                self.model.block_out_channels = vec![16, 32, 32];
+                TrainConfig {
+                    steps: 400,
+                    batch_size: 32,
+                    learning_rate: 1e-3,
+                    warmup_steps: 50,
+                    checkpoint_every: 100,
+                    ema: EmaConfig { decay: 0.99, ..train.ema.clone() },
+                    ..train
+                }
+            }
+        };
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ddpm_train::ImageDiffusion;
 
     #[test]
     fn every_recipe_is_a_valid_configuration_and_quick_is_shorter() {
         for name in NetworkName::ALL {
             let steps = |mode| {
-                let recipe = Recipe::new(name, mode, 7);
-                let config = recipe.config().unwrap();
-                assert_eq!(config.train.seed, 7);
+                let recipe = TrainingRecipe::new(name, mode, 7).unwrap();
+                let TrainingSettings { model, diffusion, train, .. } = &recipe.settings;
+                assert_eq!(train.seed, 7);
+                model.validate().unwrap();
+                train.validate().unwrap();
+                ImageDiffusion::check(train, model, &recipe.settings.scheduler().unwrap()).unwrap();
+                assert_eq!(
+                    diffusion.variance,
+                    Variance::FixedLarge,
+                    "the variance of the checkpoint and of the study"
+                );
                 recipe.eval.validate().unwrap();
-                config.train.steps
+                let text = toml::to_string(&recipe.settings).unwrap();
+                assert_eq!(toml::from_str::<TrainingSettings>(&text).unwrap(), recipe.settings);
+                train.steps
             };
             assert!(2 * steps(Mode::Quick) < steps(Mode::Full), "{name}");
         }

@@ -1,8 +1,8 @@
 //! How much is the training error of a real network, and when do more steps stop helping?
 
-use super::super::answer::{Answer, Block};
-use super::super::comparison::join;
-use super::super::networks::{NetworkName, Studied, Study};
+use crate::comparison::join;
+use crate::networks::{MeasuredNetwork, NetworkTerms};
+use crate::report_section::{Block, ReportSection};
 use anyhow::Result;
 use ddpm_core::Variance;
 use ddpm_core::interval::Interval;
@@ -10,7 +10,7 @@ use ddpm_eval::report::{Axis, Cell as TableCell, Plot, Point, Series, Table, Tex
 use serde_json::json;
 
 /// The answer from the networks that were studied; none without any.
-pub(crate) fn answer(networks: &[Studied]) -> Result<Option<Answer>> {
+pub(crate) fn answer(networks: &[MeasuredNetwork]) -> Result<Option<ReportSection>> {
     if networks.is_empty() {
         return Ok(None);
     }
@@ -27,7 +27,7 @@ pub(crate) fn answer(networks: &[Studied]) -> Result<Option<Answer>> {
         blocks.extend(population(network).map(Block::Paragraph));
     }
     let sentences: Vec<String> = networks.iter().filter_map(sentence).collect();
-    Ok(Some(Answer {
+    Ok(Some(ReportSection {
         name: "training",
         question: "How much is training error, and when do more steps stop helping?",
         verdict: sentences.join(" "),
@@ -37,17 +37,10 @@ pub(crate) fn answer(networks: &[Studied]) -> Result<Option<Answer>> {
     }))
 }
 
-fn data(name: NetworkName) -> &'static str {
-    match name {
-        NetworkName::DigitsNetwork => "digits",
-        NetworkName::FashionNetwork => "Fashion-MNIST",
-    }
-}
-
-fn title(network: &Studied) -> String {
+fn title(network: &MeasuredNetwork) -> String {
     format!(
         "The network trained on {}: {} parameters, {} training steps, {} images",
-        data(network.name),
+        network.name.data(),
         number::count(network.parameters),
         number::count(network.trained),
         number::count(network.training_images as u64)
@@ -55,14 +48,14 @@ fn title(network: &Studied) -> String {
 }
 
 /// The first number of steps at which discretization is below the training error.
-fn crossing(network: &Studied) -> Option<usize> {
-    let below = |study: &&Study| {
+fn crossing(network: &MeasuredNetwork) -> Option<usize> {
+    let below = |study: &&NetworkTerms| {
         study.empirical().is_some_and(|parts| parts.discretization.value <= parts.training.value)
     };
     network.studies.iter().find(below).map(|study| study.steps)
 }
 
-fn sentence(network: &Studied) -> Option<String> {
+fn sentence(network: &MeasuredNetwork) -> Option<String> {
     let longest = network.studies.last()?;
     let parts = longest.empirical()?;
     let steps = match crossing(network) {
@@ -78,14 +71,14 @@ fn sentence(network: &Studied) -> Option<String> {
     };
     Some(format!(
         "On {} training costs {} nats of {} with {} steps; {steps}.",
-        data(network.name),
+        network.name.data(),
         interval(&parts.training),
         interval(&parts.total),
         longest.steps
     ))
 }
 
-fn detail(network: &Studied) -> Option<String> {
+fn detail(network: &MeasuredNetwork) -> Option<String> {
     let shares: Vec<String> = network
         .studies
         .iter()
@@ -100,7 +93,7 @@ fn detail(network: &Studied) -> Option<String> {
     });
     Some(format!(
         "Training’s share of the divergence on {} is {} steps.{best}",
-        data(network.name),
+        network.name.data(),
         join(&shares)
     ))
 }
@@ -115,7 +108,7 @@ fn measured(interval: &Interval) -> TableCell {
     TableCell::Measured { value: interval.value, stderr: 0.5 * (interval.high - interval.low) }
 }
 
-fn terms(network: &Studied) -> Table {
+fn terms(network: &MeasuredNetwork) -> Table {
     let images = network.studies.first().map_or(0, |study| study.images);
     let mut table = Table::new(
         format!(
@@ -138,7 +131,7 @@ fn terms(network: &Studied) -> Table {
     table
 }
 
-fn variances(network: &Studied) -> Table {
+fn variances(network: &MeasuredNetwork) -> Table {
     let names: Vec<Variance> = network
         .studies
         .first()
@@ -165,7 +158,7 @@ fn variances(network: &Studied) -> Table {
     table
 }
 
-fn population(network: &Studied) -> Option<Text> {
+fn population(network: &MeasuredNetwork) -> Option<Text> {
     let study = network.studies.last()?;
     let mut sentences = Vec::new();
     if let Some(bracket) = &study.training {
@@ -193,8 +186,8 @@ fn population(network: &Studied) -> Option<Text> {
     (!sentences.is_empty()).then(|| sentences.join(" ").into())
 }
 
-fn plot(network: &Studied) -> Option<Block> {
-    let of = |name: &str, part: fn(&Study) -> Option<Interval>| {
+fn plot(network: &MeasuredNetwork) -> Option<Block> {
+    let of = |name: &str, part: fn(&NetworkTerms) -> Option<Interval>| {
         let points = network.studies.iter().filter_map(|study| {
             let interval = part(study)?;
             Some(Point::with_interval(study.steps as f64, interval.value, interval.low, interval.high))
@@ -202,7 +195,7 @@ fn plot(network: &Studied) -> Option<Block> {
         Series::line_and_points(name, points.collect::<Vec<_>>())
     };
     let plot = Plot::new(
-        format!("Discretization and training error, {}", data(network.name)),
+        format!("Discretization and training error, {}", network.name.data()),
         Axis::log("steps N"),
         Axis::log("nats"),
     )
@@ -216,7 +209,7 @@ fn plot(network: &Studied) -> Option<Block> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::benchmark::networks::PartsOf;
+    use crate::networks::{FloorTerms, NetworkName};
     use ddpm_core::decomposition::network::{Floor, InitializationBracket};
 
     fn around(value: f64) -> Interval {
@@ -224,16 +217,16 @@ mod tests {
     }
 
     /// Discretization c/N against a constant training error.
-    fn study(steps: usize, constant: f64, training: f64) -> Study {
+    fn study(steps: usize, constant: f64, training: f64) -> NetworkTerms {
         let discretization = constant / steps as f64;
-        let parts = PartsOf {
+        let parts = FloorTerms {
             floor: Floor::EmpiricalTraining,
             discretization: around(discretization),
             training: around(training),
             total: around(discretization + training),
             quadrature_error: 0.0,
         };
-        Study {
+        NetworkTerms {
             steps,
             dim: 4,
             images: 9,
@@ -248,8 +241,8 @@ mod tests {
         }
     }
 
-    fn network(constant: f64) -> Studied {
-        Studied {
+    fn network(constant: f64) -> MeasuredNetwork {
+        MeasuredNetwork {
             name: NetworkName::DigitsNetwork,
             trained: 500,
             parameters: 12,

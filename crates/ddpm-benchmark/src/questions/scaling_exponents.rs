@@ -1,10 +1,10 @@
 //! How does each term scale? Measured exponents beside the theoretical ones.
 
-use super::super::answer::{Answer, Block};
-use super::super::cell::{Cell, Chain, Continuous};
-use super::super::plan::{NamedSampler, Plan, VARIANCES, WHOLE, by_log_snr, rebuilt, samplers, thinned};
-use super::super::sweep::Results;
-use super::super::target::{NamedTarget, TargetName};
+use crate::cell::{Cell, Chain, Continuous};
+use crate::closed_form_target::{NamedTarget, TargetName};
+use crate::plan::{NamedSampler, Plan, VARIANCES, WHOLE, by_log_snr, rebuilt, samplers, thinned};
+use crate::report_section::{Block, ReportSection};
+use crate::sweep::Results;
 use anyhow::Result;
 use ddpm_core::power_law::{Point, PowerLaw};
 use ddpm_core::{Grid, ScheduleKind, Scheme, Target, Variance};
@@ -301,7 +301,7 @@ impl Law {
     }
 }
 
-pub(super) fn answer(plan: &Plan, results: &Results) -> Result<Option<Answer>> {
+pub(super) fn answer(plan: &Plan, results: &Results) -> Result<Option<ReportSection>> {
     let mut measured = Vec::new();
     for law in laws(plan) {
         let spread = plan.target(law.target).map_or(1.0, NamedTarget::spread);
@@ -378,7 +378,7 @@ pub(super) fn answer(plan: &Plan, results: &Results) -> Result<Option<Answer>> {
         "An exponent p means: proportional to the p-th power. The fit is a straight line through all points of a log-log plot; its ± is one standard error, which for exact \
          figures is not noise but bending. The exponent at the end belongs to the last two points alone and is nearest to the limit that theory speaks of.",
     )));
-    Ok(Some(Answer {
+    Ok(Some(ReportSection {
         name: "scaling",
         question: "How does each term scale?",
         verdict,

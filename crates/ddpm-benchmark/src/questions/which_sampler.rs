@@ -1,12 +1,12 @@
 //! Which sampler, at equal cost?
 
-use super::super::answer::{Answer, Block};
-use super::super::cell::Cell;
-use super::super::comparison::{Comparison, join};
-use super::super::plan::{NamedSampler, Plan, samplers, thinned};
-use super::super::sweep::Results;
-use super::super::target::{NamedTarget, TargetName};
-use super::{names, times};
+use super::words::{names, times};
+use crate::cell::Cell;
+use crate::closed_form_target::{NamedTarget, TargetName};
+use crate::comparison::{Comparison, join};
+use crate::plan::{NamedSampler, Plan, samplers, thinned};
+use crate::report_section::{Block, ReportSection};
+use crate::sweep::Results;
 use anyhow::Result;
 use ddpm_core::{Grid, ScheduleKind};
 use ddpm_eval::report::{Axis, Cell as TableCell, Plot, Series, Table, number};
@@ -33,7 +33,7 @@ pub(super) fn cells(plan: &Plan) -> Vec<Cell> {
     cells
 }
 
-pub(super) fn answer(plan: &Plan, results: &Results) -> Result<Option<Answer>> {
+pub(super) fn answer(plan: &Plan, results: &Results) -> Result<Option<ReportSection>> {
     let targets: Vec<&NamedTarget> = plan.gaussians().collect();
     let (samplers, budgets) = (samplers(), &plan.effort.budgets);
     if targets.is_empty() || budgets.is_empty() {
@@ -86,7 +86,7 @@ pub(super) fn answer(plan: &Plan, results: &Results) -> Result<Option<Answer>> {
         );
         blocks.push(Block::Table(best.table_of(k, caption, "sampler", "evaluations")));
     }
-    Ok(Some(Answer {
+    Ok(Some(ReportSection {
         name: "sampler",
         question: "Which sampler?",
         verdict: format!("At equal cost take {}.", best.winners_in_words("evaluations")),

@@ -1,12 +1,12 @@
 //! Which schedule, and which of its levels, for N steps?
 
-use super::super::answer::{Answer, Block};
-use super::super::cell::Cell;
-use super::super::comparison::Comparison;
-use super::super::plan::{Plan, SCHEDULES, TRAIN_STEPS, WHOLE, thinned};
-use super::super::sweep::Results;
-use super::super::target::{NamedTarget, TargetName};
-use super::{kind_of, names, times};
+use super::words::{kind_of, names, times};
+use crate::cell::Cell;
+use crate::closed_form_target::{NamedTarget, TargetName};
+use crate::comparison::Comparison;
+use crate::plan::{Plan, SCHEDULES, TRAIN_STEPS, WHOLE, thinned};
+use crate::report_section::{Block, ReportSection};
+use crate::sweep::Results;
 use anyhow::Result;
 use ddpm_core::{Grid, ScheduleKind, Scheme, Variance};
 use ddpm_eval::report::{Axis, Cell as TableCell, Plot, Series, Table};
@@ -105,7 +105,7 @@ impl Comparisons {
     }
 }
 
-pub(super) fn answer(plan: &Plan, results: &Results) -> Result<Option<Answer>> {
+pub(super) fn answer(plan: &Plan, results: &Results) -> Result<Option<ReportSection>> {
     if plan.targets.is_empty() || plan.effort.steps.is_empty() {
         return Ok(None);
     }
@@ -158,7 +158,7 @@ pub(super) fn answer(plan: &Plan, results: &Results) -> Result<Option<Answer>> {
         let caption = format!("Divergence in nats on {}, {}.", target.name, kind_of(plan, target));
         blocks.push(Block::Table(found.schedules.table_of(k, caption, "schedule", "steps")));
     }
-    Ok(Some(Answer {
+    Ok(Some(ReportSection {
         name: "schedule",
         question: "Which schedule for N steps?",
         verdict: verdict(&found),

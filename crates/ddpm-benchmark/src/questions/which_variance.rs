@@ -1,12 +1,12 @@
 //! Which variance of the steps?
 
-use super::super::answer::{Answer, Block};
-use super::super::cell::Cell;
-use super::super::comparison::Comparison;
-use super::super::plan::{PERTURBATION, Plan, VARIANCES, WHOLE, thinned};
-use super::super::sweep::Results;
-use super::super::target::NamedTarget;
-use super::{kind_of, names, times};
+use super::words::{kind_of, names, times};
+use crate::cell::Cell;
+use crate::closed_form_target::NamedTarget;
+use crate::comparison::Comparison;
+use crate::plan::{PERTURBATION, Plan, VARIANCES, WHOLE, thinned};
+use crate::report_section::{Block, ReportSection};
+use crate::sweep::Results;
 use anyhow::Result;
 use ddpm_core::{ScheduleKind, Variance};
 use ddpm_eval::report::Text;
@@ -31,7 +31,7 @@ pub(super) fn cells(plan: &Plan) -> Vec<Cell> {
     cells
 }
 
-pub(super) fn answer(plan: &Plan, results: &Results) -> Result<Option<Answer>> {
+pub(super) fn answer(plan: &Plan, results: &Results) -> Result<Option<ReportSection>> {
     let (steps, targets) = (&plan.effort.steps, &plan.targets);
     let Some(last) = steps.len().checked_sub(1).filter(|_| !targets.is_empty()) else { return Ok(None) };
     let variances = VARIANCES.map(|variance| variance.to_string()).to_vec();
@@ -102,7 +102,7 @@ pub(super) fn answer(plan: &Plan, results: &Results) -> Result<Option<Answer>> {
         let caption = format!("Discretization in nats on {}, {}.", target.name, kind_of(plan, target));
         blocks.push(Block::Table(discretization.table_of(k, caption, "variance", "steps")));
     }
-    Ok(Some(Answer {
+    Ok(Some(ReportSection {
         name: "variance",
         question: "Which variance?",
         verdict,

@@ -1,15 +1,17 @@
-//! `ddpm error-benchmark`: which schedule, variance, sampler and number of steps, answered from a sweep.
+//! Command-line arguments of `ddpm error-benchmark`, and its progress on the terminal.
 
-use crate::benchmark::{self, Mode, Options, Subject};
 use crate::cli::Global;
+use crate::progress::Progress;
 use crate::runtime::{self, StopFlag};
 use anyhow::Result;
+use ddpm_benchmark::{Mode, Monitor, Options, Selection};
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Sweep schedules, steps, variances, samplers and targets, and report which choices reduce the error
 ///
 /// Closed-form targets are computed exactly and in parallel; networks are trained first where they are not there yet. Finished cells are kept
-/// by content: a run that was stopped or killed goes on, and a second run computes nothing and writes the same results.json byte for byte.
+/// by content: a run that was stopped or killed resumes, and a second run computes nothing and writes the same results.json byte for byte.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -30,7 +32,7 @@ pub(crate) struct ErrorBenchmark {
     /// Only these: mixture-1d, mixture-2d, gaussian-2d, digits-gaussian, fashion-gaussian, cifar10-gaussian, digits-network,
     /// fashion-network [default: all]
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
-    targets: Vec<Subject>,
+    targets: Vec<Selection>,
     /// Remove the folder's earlier results first
     #[arg(long)]
     fresh: bool,
@@ -45,12 +47,52 @@ impl ErrorBenchmark {
             out: &self.out,
             data_dir: self.data_dir.as_deref(),
             fresh: self.fresh,
-            subjects: &self.targets,
+            selection: &self.targets,
             seed: global.seed.unwrap_or(0),
             device,
+            program: crate::cli::PROGRAM,
         };
-        let report = benchmark::run(&options, &stop)?;
+        let report =
+            ddpm_benchmark::run(&options, &TerminalMonitor { stop: &stop, stage: Mutex::new(None) })?;
         println!("{}", report.display());
         Ok(())
+    }
+}
+
+/// Progress bars on the standard error, and the stop request of a signal.
+struct TerminalMonitor<'a> {
+    stop: &'a StopFlag,
+    stage: Mutex<Option<Progress>>,
+}
+
+impl TerminalMonitor<'_> {
+    fn stage(&self) -> MutexGuard<'_, Option<Progress>> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Monitor for TerminalMonitor<'_> {
+    fn begin(&self, stage: &'static str, unit: &'static str, done: u64, total: u64) {
+        *self.stage() = Some(Progress::new(stage, unit, done, total));
+    }
+
+    fn advance(&self, done: u64, note: &str) {
+        if let Some(progress) = self.stage().as_mut() {
+            progress.set(done, || note.to_owned());
+        }
+    }
+
+    fn end(&self, summary: &str) {
+        if let Some(progress) = self.stage().take() {
+            progress.finish(summary);
+        }
+    }
+
+    fn message(&self, text: &str) {
+        eprintln!("{text}");
+    }
+
+    fn stop_requested(&self) -> bool {
+        self.stop.is_set()
     }
 }

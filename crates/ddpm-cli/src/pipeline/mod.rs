@@ -16,7 +16,7 @@ pub(crate) use decomposition::decompose;
 pub(crate) use estimate::{estimate, may_take_long};
 pub(crate) use sampling::{Job, TRAJECTORY, default_labels, image_shape, own_threshold, sample_checkpoint};
 pub(crate) use spectrum::LazySpectrum;
-pub(crate) use training::{conclude, run_trainer, train, train_if_needed};
+pub(crate) use training::{conclude, run_trainer, train};
 
 use crate::cli::Global;
 use crate::commands::data::fetch;
