@@ -1,15 +1,15 @@
-//! What can be typed.
+//! Command-line arguments of `ddpm` and its subcommands.
 
 use crate::commands;
-use clap::{Args, Parser, Subcommand};
-use torch_ext::device::DeviceChoice;
+use crate::global_options::Global;
+use clap::{Parser, Subcommand};
 
 /// Train, sample and explain denoising diffusion models.
 #[derive(Parser, Debug)]
 #[command(version = VERSION, about, max_term_width = 100, arg_required_else_help = true, after_help = "\
 Examples:
   ddpm reproduce digits                         data, training, samples, evaluation and report
-  ddpm train --config digits --resume           train, or go on training
+  ddpm train --config digits --resume           train, or resume a training
   ddpm sample --checkpoint runs/digits/checkpoints/latest --num 64 --out grid.png
   ddpm schedule --schedule cosine               a noise schedule as a table, JSON or picture
   ddpm decompose --target mixture.json --steps 50   where a sampler's error comes from
@@ -28,29 +28,6 @@ pub(crate) struct Cli {
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("DDPM_COMMIT"), ")");
 /// Name, version and commit of the program, for the foot of a report.
 pub(crate) const PROGRAM: &str = concat!("ddpm ", env!("CARGO_PKG_VERSION"), " (", env!("DDPM_COMMIT"), ")");
-
-/// Options of every command.
-#[derive(Args, Debug, Clone)]
-pub(crate) struct Global {
-    /// Where to compute: cpu, cuda, cuda:N, or auto (CUDA where there is one)
-    #[arg(
-        long,
-        global = true,
-        default_value = "auto",
-        value_name = "DEVICE",
-        help_heading = "Global options"
-    )]
-    pub(crate) device: DeviceChoice,
-    /// CPU threads [default: one a core]
-    #[arg(long, global = true, value_name = "N", help_heading = "Global options")]
-    pub(crate) threads: Option<usize>,
-    /// Seed of everything random; overrides the configuration's
-    #[arg(long, global = true, value_name = "N", help_heading = "Global options")]
-    pub(crate) seed: Option<u64>,
-    /// Log more; twice for details
-    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
-    pub(crate) verbose: u8,
-}
 
 /// What to do.
 #[derive(Subcommand, Debug)]

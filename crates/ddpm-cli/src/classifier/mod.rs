@@ -6,9 +6,10 @@ mod guide;
 pub(crate) use config::ClassifierRunConfig;
 pub(crate) use guide::Guide;
 
-use crate::cli::Global;
 use crate::config::{AnyConfig, check_unchanged, parse_any};
-use crate::pipeline::{conclude, load_data, run_trainer};
+use crate::datasets::load_data;
+use crate::global_options::Global;
+use crate::pipeline::{conclude, run_trainer};
 use crate::runtime::StopFlag;
 use anyhow::{Context, Result, bail};
 use ddpm_train::{ImageClassification, RunDir, Trainer, TrainingImages};
@@ -45,7 +46,7 @@ impl ClassifierRun {
         }
         let config = &self.config;
         let stop = StopFlag::install()?;
-        let dataset = load_data(&config.data)?;
+        let dataset = load_data(config.data.name, config.data.dir.as_deref())?;
         let scheduler = config.diffusion.scheduler()?;
         let images = TrainingImages::on_device(&dataset.train, config.train.seed, self.device)?;
         let model =

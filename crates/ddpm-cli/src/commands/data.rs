@@ -1,10 +1,10 @@
-//! `ddpm data`: what there is, and getting it.
+//! `ddpm data`: list, fetch and describe data sets.
 
-use crate::progress::Progress;
+use crate::datasets::fetch;
 use crate::target_file;
 use anyhow::Result;
 use ddpm_data::moments::moments;
-use ddpm_data::{DatasetName, FetchProgress, Source, info, manifest};
+use ddpm_data::{DatasetName, Source, info, manifest};
 use std::path::{Path, PathBuf};
 
 /// List, fetch and describe data sets
@@ -65,22 +65,6 @@ impl Data {
             }
         }
     }
-}
-
-/// Downloads a data set into the cache, with progress.
-pub(crate) fn fetch(name: DatasetName) -> Result<PathBuf> {
-    let mut current: Option<(String, Progress)> = None;
-    let mut report = |progress: FetchProgress<'_>| {
-        if current.as_ref().is_none_or(|(file, _)| file != progress.file) {
-            eprintln!("fetch: {} ({:.1} MB)", progress.file, progress.total as f64 / 1e6);
-            let bar = Progress::new("fetch", "bytes", progress.done, progress.total);
-            current = Some((progress.file.to_string(), bar));
-        }
-        if let Some((file, bar)) = &mut current {
-            bar.set(progress.done, || file.clone());
-        }
-    };
-    Ok(ddpm_data::fetch(name, &ddpm_data::datasets_dir()?, &mut report)?)
 }
 
 fn list() -> Result<()> {

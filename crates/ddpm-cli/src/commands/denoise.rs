@@ -1,7 +1,7 @@
 //! `ddpm denoise`: one evaluation of a denoiser, from file to file.
 
 use crate::checkpoints::{load_images, load_vectors};
-use crate::cli::Global;
+use crate::global_options::Global;
 use crate::noising_options::{self, NoisingOptions};
 use crate::runtime;
 use crate::target_file;

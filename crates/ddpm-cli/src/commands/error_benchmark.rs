@@ -1,6 +1,6 @@
 //! Command-line arguments of `ddpm error-benchmark`, and its progress on the terminal.
 
-use crate::cli::Global;
+use crate::global_options::Global;
 use crate::progress::Progress;
 use crate::runtime::{self, StopFlag};
 use anyhow::Result;

@@ -1,7 +1,7 @@
 //! `ddpm gpu-check`: does everything that a run does give the same answers on the GPU?
 
-use crate::cli::Global;
 use crate::config::{self, AnyConfig};
+use crate::global_options::Global;
 use crate::runtime;
 use anyhow::{Result, bail, ensure};
 use ddpm_core::{PredictionKind, Schedule};

@@ -1,7 +1,7 @@
 //! `ddpm reproduce`: everything, from data to report.
 
-use crate::cli::Global;
 use crate::config::{self, AnyConfig, Named};
+use crate::global_options::Global;
 use crate::pipeline::{self, Run};
 use crate::progress::human_seconds;
 use crate::runtime::{self, StopFlag};

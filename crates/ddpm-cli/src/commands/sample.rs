@@ -2,7 +2,7 @@
 
 use crate::checkpoints::{load_images, load_vectors};
 use crate::classifier::Guide;
-use crate::cli::Global;
+use crate::global_options::Global;
 use crate::noising_options::{Noising, NoisingOptions};
 use crate::pipeline::{Job, TRAJECTORY, image_shape, pictures, sample_checkpoint};
 use crate::runtime::{self, StopFlag};

@@ -1,8 +1,8 @@
 //! `ddpm train`: the training stage alone.
 
 use crate::classifier::ClassifierRun;
-use crate::cli::Global;
 use crate::config::{self, AnyConfig, Named};
+use crate::global_options::Global;
 use crate::pipeline::{self, Run, conclude};
 use crate::runtime::{self, StopFlag};
 use crate::vectors::VectorRun;

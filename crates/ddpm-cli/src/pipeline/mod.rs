@@ -18,14 +18,14 @@ pub(crate) use sampling::{Job, TRAJECTORY, default_labels, image_shape, own_thre
 pub(crate) use spectrum::LazySpectrum;
 pub(crate) use training::{conclude, run_trainer, train};
 
-use crate::cli::Global;
-use crate::commands::data::fetch;
 use crate::config::{self, Named};
+use crate::datasets::load_data;
 use crate::exit::Interrupted;
+use crate::global_options::Global;
 use crate::runtime::StopFlag;
 use anyhow::{Context, Result};
+use ddpm_data::Dataset;
 use ddpm_data::stream::{self, ImageSource, StreamedDataset};
-use ddpm_data::{Dataset, DatasetName, Source};
 use ddpm_train::{Outcome, RunDir, TrainingImages};
 use std::path::{Path, PathBuf};
 use tch::Device;
@@ -62,23 +62,8 @@ impl Run {
     /// Loads the data, fetching it first where that is needed.
     pub(crate) fn load_data(&self) -> Result<Dataset> {
         let data = &self.named.config.data;
-        if data.stream { self.open_stream(data) } else { load_data(data) }
+        if data.stream { self.open_stream(data) } else { load_data(data.name, data.dir.as_deref()) }
     }
-}
-
-/// Loads a data set into memory, fetching it first where that is needed.
-pub(crate) fn load_data(data: &config::DataConfig) -> Result<Dataset> {
-    let source = Source::from_data_dir(data.dir.as_deref())?;
-    if let Source::Managed(cache) = &source
-        && data.name != DatasetName::ImageFolder
-        && !ddpm_data::is_fetched(data.name, cache)?
-    {
-        fetch(data.name)?;
-    }
-    let dataset = ddpm_data::load(data.name, &source)?;
-    let held_out = dataset.held_out.as_ref().map_or(0, ddpm_data::ImageSet::len);
-    eprintln!("data: {}, {} training and {held_out} held-out images", data.name, dataset.train.len());
-    Ok(dataset)
 }
 
 /// Images of a streamed data set that are held in memory for evaluation and pictures.

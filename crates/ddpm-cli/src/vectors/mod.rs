@@ -8,9 +8,9 @@ pub(crate) use config::VectorConfig;
 pub(crate) use sampling::{VectorJob, sample_vectors};
 
 use crate::checkpoints::load_vectors;
-use crate::cli::Global;
 use crate::config::{AnyConfig, check_unchanged, parse_any};
 use crate::exit::Interrupted;
+use crate::global_options::Global;
 use crate::pipeline::{conclude, run_trainer};
 use crate::runtime::StopFlag;
 use anyhow::{Context, Result, bail};

@@ -2,7 +2,7 @@
 
 use super::Decompose;
 use crate::checkpoints::load_images;
-use crate::cli::Global;
+use crate::global_options::Global;
 use crate::pipeline::{LazySpectrum, decompose, image_shape, own_threshold};
 use crate::runtime::{self, StopFlag};
 use anyhow::{Context, Result, bail, ensure};

@@ -7,7 +7,7 @@ mod report;
 mod table;
 mod wasserstein;
 
-use crate::cli::Global;
+use crate::global_options::Global;
 use crate::noising_options::{Noising, NoisingOptions};
 use crate::output::{self, JsonOutput};
 use crate::sampler_options::SamplerOptions;

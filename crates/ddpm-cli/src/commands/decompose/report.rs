@@ -1,7 +1,7 @@
 //! `ddpm decompose --report`: the page of what was found.
 
 use super::{Decompose, Problem};
-use crate::cli::Global;
+use crate::global_options::Global;
 use crate::noising_options::Noising;
 use crate::runtime::{self, versions};
 use anyhow::Result;

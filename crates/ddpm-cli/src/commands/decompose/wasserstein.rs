@@ -1,7 +1,7 @@
 //! W2 errors of a sampler, one source of error switched on at a time.
 
 use super::{Decompose, Problem};
-use crate::cli::Global;
+use crate::global_options::Global;
 use crate::noising_options::Noising;
 use crate::progress::Progress;
 use crate::runtime;

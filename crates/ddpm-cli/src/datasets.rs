@@ -1,0 +1,37 @@
+//! Loading a data set into memory, after fetching it into the cache if it is not there.
+
+use crate::progress::Progress;
+use anyhow::Result;
+use ddpm_data::{Dataset, DatasetName, FetchProgress, Source};
+use std::path::{Path, PathBuf};
+
+/// Downloads a data set into the cache, with progress.
+pub(crate) fn fetch(name: DatasetName) -> Result<PathBuf> {
+    let mut current: Option<(String, Progress)> = None;
+    let mut report = |progress: FetchProgress<'_>| {
+        if current.as_ref().is_none_or(|(file, _)| file != progress.file) {
+            eprintln!("fetch: {} ({:.1} MB)", progress.file, progress.total as f64 / 1e6);
+            let bar = Progress::new("fetch", "bytes", progress.done, progress.total);
+            current = Some((progress.file.to_string(), bar));
+        }
+        if let Some((file, bar)) = &mut current {
+            bar.set(progress.done, || file.clone());
+        }
+    };
+    Ok(ddpm_data::fetch(name, &ddpm_data::datasets_dir()?, &mut report)?)
+}
+
+/// Loads a data set into memory, fetching it first where that is needed.
+pub(crate) fn load_data(name: DatasetName, dir: Option<&Path>) -> Result<Dataset> {
+    let source = Source::from_data_dir(dir)?;
+    if let Source::Managed(cache) = &source
+        && name != DatasetName::ImageFolder
+        && !ddpm_data::is_fetched(name, cache)?
+    {
+        fetch(name)?;
+    }
+    let dataset = ddpm_data::load(name, &source)?;
+    let held_out = dataset.held_out.as_ref().map_or(0, ddpm_data::ImageSet::len);
+    eprintln!("data: {}, {} training and {held_out} held-out images", name, dataset.train.len());
+    Ok(dataset)
+}

@@ -1,0 +1,27 @@
+//! Options that every subcommand takes: device, threads, seed, verbosity.
+
+use clap::Args;
+use torch_ext::device::DeviceChoice;
+
+/// Options of every command.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct Global {
+    /// Where to compute: cpu, cuda, cuda:N, or auto (CUDA where there is one)
+    #[arg(
+        long,
+        global = true,
+        default_value = "auto",
+        value_name = "DEVICE",
+        help_heading = "Global options"
+    )]
+    pub(crate) device: DeviceChoice,
+    /// CPU threads [default: one a core]
+    #[arg(long, global = true, value_name = "N", help_heading = "Global options")]
+    pub(crate) threads: Option<usize>,
+    /// Seed of everything random; overrides the configuration's
+    #[arg(long, global = true, value_name = "N", help_heading = "Global options")]
+    pub(crate) seed: Option<u64>,
+    /// Log more; twice for details
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
+    pub(crate) verbose: u8,
+}
