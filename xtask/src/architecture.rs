@@ -9,17 +9,18 @@ use anyhow::{Context, Result, bail};
 use crate::workspace::{Metadata, Package, Workspace};
 
 /// The arrows: each crate with the siblings that its library or binary may use. Only the benchmark and the command line know training.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("ddpm-core", &[]),
     ("ddpm-data", &[]),
     ("torch-ext", &[]),
     ("ddpm-nets", &["ddpm-core", "torch-ext"]),
     ("ddpm-sample", &["ddpm-core", "ddpm-nets", "torch-ext"]),
     ("ddpm-train", &["ddpm-core", "ddpm-data", "ddpm-nets", "torch-ext"]),
-    ("ddpm-eval", &["ddpm-core", "ddpm-data", "ddpm-nets", "ddpm-sample", "torch-ext"]),
+    ("ddpm-report", &["ddpm-core", "ddpm-data"]),
+    ("ddpm-eval", &["ddpm-core", "ddpm-data", "ddpm-nets", "ddpm-report", "ddpm-sample", "torch-ext"]),
     (
         "ddpm-benchmark",
-        &["ddpm-core", "ddpm-data", "ddpm-nets", "ddpm-sample", "ddpm-train", "ddpm-eval", "torch-ext"],
+        &["ddpm-core", "ddpm-data", "ddpm-nets", "ddpm-report", "ddpm-sample", "ddpm-train", "ddpm-eval", "torch-ext"],
     ),
     (
         "ddpm-cli",
@@ -27,6 +28,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
             "ddpm-core",
             "ddpm-data",
             "ddpm-nets",
+            "ddpm-report",
             "ddpm-sample",
             "ddpm-train",
             "ddpm-eval",
@@ -38,7 +40,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
 ];
 
 /// Crates that must build and run their tests without libtorch.
-const TORCH_FREE: [&str; 3] = ["ddpm-core", "ddpm-data", "xtask"];
+const TORCH_FREE: [&str; 4] = ["ddpm-core", "ddpm-data", "ddpm-report", "xtask"];
 
 /// What brings libtorch into a build.
 const TORCH: [&str; 3] = ["tch", "torch-sys", "torch-ext"];

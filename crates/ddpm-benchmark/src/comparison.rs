@@ -1,6 +1,6 @@
 //! Which of several candidates is best, over several targets: how many times the best of the same target each one is.
 
-use ddpm_eval::report::{Cell, Table, Text, number};
+use ddpm_report::kit::{Cell, Table, Text, number};
 use serde_json::{Value, json};
 
 /// Errors of candidates, by the number of steps (or evaluations) and target. Smaller is better.

@@ -4,7 +4,7 @@ use crate::datasets::NotRun;
 use crate::plan::Mode;
 use crate::plan::Plan;
 use crate::report_section::ReportSection;
-use ddpm_eval::report::{Cell, Page, Table, Text};
+use ddpm_report::kit::{Cell, Page, Table, Text};
 
 /// What the words of the report mean, for readers who have read nothing else.
 fn terms() -> Text {

@@ -1,6 +1,6 @@
 //! An answer of the report: a sentence computed from figures, and the tables and plots behind it.
 
-use ddpm_eval::report::{Page, Plot, Table, Text};
+use ddpm_report::kit::{Page, Plot, Table, Text};
 use serde_json::Value;
 
 /// A question of the sweep with its answer.

@@ -5,8 +5,8 @@ use ddpm_core::decomposition::curve::{
     ErrorCurve, half_integral, in_nats, log_trapezoid, power_law_integral, split, step_bounds,
 };
 use ddpm_core::decomposition::{
-    DecomposeReport, Decomposition, MonteCarlo, ReverseStep, ScheduleCurve, Settings, Situation,
-    VariationalBound, decoder_variance, decompose, gaussian_initialization, prior_divergence, reverse_steps,
+    Decomposition, MonteCarlo, ReverseStep, ScheduleCurve, Settings, Situation, VariationalBound,
+    decoder_variance, decompose, gaussian_initialization, prior_divergence, reverse_steps,
 };
 use ddpm_core::interval::{bootstrap_interval, t_interval};
 use ddpm_core::noise::{NoiseSource, Purpose};
@@ -260,19 +260,15 @@ fn advice_names_the_lever_that_helps() {
         let situation =
             Situation { floor, mse, init: result.init.value, grid, steps, variance: Variance::FixedLarge };
         let advice = situation.advise().unwrap();
-        let sentences = advice.sentences(&situation);
-        (advice, sentences)
+        (advice, situation)
     };
-    let (off, sentences) = advise(0.05, 100, Grid::Trailing);
-    println!("{sentences:#?}");
+    let (off, _) = advise(0.05, 100, Grid::Trailing);
     assert!(off.shares().training > 0.5 && off.enough_steps.is_some_and(|n| n <= 100));
-    assert!(sentences[1].contains("a better denoiser will"), "{sentences:?}");
-    let (nearly, sentences) = advise(1e-4, 20, Grid::LogSnr);
+    let (nearly, _) = advise(1e-4, 20, Grid::LogSnr);
     assert!(nearly.shares().more_steps > 0.5 && nearly.enough_steps.is_none(), "{nearly:?}");
-    assert!(sentences[1].starts_with("Even all 1000 steps"), "{sentences:?}");
-    let (middle, sentences) = advise(0.005, 10, Grid::Trailing);
+    let (middle, _) = advise(0.005, 10, Grid::Trailing);
     let enough = middle.enough_steps.unwrap();
-    assert!(enough > 10 && sentences[1].contains(&format!("at {enough} steps")), "{sentences:?}");
+    assert!(enough > 10);
     // The claim itself: at that number the discretization is below training, one fewer and it is not.
     assert_eq!(middle.best_variance, Variance::Analytic);
     for advice in [&off, &nearly, &middle] {
@@ -355,53 +351,6 @@ fn intervals_of_per_image_sums_contain_the_true_sums() {
     assert!((92..=98).contains(&covered), "{covered}");
     assert!((90..=98).contains(&resampled), "{resampled}");
     assert!(result.training.value > 0.0);
-}
-
-#[test]
-fn the_report_has_the_contracts_fields() {
-    let schedule = Schedule::linear(100).unwrap();
-    let timesteps: Vec<TimeIndex> = Grid::Trailing.visit(&schedule, 10).unwrap();
-    let levels = schedule.visited(&timesteps).unwrap();
-    let result = decompose(&reference(), &levels, &Settings::new(Variance::FixedLarge)).unwrap();
-    let report =
-        DecomposeReport::closed_form("t.json", "linear", Variance::FixedLarge, &timesteps, &result).unwrap();
-    let json = serde_json::to_value(&report).unwrap();
-    let keys: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(
-        keys,
-        [
-            "target",
-            "schedule",
-            "steps",
-            "variance",
-            "dim",
-            "init_nats",
-            "discretization_nats",
-            "training_nats",
-            "total_nats",
-            "stderr",
-            "truncation_w2_bound",
-            "classical",
-            "per_level"
-        ]
-    );
-    let entries = json["per_level"].as_array().unwrap();
-    assert_eq!(
-        (entries.len(), entries[0]["t"].as_u64(), entries[9]["t"].as_u64()),
-        (10, Some(10), Some(100))
-    );
-    assert!(entries[0]["discretization_nats"].is_null() && entries[0]["discretization_ratio"].is_null());
-    assert!(entries[9]["discretization_nats"].as_f64().unwrap() > 0.0);
-    assert_eq!(json["stderr"]["total_nats"], 0.0);
-    assert_eq!(json["variance"], "fixed-large");
-    for key in ["w2_init", "w2_init_kind", "training_mse_sum", "mmse_sum", "discretization_max"] {
-        assert!(!json["classical"][key].is_null(), "{key}");
-    }
-    let back: DecomposeReport = serde_json::from_value(json).unwrap();
-    assert_eq!(back, report);
-    assert!(
-        DecomposeReport::closed_form("t", "linear", Variance::FixedLarge, &timesteps[1..], &result).is_err()
-    );
 }
 
 #[test]

@@ -1,11 +1,10 @@
 //! What can stop an evaluation.
 
-use crate::report::ReportError;
 use ddpm_core::CoreError;
 use ddpm_data::DataError;
 use ddpm_nets::NetsError;
+use ddpm_report::ReportError;
 use ddpm_sample::SampleError;
-use std::path::{Path, PathBuf};
 use torch_ext::TorchError;
 
 /// Why there is no result.
@@ -46,22 +45,6 @@ pub enum EvalError {
     /// The progress callback asked to stop.
     #[error("the evaluation was interrupted")]
     Interrupted,
-    /// A file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// A file whose content is not what its name promises.
-    #[error("{}: {reason}", path.display())]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What was expected and what was found.
-        reason: String,
-    },
     /// A formula was used outside its domain.
     #[error(transparent)]
     Core(#[from] CoreError),
@@ -83,14 +66,6 @@ pub enum EvalError {
 }
 
 impl EvalError {
-    pub(crate) fn read(path: &Path) -> impl FnOnce(std::io::Error) -> EvalError + '_ {
-        move |source| EvalError::Read { path: path.to_path_buf(), source }
-    }
-
-    pub(crate) fn format(path: &Path, reason: impl Into<String>) -> EvalError {
-        EvalError::Format { path: path.to_path_buf(), reason: reason.into() }
-    }
-
     // By value, so that literals need no `&`.
     #[allow(clippy::needless_pass_by_value)]
     pub(crate) fn mismatch(what: &'static str, expected: impl ToString, got: impl ToString) -> EvalError {

@@ -1,13 +1,12 @@
-//! Evaluation: how well a model denoises at each noise level, the classical error terms, and reports.
+//! Evaluation: how well a model denoises at each noise level, the classical error terms, the error decomposition.
+//! Results are types of [`ddpm_report`], which shows them.
 //!
 //! - [`denoising`]: E|x_0 - D(x_t)|^2 at every level with image-level confidence intervals, on held-out and on training images.
 //! - [`classical`]: the initialization, training and discretization terms of a model on a data set.
 //! - [`decomposition`]: how much of a trained network's error is initialization, discretization and training, by every floor.
 //! - [`sampled_w2`]: W2 between a sampler's samples and a closed-form target, with one error on at a time.
-//! - [`decomposition_report`]: where a sampler's error comes from, as one page and its data.
+//! - [`target_study`]: everything that the decomposition page of a closed-form target shows.
 //! - [`score`]: a learned score against the exact one of a closed-form target.
-//! - [`training_report`]: what a training run did, as one HTML file.
-//! - [`report`]: the pages, plots and tables that reports are made of.
 //!
 //! This crate sees [`ddpm_nets::Denoiser`]s and images; it knows nothing of training loops or command lines.
 #![deny(missing_docs)]
@@ -15,15 +14,13 @@
 pub mod classical;
 mod config;
 pub mod decomposition;
-pub mod decomposition_report;
 pub mod denoising;
 mod error;
 pub mod estimate;
-pub mod report;
 pub mod sampled_w2;
 pub mod score;
 mod spectrum;
-pub mod training_report;
+pub mod target_study;
 
 pub use config::EvalConfig;
 pub use error::EvalError;

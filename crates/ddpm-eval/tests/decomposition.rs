@@ -2,10 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
 use ddpm_core::decomposition::curve::split_with;
-use ddpm_core::decomposition::network::{Floor, FloorReport, NetworkReport};
-use ddpm_core::decomposition::{
-    DecomposeReport, Decomposition, ScheduleCurve, Settings, decompose, reverse_steps,
-};
+use ddpm_core::decomposition::{Decomposition, ScheduleCurve, Settings, decompose, reverse_steps};
 use ddpm_core::interval::Interval;
 use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_core::target::{Covariance, Empirical, Gaussian, Target};
@@ -16,6 +13,7 @@ use ddpm_eval::denoising::{Memorizer, Model, NetworkModel, Unconditional};
 use ddpm_eval::{EvalConfig, EvalError, Spectrum};
 use ddpm_nets::targets::ideal_denoiser;
 use ddpm_nets::{Denoiser, NetsError, Prediction, UNet, UNetConfig};
+use ddpm_report::results::{DecomposeReport, Floor, FloorReport, NetworkReport};
 use ddpm_sample::Threshold;
 use std::ops::ControlFlow;
 use tch::{Device, Kind, Tensor};
@@ -337,7 +335,7 @@ fn on_networks_the_parts_add_up_to_the_bound_for_every_floor() {
                 + floor.l_0_nats.value;
             assert!((sum / floor.vlb_nats.value - 1.0).abs() < 1e-12, "{floor:?}");
             assert!(floor.residual_nats.abs() < 1e-12 * floor.vlb_nats.value);
-            let terms = |of: fn(&ddpm_core::decomposition::LevelEntry) -> Option<f64>| -> f64 {
+            let terms = |of: fn(&ddpm_report::results::LevelEntry) -> Option<f64>| -> f64 {
                 floor.levels.iter().filter_map(of).sum()
             };
             assert!((terms(|l| l.training_nats) - floor.training_nats.value).abs() < 1e-9 * sum.abs());

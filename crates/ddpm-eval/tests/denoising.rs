@@ -5,11 +5,11 @@ use ddpm_core::decomposition::curve::log_trapezoid;
 use ddpm_core::{Level, PredictionKind, Schedule, TimeIndex};
 use ddpm_data::{Dataset, ImageSet, ImageShape, Split};
 use ddpm_eval::denoising::{
-    DenoisingError, LevelError, LevelErrors, Measurement, NetworkModel, Progress, Unconditional,
-    denoising_error, training_floor,
+    LevelErrors, Measurement, NetworkModel, Progress, Unconditional, denoising_error, training_floor,
 };
 use ddpm_eval::{EvalConfig, EvalError, Spectrum};
 use ddpm_nets::{Denoiser, NetsError, Prediction, UNet, UNetConfig};
+use ddpm_report::results::{DenoisingError, LevelError};
 use ddpm_sample::Threshold;
 use std::ops::ControlFlow;
 use tch::{Device, Tensor};

@@ -1,10 +1,11 @@
 //! W2 from samples beside W2 from the exact recursion, and slopes of a page beside theory.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-use ddpm_core::decomposition::{DecomposeReport, MonteCarlo, gaussian_ablation};
+use ddpm_core::decomposition::{MonteCarlo, gaussian_ablation};
 use ddpm_core::{Grid, Schedule, Scheme, Target, TargetSpec, Trajectory, Variance};
-use ddpm_eval::decomposition_report::{Noised, TargetStudy};
 use ddpm_eval::sampled_w2::{Effort, SampleRun, sampled_ablation};
+use ddpm_eval::target_study::{Noised, TargetStudy};
+use ddpm_report::results::DecomposeReport;
 use ddpm_sample::Tolerance;
 use tch::Device;
 

@@ -5,7 +5,7 @@
 mod invented;
 
 use ddpm_data::Split;
-use ddpm_eval::training_report::{Measured, TrainingReport};
+use ddpm_report::training_page::{Measured, TrainingReport};
 
 fn html(report: &TrainingReport) -> String {
     report.page().unwrap().to_html().unwrap()

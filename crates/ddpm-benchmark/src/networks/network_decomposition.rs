@@ -3,9 +3,6 @@
 use super::training_recipe::TrainingRecipe;
 use crate::monitor::{Monitor, Stopped};
 use anyhow::{Context, Result};
-use ddpm_core::decomposition::network::{
-    Floor, Images, InitializationBracket, Memorization, TrainingErrorBracket, VarianceReport,
-};
 use ddpm_core::interval::Interval;
 use ddpm_core::{Grid, Variance};
 use ddpm_data::Dataset;
@@ -14,6 +11,9 @@ use ddpm_eval::denoising::NetworkModel;
 use ddpm_eval::{EvalConfig, EvalError, Spectrum};
 use ddpm_nets::checkpoint::{Checkpoint, SchedulerConfig};
 use ddpm_sample::Threshold;
+use ddpm_report::results::{
+    Floor, Images, InitializationBracket, Memorization, TrainingErrorBracket, VarianceReport,
+};
 use serde::{Deserialize, Serialize};
 use tch::Device;
 

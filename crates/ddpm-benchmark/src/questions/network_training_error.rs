@@ -6,7 +6,7 @@ use crate::report_section::{Block, ReportSection};
 use anyhow::Result;
 use ddpm_core::Variance;
 use ddpm_core::interval::Interval;
-use ddpm_eval::report::{Axis, Cell as TableCell, Plot, Point, Series, Table, Text, number};
+use ddpm_report::kit::{Axis, Cell as TableCell, Plot, Point, Series, Table, Text, number};
 use serde_json::json;
 
 /// The answer from the networks that were studied; none without any.
@@ -210,7 +210,7 @@ fn plot(network: &MeasuredNetwork) -> Option<Block> {
 mod tests {
     use super::*;
     use crate::networks::{FloorTerms, NetworkName};
-    use ddpm_core::decomposition::network::{Floor, InitializationBracket};
+    use ddpm_report::results::{Floor, InitializationBracket};
 
     fn around(value: f64) -> Interval {
         Interval { value, low: 0.9 * value, high: 1.1 * value }

@@ -8,7 +8,7 @@ use crate::sweep::Results;
 use anyhow::Result;
 use ddpm_core::power_law::{Point, PowerLaw};
 use ddpm_core::{Grid, ScheduleKind, Scheme, Target, Variance};
-use ddpm_eval::report::{Axis, Cell as TableCell, Plot, Series, Table, Text, number};
+use ddpm_report::kit::{Axis, Cell as TableCell, Plot, Series, Table, Text, number};
 use serde::Serialize;
 use serde_json::json;
 

@@ -9,7 +9,7 @@ use crate::report_section::{Block, ReportSection};
 use crate::sweep::Results;
 use anyhow::Result;
 use ddpm_core::{Grid, ScheduleKind};
-use ddpm_eval::report::{Axis, Cell as TableCell, Plot, Series, Table, number};
+use ddpm_report::kit::{Axis, Cell as TableCell, Plot, Series, Table, number};
 use serde_json::json;
 
 /// The spacings that samplers are tried with: the usual one and the one made for solvers.

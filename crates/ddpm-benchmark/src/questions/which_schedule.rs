@@ -9,7 +9,7 @@ use crate::report_section::{Block, ReportSection};
 use crate::sweep::Results;
 use anyhow::Result;
 use ddpm_core::{Grid, ScheduleKind, Scheme, Variance};
-use ddpm_eval::report::{Axis, Cell as TableCell, Plot, Series, Table};
+use ddpm_report::kit::{Axis, Cell as TableCell, Plot, Series, Table};
 use serde_json::json;
 
 /// A chain that stops at so much noise that the bound on what it leaves exceeds this share of the data's spread has an easier task and is

@@ -9,7 +9,7 @@ use crate::report_section::{Block, ReportSection};
 use crate::sweep::Results;
 use anyhow::Result;
 use ddpm_core::{ScheduleKind, Variance};
-use ddpm_eval::report::Text;
+use ddpm_report::kit::Text;
 use serde_json::json;
 
 fn of(plan: &Plan, target: &NamedTarget, steps: usize, variance: Variance, perturbation: f64) -> Cell {

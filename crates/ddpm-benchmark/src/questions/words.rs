@@ -2,7 +2,7 @@
 
 use crate::closed_form_target::NamedTarget;
 use crate::plan::Plan;
-use ddpm_eval::report::number;
+use ddpm_report::kit::number;
 
 /// The names of targets.
 pub(super) fn names(targets: &[&NamedTarget]) -> Vec<String> {

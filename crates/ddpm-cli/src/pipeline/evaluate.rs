@@ -9,8 +9,9 @@ use crate::runtime::StopFlag;
 use anyhow::{Context, Result};
 use ddpm_core::Level;
 use ddpm_data::Dataset;
-use ddpm_eval::classical::{ClassicalReport, classical_terms};
-use ddpm_eval::denoising::{DenoisingError, Measurement, NetworkModel, denoising_error, training_floor};
+use ddpm_eval::classical::classical_terms;
+use ddpm_eval::denoising::{Measurement, NetworkModel, denoising_error, training_floor};
+use ddpm_report::results::{ClassicalReport, DenoisingError};
 use std::path::PathBuf;
 use std::time::Instant;
 

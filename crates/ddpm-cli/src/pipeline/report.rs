@@ -8,15 +8,15 @@ use super::sampling::TRAJECTORY;
 use super::stage::Stage;
 use crate::runtime::{device_name, versions};
 use anyhow::{Context, Result};
-use ddpm_core::decomposition::DecomposeReport;
 use ddpm_data::{Dataset, DatasetName, ImageSet};
-use ddpm_eval::decomposition_report::{NetworkPage, PAGE};
-use ddpm_eval::denoising::DenoisingError;
-use ddpm_eval::training_report::{
+use ddpm_nets::checkpoint::read_scheduler_config;
+use ddpm_report::decomposition_page::{NetworkPage, PAGE};
+use ddpm_report::results::DecomposeReport;
+use ddpm_report::results::DenoisingError;
+use ddpm_report::training_page::{
     DataFacts, DecompositionLink, LossPoint, Measured, PaperComparison, Picture, Pictures as Shown, RunFacts,
     Stage as StageFact, TrainingReport,
 };
-use ddpm_nets::checkpoint::read_scheduler_config;
 use ddpm_train::read_metrics;
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! What would help most, from the error curves of a model: three sentences and the numbers behind them.
+//! What would reduce the error of a model most, from its error curves: the numbers behind the advice of a report.
 
 use super::placement::{Placement, ScheduleCurve};
 use crate::{CoreError, Grid, Variance};
@@ -128,45 +128,6 @@ impl Advice {
             more_steps: share(discretization - self.discretization_of_all),
             training: share(training),
         }
-    }
-
-    /// Three sentences for the top of a report.
-    pub fn sentences(&self, situation: &Situation) -> [String; 3] {
-        let [init, discretization, training] = self.now;
-        let (steps, all) = (situation.steps, situation.floor.levels().len());
-        let shares = self.shares();
-        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
-        let placement = format!(
-            "With {steps} {} levels and variance {}, discretization costs {discretization:.4} nats; variance {} on the best {steps} levels would \
-             cost {:.4}.",
-            situation.grid, situation.variance, self.best_variance, self.placement.discretization
-        );
-        let more = match self.enough_steps {
-            Some(enough) if enough <= steps => format!(
-                "Discretization is below the training error ({training:.4} nats) from {enough} steps on: more than {steps} steps will not help \
-                 much, a better denoiser will."
-            ),
-            Some(enough) => format!(
-                "With variance {} discretization falls below the training error ({training:.4} nats) at {enough} steps; beyond that more steps will \
-                 not help much.",
-                self.best_variance
-            ),
-            None => format!(
-                "Even all {all} steps leave {:.4} nats of discretization, above the training error of {training:.4} nats: a longer or better placed \
-                 chain helps more than training.",
-                self.discretization_of_all
-            ),
-        };
-        let total = self.total();
-        let share = format!(
-            "Of the total of {total:.4} nats, {} is initialization ({init:.2e} nats), and these could still be removed: {} by training, {} by more \
-             steps, {} by placing the same number better.",
-            percent(shares.initialization),
-            percent(shares.training),
-            percent(shares.more_steps),
-            percent(shares.placement)
-        );
-        [placement, more, share]
     }
 }
 

@@ -5,13 +5,12 @@ use ddpm_core::{Level, Schedule};
 use ddpm_data::picture::{GridLayout, Picture as Pixels};
 use ddpm_data::{ImageSet, Split, digits};
 use ddpm_eval::classical::classical_terms;
-use ddpm_eval::denoising::{
-    DenoisingError, LevelError, Measurement, SplitSum, spread, sum_weights, training_floor,
-};
-use ddpm_eval::training_report::{
+use ddpm_eval::denoising::{Measurement, spread, sum_weights, training_floor};
+use ddpm_eval::{Estimate, EvalConfig, EvalError, Spectrum};
+use ddpm_report::results::{DenoisingError, LevelError, SplitSum};
+use ddpm_report::training_page::{
     DataFacts, LossPoint, Measured, PaperComparison, Picture, Pictures, RunFacts, Stage, TrainingReport,
 };
-use ddpm_eval::{Estimate, EvalConfig, EvalError, Spectrum};
 use ddpm_sample::Threshold;
 use std::ops::ControlFlow;
 use tch::Device;

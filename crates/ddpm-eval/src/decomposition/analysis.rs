@@ -5,17 +5,18 @@ use super::{LevelPlan, Names, NetworkStudy, SplitErrors};
 use crate::{EvalConfig, EvalError, Spectrum};
 use ddpm_core::classical::{ClassicalTerms, discretization_max, discretization_ratios};
 use ddpm_core::decomposition::curve::{ErrorCurve, Parts, quadrature_error, split_with};
-use ddpm_core::decomposition::network::{
-    AdviceReport, BoundReport, Checks, Floor, FloorReport, Images, InitializationBracket, MeasuredLevel,
-    MeasurementFacts, Memorization, NetworkReport, TrainingErrorBracket, VarianceReport,
-};
 use ddpm_core::decomposition::{
-    DecomposeReport, LevelEntry, ReverseStep, ScheduleCurve, Situation, StandardErrors, VariationalBound,
-    gaussian_initialization, prior_divergence, reverse_steps, truncation_bound_of_moment,
+    ReverseStep, ScheduleCurve, Situation, VariationalBound, gaussian_initialization, prior_divergence,
+    reverse_steps, truncation_bound_of_moment,
 };
 use ddpm_core::interval::{CONFIDENCE, Interval};
 use ddpm_core::{Level, TimeIndex, Variance};
 use ddpm_data::{Dataset, ImageSet, Split};
+use ddpm_report::results::{
+    AdviceReport, BoundReport, Checks, DecomposeReport, Floor, FloorReport, Images, InitializationBracket,
+    LevelEntry, MeasuredLevel, MeasurementFacts, Memorization, NetworkReport, StandardErrors,
+    TrainingErrorBracket, VarianceReport, advice_sentences,
+};
 use std::collections::BTreeMap;
 use std::f64::consts::LN_2;
 
@@ -372,7 +373,7 @@ impl Analysis<'_> {
             enough_steps: advice.enough_steps,
             shares: advice.shares(),
         };
-        Ok((report, advice.sentences(&situation).to_vec()))
+        Ok((report, advice_sentences(&advice, &situation).to_vec()))
     }
 
     fn facts(&self, data: &Dataset, context: &Context<'_>, fitting_images: usize) -> MeasurementFacts {

@@ -1,5 +1,5 @@
 //! The error decomposition of a trained network on a data set (formulas: [`ddpm_core::decomposition`], numbers:
-//! [`ddpm_core::decomposition::network`]).
+//! [`ddpm_report::results::NetworkReport`]).
 //!
 //! The population's ideal denoiser D* is unknown, so every statement names what stands for it:
 //!
@@ -26,10 +26,10 @@ pub use table::ErrorTable;
 
 use crate::denoising::{Memorizer, Model, Progress};
 use crate::{EvalConfig, EvalError, Spectrum};
-use ddpm_core::decomposition::DecomposeReport;
 use ddpm_core::decomposition::{Decoder, decoder_variance};
 use ddpm_core::{Grid, Schedule, TimeIndex, Variance};
 use ddpm_data::{Dataset, Split};
+use ddpm_report::results::DecomposeReport;
 use ddpm_sample::Threshold;
 use std::ops::ControlFlow;
 use tch::Device;

@@ -1,10 +1,11 @@
 //! Running a model over noised images.
 
 use super::levels::{spread, sum_weights};
-use super::{DenoisingError, LevelErrors, Memorizer, Model, NoisedBatch, NoisedImages};
+use super::{LevelErrors, Memorizer, Model, NoisedBatch, NoisedImages};
 use crate::{EvalConfig, EvalError};
 use ddpm_core::Level;
 use ddpm_data::{Dataset, ImageSet, Split};
+use ddpm_report::results::DenoisingError;
 use ddpm_sample::Threshold;
 use std::ops::ControlFlow;
 use tch::{Device, Kind, Tensor};
@@ -175,13 +176,20 @@ fn measure_splits(
     let of_split = (count * levels.len() * config.repeats) as u64;
     let total = of_split * splits.len() as u64;
 
-    let mut result = DenoisingError::new(data.shape().dimension(), visited.len(), config);
+    let mut result = DenoisingError {
+        dim: data.shape().dimension(),
+        visited: visited.len(),
+        repeats: config.repeats,
+        seed: config.seed,
+        sums: Vec::new(),
+        levels: Vec::new(),
+    };
     for (k, &split) in splits.iter().enumerate() {
         let before = k as u64 * of_split;
         let errors = measurement.run(model, data.split(split)?, split, count, &levels, &mut |done| {
             progress(Progress { done: before + done, total })
         })?;
-        result.add(&errors, &weights)?;
+        errors.add_to(&mut result, &weights)?;
     }
     Ok(result)
 }

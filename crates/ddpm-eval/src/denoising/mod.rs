@@ -8,7 +8,6 @@
 //! Each image gets noise of its own at every level, keyed by (seed, split, image, level, repeat): neither the batch size nor the other
 //! images change it, and two models measured with the same settings see the same x_t, so that their difference is paired.
 
-mod file;
 mod levels;
 mod measure;
 mod memorizer;
@@ -16,7 +15,6 @@ mod model;
 mod noised;
 mod result;
 
-pub use file::{DenoisingError, FILE_NAME, LevelError, SplitSum};
 pub(crate) use levels::coordinates;
 pub use levels::{spread, sum_weights};
 pub(crate) use measure::squared_norms;

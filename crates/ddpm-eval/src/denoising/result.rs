@@ -1,8 +1,9 @@
 //! The errors of single images at every level, and what is estimated from them.
 
 use crate::{Estimate, EvalError};
-use ddpm_core::Level;
+use ddpm_core::{Level, Time};
 use ddpm_data::Split;
+use ddpm_report::results::{DenoisingError, LevelError, SplitSum};
 
 /// Denoising errors image by image: each value is the mean over the image's noise draws at that level.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,6 +68,34 @@ impl LevelErrors {
     /// E sum_k w_k |eps - eps_theta(x_{t_k})|^2 / d, summed within each image likewise.
     pub fn epsilon_sum(&self, weights: &[f64]) -> Result<Estimate, EvalError> {
         self.weighted_sum(&self.epsilon, weights)
+    }
+
+    /// Adds this split's curve and sums to a result; `weights` say how many visited levels each measured one stands for.
+    pub(super) fn add_to(&self, result: &mut DenoisingError, weights: &[f64]) -> Result<(), EvalError> {
+        for (position, (level, &weight)) in self.levels.iter().zip(weights).enumerate() {
+            let (mse, epsilon) = (self.mse(position)?, self.epsilon_mse(position)?);
+            result.levels.push(LevelError {
+                split: self.split,
+                t: match level.time() {
+                    Time::Index(t) => Some(t.one_based()),
+                    _ => None,
+                },
+                snr: level.snr(),
+                mse: mse.mean,
+                stderr: mse.stderr,
+                epsilon_mse: epsilon.mean,
+                epsilon_stderr: epsilon.stderr,
+                n: mse.n,
+                weight,
+            });
+        }
+        let mean: Vec<f64> = weights.iter().map(|weight| weight / result.visited as f64).collect();
+        result.sums.push(SplitSum {
+            split: self.split,
+            mse_sum: self.mse_sum(weights)?,
+            loss: self.epsilon_sum(&mean)?,
+        });
+        Ok(())
     }
 
     fn weighted_sum(&self, values: &[f64], weights: &[f64]) -> Result<Estimate, EvalError> {

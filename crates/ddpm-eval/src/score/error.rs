@@ -11,25 +11,8 @@ use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_core::{Level, PredictionKind, Target};
 use ddpm_nets::Denoiser;
 use ddpm_nets::targets::ideal_denoiser;
-use serde::{Deserialize, Serialize};
+use ddpm_report::results::ScoreError;
 use tch::{Device, Kind, Tensor};
-
-/// The error of a score at one level.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ScoreError {
-    /// Signal scale alpha.
-    pub alpha: f64,
-    /// Noise standard deviation sigma.
-    pub sigma: f64,
-    /// log(alpha^2/sigma^2).
-    pub log_snr: f64,
-    /// E|s - s*|^2 / E|s*|^2.
-    pub relative: f64,
-    /// Its standard error.
-    pub stderr: f64,
-    /// sqrt(E|s*|^2 / d), the size of the exact score.
-    pub score_rms: f64,
-}
 
 /// Samples in a batch.
 const BATCH: u64 = 8192;

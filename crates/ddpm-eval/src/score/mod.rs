@@ -1,10 +1,7 @@
-//! How well a learned score matches the exact one of a closed-form target, and pictures of both in the plane.
+//! How well a learned score matches the exact one of a closed-form target.
 
-mod contour;
 mod error;
-mod plane;
-mod report;
+mod field;
 
-pub use error::{ScoreError, score_errors};
-pub use plane::{Arrow, Panel, PlanePicture};
-pub use report::{ScoreReport, density_panel, field_panel};
+pub use error::score_errors;
+pub use field::field_panel;

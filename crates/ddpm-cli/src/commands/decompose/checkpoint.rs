@@ -6,13 +6,13 @@ use crate::global_options::Global;
 use crate::pipeline::{LazySpectrum, decompose, image_shape, own_threshold};
 use crate::runtime::{self, StopFlag};
 use anyhow::{Context, Result, bail, ensure};
-use ddpm_core::decomposition::DecomposeReport;
 use ddpm_core::{Schedule, Scheme, TimeIndex, Variance};
 use ddpm_data::{Dataset, DatasetName, Source};
 use ddpm_eval::EvalConfig;
 use ddpm_eval::decomposition::{Names, NetworkStudy, Thresholded};
 use ddpm_eval::denoising::NetworkModel;
 use ddpm_nets::checkpoint::Checkpoint;
+use ddpm_report::results::DecomposeReport;
 use std::path::{Path, PathBuf};
 
 /// What only a checkpoint has.

@@ -3,8 +3,9 @@
 use super::{Decompose, Problem};
 use crate::noising_options::Noising;
 use anyhow::{Result, bail, ensure};
-use ddpm_core::decomposition::{DecomposeReport, MonteCarlo, Settings, decompose};
+use ddpm_core::decomposition::{MonteCarlo, Settings, decompose};
 use ddpm_core::{Scheme, Variance};
+use ddpm_report::results::DecomposeReport;
 
 impl Decompose {
     /// init, discretization and training in nats, by level and in total.

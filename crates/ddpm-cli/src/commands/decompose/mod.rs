@@ -14,7 +14,7 @@ use crate::sampler_options::SamplerOptions;
 use crate::target_file;
 use anyhow::{Result, bail, ensure};
 use ddpm_core::{Grid, Scheme, Target, Variance};
-use ddpm_eval::decomposition_report::check_folder;
+use ddpm_report::decomposition_page::check_folder;
 use std::path::{Path, PathBuf};
 
 /// Say how much of a sampler's error comes from where, exactly

@@ -1,9 +1,9 @@
 //! The report of a trained network for people: what would help first, then every number with what it means and what it was measured on.
 
 use super::table::levels_table;
-use ddpm_core::decomposition::DecomposeReport;
-use ddpm_core::decomposition::network::{Floor, FloorReport, Images, NetworkReport};
 use ddpm_core::interval::Interval;
+use ddpm_report::results::DecomposeReport;
+use ddpm_report::results::{Floor, FloorReport, Images, NetworkReport};
 use std::fmt::{Result, Write};
 
 /// Rows of the table of measured errors.

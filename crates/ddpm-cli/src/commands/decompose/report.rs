@@ -6,9 +6,11 @@ use crate::noising_options::Noising;
 use crate::runtime::{self, versions};
 use anyhow::Result;
 use ddpm_core::Grid;
-use ddpm_core::decomposition::{DecomposeReport, MonteCarlo};
-use ddpm_eval::decomposition_report::{NetworkPage, Noised, PAGE, TargetStudy};
+use ddpm_core::decomposition::MonteCarlo;
+use ddpm_eval::target_study::{Noised, TargetStudy};
 use ddpm_nets::checkpoint::read_scheduler_config;
+use ddpm_report::decomposition_page::{NetworkPage, PAGE};
+use ddpm_report::results::DecomposeReport;
 use std::path::Path;
 
 impl Decompose {

@@ -1,8 +1,9 @@
 //! The report for people.
 
 use ddpm_core::classical::InitializationKind;
-use ddpm_core::decomposition::{Answers, DecomposeReport, LevelEntry, Pace, W2Ablation, W2Method};
+use ddpm_core::decomposition::{Answers, Pace, W2Ablation, W2Method};
 use ddpm_core::recursion::{Start, W2Errors};
+use ddpm_report::results::{DecomposeReport, LevelEntry};
 use std::fmt::Write;
 
 /// Rows of the table where not all are asked for.

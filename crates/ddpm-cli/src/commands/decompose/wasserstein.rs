@@ -6,10 +6,11 @@ use crate::noising_options::Noising;
 use crate::progress::Progress;
 use crate::runtime;
 use anyhow::{Result, ensure};
-use ddpm_core::decomposition::{DecomposeReport, mmse_per_component};
+use ddpm_core::decomposition::mmse_per_component;
 use ddpm_core::recursion::{GaussianDenoiser, w2_errors};
 use ddpm_core::{Scheme, Target, Trajectory, Variance};
 use ddpm_eval::sampled_w2::{Effort, SampleRun, sampled_ablation};
+use ddpm_report::results::DecomposeReport;
 
 impl Decompose {
     /// W2 to the target from either start, with these steps and with infinitely many: exactly on Gaussians, from samples otherwise.

@@ -1,0 +1,242 @@
+//! The study of a closed-form target: everything that its page shows.
+
+mod distances;
+
+use crate::EvalError;
+use crate::sampled_w2::{Effort, SampleRun, Sampled, sampled_ablation};
+use ddpm_core::decomposition::{
+    Answers, MonteCarlo, Pace, ScheduleCurve, Settings, Situation, decompose, gaussian_ablation,
+    mmse_per_component,
+};
+use ddpm_core::recursion::Start;
+use ddpm_core::{Grid, Level, Process, Schedule, Scheme, Target, Trajectory, Variance};
+use ddpm_report::ReportError;
+use ddpm_report::decomposition_page::{
+    Comparison, DecompositionReport, Known, Measure, SampleCloud, other_schedules, slopes,
+    theory_of_densities,
+};
+use ddpm_report::results::{DecomposeReport, advice_sentences};
+use ddpm_sample::Tolerance;
+use tch::Device;
+
+/// Dimensions above which samples are neither drawn for pictures nor for distances that are known exactly.
+const PICTURED_DIM: usize = 256;
+/// Noising paths of the curves that are compared, where terms are estimated: of the schedule in use, and of the others.
+const CURVE_IMAGES: usize = 400;
+const COMPARED_IMAGES: usize = 100;
+/// Samples of a picture, where no distance asks for more.
+const PICTURED: usize = 4000;
+
+/// How data are noised.
+#[derive(Clone, Copy, Debug)]
+pub enum Noised<'a> {
+    /// By a schedule; sampling ends with the decoder's step to data.
+    Schedule(&'a Schedule),
+    /// By a process in continuous time, down to a smallest time.
+    Process {
+        /// Its marginals.
+        process: &'a Process,
+        /// Where sampling stops.
+        t_min: f64,
+    },
+}
+
+impl Noised<'_> {
+    /// The levels of N steps.
+    pub fn trajectory(&self, grid: Grid, steps: usize) -> Result<Trajectory, EvalError> {
+        Ok(match self {
+            Noised::Schedule(schedule) => Trajectory::discrete(schedule, &grid.visit(schedule, steps)?)?,
+            Noised::Process { process, t_min } => {
+                Trajectory::continuous(process, &grid.times(process, steps, *t_min)?)?
+            }
+        })
+    }
+}
+
+/// A target, a sampler on it, and what to compare them with.
+#[derive(Clone, Debug)]
+pub struct TargetStudy<'a> {
+    /// What the target is called.
+    pub name: String,
+    /// The law of the data.
+    pub target: &'a Target,
+    /// How it is noised.
+    pub noised: Noised<'a>,
+    /// Where the visited levels lie.
+    pub grid: Grid,
+    /// Steps, or visited levels of a schedule.
+    pub steps: usize,
+    /// The sampler.
+    pub scheme: Scheme,
+    /// A constant added to every component of the ideal denoiser.
+    pub perturbation: f64,
+    /// Effort where the terms are estimated.
+    pub monte_carlo: MonteCarlo,
+    /// Effort where distances are estimated.
+    pub effort: Effort,
+    /// What an adaptive sampler may err by.
+    pub tolerance: Tolerance,
+    /// Seed of samples.
+    pub seed: u64,
+    /// Where sampling runs.
+    pub device: Device,
+    /// The command that leads here.
+    pub command: String,
+    /// Programs and libraries with their versions.
+    pub versions: Vec<(String, String)>,
+}
+
+impl TargetStudy<'_> {
+    /// Works everything out. `result` is what `ddpm decompose` found; `progress` hears what is done next.
+    pub fn report(
+        &self,
+        result: DecomposeReport,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<DecompositionReport, EvalError> {
+        let mut report = DecompositionReport {
+            name: self.name.clone(),
+            advice: Vec::new(),
+            result,
+            grid: self.grid.name().to_string(),
+            train_steps: match self.noised {
+                Noised::Schedule(schedule) => Some(schedule.steps()),
+                Noised::Process { .. } => None,
+            },
+            perturbation: self.perturbation,
+            sampler: Some(self.scheme),
+            sweeps: Vec::new(),
+            slopes: Vec::new(),
+            ablation: None,
+            samples: None,
+            pictures: Vec::new(),
+            command: self.command.clone(),
+            versions: self.versions.clone(),
+        };
+        if let (Noised::Schedule(schedule), Scheme::Ddpm { variance }, Some(_)) =
+            (self.noised, self.scheme, report.result.total_nats)
+        {
+            progress("divergences of other schedules, grids and variances");
+            self.add_divergences(&mut report, schedule, variance)?;
+        }
+        self.add_ablation(&mut report, progress)?;
+        progress("other samplers");
+        distances::add_to(&mut report, self)?;
+        if report.advice.is_empty() {
+            report.advice = distances::sentences(&report);
+        }
+        Ok(report)
+    }
+
+    /// The trajectory of the sampler in use, with what analytic variance needs.
+    fn trajectory(&self, steps: usize, scheme: &Scheme) -> Result<Trajectory, EvalError> {
+        let trajectory = self.noised.trajectory(self.grid, steps)?;
+        if *scheme != (Scheme::Ddpm { variance: Variance::Analytic }) {
+            return Ok(trajectory);
+        }
+        let mse = mmse_per_component(self.target, &trajectory)?;
+        Ok(trajectory.with_mse(mse)?)
+    }
+
+    /// The divergence for other schedules, grids and variances, and the advice that follows.
+    fn add_divergences(
+        &self,
+        report: &mut DecompositionReport,
+        schedule: &Schedule,
+        variance: Variance,
+    ) -> Result<(), EvalError> {
+        if schedule.steps() < 2 || self.steps < 2 {
+            return Ok(());
+        }
+        let images =
+            |most: usize| MonteCarlo { images: most.min(self.monte_carlo.images), ..self.monte_carlo };
+        let known = self.known(schedule, images(CURVE_IMAGES))?;
+        let situation = Situation {
+            floor: known.curve.clone(),
+            mse: known.mse.clone(),
+            init: report.result.init_nats.unwrap_or_default(),
+            grid: self.grid,
+            steps: self.steps,
+            variance,
+        };
+        report.advice = advice_sentences(&situation.advise()?, &situation).into();
+        let name = report.result.schedule.clone().unwrap_or_default();
+        let comparison = Comparison {
+            known: &known,
+            name: &name,
+            grid: self.grid,
+            variance,
+            measure: Measure::TotalNats,
+            training: report.result.training_nats,
+        };
+        let others = other_schedules(&name, schedule)?;
+        let along = |other| self.known(other, images(COMPARED_IMAGES));
+        report.sweeps.extend(comparison.sweeps(along, &others)?);
+        let dim = self.target.dim();
+        report.slopes.extend(slopes(&known, &|variance| theory_of_densities(dim, variance))?);
+        Ok(())
+    }
+
+    /// What is known of the target along a schedule.
+    fn known<'b>(
+        &'b self,
+        schedule: &'b Schedule,
+        monte_carlo: MonteCarlo,
+    ) -> Result<Known<'b>, ReportError> {
+        let levels: Vec<Level> = schedule.levels().rev().collect();
+        let (curve, first) = ScheduleCurve::of_target(self.target, &levels, monte_carlo)?;
+        let error = self.target.dim() as f64 * self.perturbation * self.perturbation;
+        let mse = curve.curve().iter().map(|m| m + error).collect();
+        let init = move |position: usize| {
+            if position == 0 {
+                return Ok(first.value);
+            }
+            let settings = Settings { monte_carlo, ..Settings::new(Variance::FixedLarge) };
+            Ok(decompose(self.target, &[levels[position]], &settings)?.init.value)
+        };
+        Ok(Known { schedule, curve, mse, init: Box::new(init) })
+    }
+
+    fn run(&self, trajectory: Trajectory, scheme: Scheme) -> SampleRun<'_> {
+        SampleRun {
+            target: self.target,
+            trajectory,
+            scheme,
+            perturbation: self.perturbation,
+            tolerance: self.tolerance,
+            seed: self.seed,
+            device: self.device,
+        }
+    }
+
+    fn add_ablation(
+        &self,
+        report: &mut DecompositionReport,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<(), EvalError> {
+        let trajectory = self.trajectory(self.steps, &self.scheme)?;
+        let run = self.run(trajectory, self.scheme);
+        let exactly = match self.target {
+            Target::Gaussian(law) if self.scheme != Scheme::OdeRk45 => Some(law),
+            _ => None,
+        };
+        if let Some(law) = exactly {
+            report.ablation = Some(gaussian_ablation(law, &run.trajectory, &self.scheme, self.perturbation)?);
+            if self.target.dim() <= PICTURED_DIM {
+                progress("samples");
+                let effort = Effort { samples: PICTURED, ..self.effort };
+                let samples = run.samples(Start::Prior, Pace::Steps, Answers::Given, &effort)?;
+                let exact = run.exact(Sampled::Reference, PICTURED);
+                report.samples = SampleCloud::of(self.target, &samples, &exact)?;
+            }
+            return Ok(());
+        }
+        let found = sampled_ablation(&run, self.effort, &mut |done, total| {
+            progress(&format!("samples of {done} of {total} combinations of errors"));
+        })?;
+        if self.target.dim() <= PICTURED_DIM {
+            report.samples = SampleCloud::of(self.target, &found.samples, &found.exact)?;
+        }
+        report.ablation = Some(found.ablation);
+        Ok(())
+    }
+}

@@ -1,0 +1,122 @@
+//! The page of a trained network, from what `ddpm decompose --checkpoint` measured.
+
+use super::divergences::{Comparison, Known, other_schedules, slopes, theory_of_points};
+use super::{DecompositionReport, Measure};
+use crate::ReportError;
+use crate::results::DecomposeReport;
+use crate::results::{Floor, MeasuredLevel, NetworkReport};
+use crate::training_page::Picture;
+use ddpm_core::decomposition::ScheduleCurve;
+use ddpm_core::decomposition::curve::ErrorCurve;
+use ddpm_core::{Level, Schedule, TimeIndex};
+
+/// What a page of a network is made of.
+#[derive(Clone, Debug)]
+pub struct NetworkPage<'a> {
+    /// What was measured.
+    pub result: DecomposeReport,
+    /// The network's schedule.
+    pub schedule: &'a Schedule,
+    /// Pictures to show: sample grids, denoised examples.
+    pub pictures: Vec<Picture>,
+    /// The command that leads here.
+    pub command: String,
+    /// Programs and libraries with their versions.
+    pub versions: Vec<(String, String)>,
+}
+
+impl NetworkPage<'_> {
+    /// The report, with the terms for other numbers of steps, variances, grids and schedules from the measured curves.
+    pub fn report(self) -> Result<DecompositionReport, ReportError> {
+        let NetworkPage { result, schedule, pictures, command, versions } = self;
+        let network = result.network.clone().ok_or_else(|| {
+            ReportError::mismatch("decomposition of a network", "its measured levels", "none")
+        })?;
+        let (grid, name) = (network.measured.grid, result.schedule.clone().unwrap_or_default());
+        let curves = Curves::of(&network, schedule)?;
+        let known = curves.along(schedule, result.dim)?;
+        let chosen = network.floors.first().map(|floor| floor.floor);
+        let theory = |variance| match chosen {
+            Some(Floor::EmpiricalTraining) => theory_of_points(variance),
+            _ => (None, "–".to_string()),
+        };
+        let mut report = DecompositionReport {
+            name: result.checkpoint.clone().unwrap_or_default(),
+            advice: result.advice.clone().unwrap_or_default(),
+            grid: grid.name().to_string(),
+            train_steps: Some(schedule.steps()),
+            perturbation: 0.0,
+            sampler: None,
+            sweeps: Vec::new(),
+            slopes: slopes(&known, &theory)?,
+            ablation: None,
+            samples: None,
+            pictures,
+            command,
+            versions,
+            result,
+        };
+        if let Some(variance) = report.result.variance {
+            let comparison = Comparison {
+                known: &known,
+                name: &name,
+                grid,
+                variance,
+                measure: Measure::StepsNats,
+                training: report.result.training_nats,
+            };
+            let others = other_schedules(&name, schedule)?;
+            report.sweeps = comparison.sweeps(|other| curves.along(other, report.result.dim), &others)?;
+        }
+        Ok(report)
+    }
+}
+
+/// The network's error and its floor as functions of the noise level.
+struct Curves {
+    mse: ErrorCurve,
+    floor: ErrorCurve,
+}
+
+impl Curves {
+    /// Those of the floor that the report's own fields belong to.
+    fn of(network: &NetworkReport, schedule: &Schedule) -> Result<Self, ReportError> {
+        let chosen = network.floors.first().map_or(Floor::EmpiricalTraining, |floor| floor.floor);
+        let measured = &network.levels;
+        let last = schedule.steps();
+        if let Some(level) = measured.iter().find(|level| level.t == 0 || level.t as usize > last) {
+            return Err(ReportError::mismatch("measured level t", format!("1 to {last}"), level.t));
+        }
+        let levels: Vec<Level> =
+            measured.iter().map(|level| schedule.level(TimeIndex(level.t - 1))).collect();
+        let values = |of: &dyn Fn(&MeasuredLevel) -> Option<f64>| {
+            let value = |level: &MeasuredLevel| {
+                of(level)
+                    .ok_or_else(|| ReportError::mismatch("measured level", "a value of the floor", "none"))
+            };
+            measured.iter().map(value).collect::<Result<Vec<f64>, ReportError>>()
+        };
+        let (mse, floor) = match chosen {
+            Floor::EmpiricalTraining => {
+                (values(&|l| Some(l.train.value))?, values(&|l| Some(l.empirical_train.value))?)
+            }
+            Floor::Reference => (
+                values(&|l| l.held_out.map(|v| v.value))?,
+                values(&|l| l.reference_held_out.map(|v| v.value))?,
+            ),
+            Floor::EmpiricalLowerBound => {
+                (values(&|l| l.held_out.map(|v| v.value))?, values(&|l| Some(l.empirical_train.value))?)
+            }
+        };
+        Ok(Curves { mse: ErrorCurve::new(&levels, &mse)?, floor: ErrorCurve::new(&levels, &floor)? })
+    }
+
+    fn along<'b>(&self, schedule: &'b Schedule, dim: usize) -> Result<Known<'b>, ReportError> {
+        let levels: Vec<Level> = schedule.levels().rev().collect();
+        let at = |curve: &ErrorCurve| levels.iter().map(|level| curve.at(level)).collect::<Vec<f64>>();
+        let (mse, floor) = (at(&self.mse), at(&self.floor));
+        // A sampler fits its variance to the error of the network that it has.
+        let curve = ScheduleCurve::new(levels, floor, dim)?.with_fit(mse.clone())?;
+        Ok(Known { schedule, curve, mse, init: Box::new(|_| Ok(0.0)) })
+    }
+}

@@ -1,0 +1,20 @@
+//! Reports of diffusion models: results as JSON, HTML pages, SVG plots and text tables. No libtorch, no samplers, no files but its own.
+//!
+//! - [`results`]: the results that pages, JSON files and the terminal show, as plain serializable types.
+//! - [`kit`]: pages, plots and tables.
+//! - [`decomposition_page`]: the error decomposition of a closed-form target or of a trained network.
+//! - [`training_page`]: a training run.
+//! - [`score_page`]: a learned score against the exact score of a closed-form target.
+//!
+//! `ddpm-eval` measures and fills the types in [`results`]; this crate shows them.
+#![deny(missing_docs)]
+
+mod confidence;
+pub mod decomposition_page;
+mod error;
+pub mod kit;
+pub mod results;
+pub mod score_page;
+pub mod training_page;
+
+pub use error::ReportError;

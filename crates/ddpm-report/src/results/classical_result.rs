@@ -1,0 +1,40 @@
+//! The three classical error terms of a trained model on a data set, with their curves.
+
+use super::LevelError;
+use ddpm_core::classical::ClassicalTerms;
+use ddpm_core::interval::Estimate;
+use ddpm_data::Split;
+use serde::{Deserialize, Serialize};
+
+/// The classical terms, how they were estimated, and their curves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClassicalReport {
+    /// The terms themselves.
+    pub terms: ClassicalTerms,
+    /// The images that the training term is measured on.
+    pub split: Split,
+    /// The training term with its standard error.
+    pub training: Estimate,
+    /// Length of the mean image, in the units of the initialization term: what remains of it at infinite noise.
+    pub mean_norm: f64,
+    /// Images behind the moments from which the initialization term follows.
+    pub moments_of: u64,
+    /// The visited levels, the noisiest first.
+    pub levels: Vec<ClassicalLevel>,
+    /// The floor of the training error at the measured levels, the noisiest first; empty where none is known.
+    #[serde(default)]
+    pub floor: Vec<LevelError>,
+}
+
+/// What the classical terms say of one visited level.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClassicalLevel {
+    /// The training timestep, counted from 1; absent for continuous processes.
+    pub t: Option<u32>,
+    /// Signal-to-noise ratio.
+    pub snr: f64,
+    /// The discretization term 1 - sigma_s^2/sigma_t^2 of the step from here to the next level; absent at the last.
+    pub discretization_ratio: Option<f64>,
+    /// The error of the best linear denoiser: any better one has learnt more than means and covariances.
+    pub linear_mse: f64,
+}

@@ -1,0 +1,137 @@
+//! `denoising_error.json`: the measured curve, kept beside a checkpoint's weights.
+
+use crate::ReportError;
+use ddpm_core::decomposition::curve::ErrorCurve;
+use ddpm_core::interval::Estimate;
+use ddpm_core::{Level, Time};
+use ddpm_data::{Split, atomic};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// The file's name inside a checkpoint.
+pub const FILE_NAME: &str = "denoising_error.json";
+
+/// The denoising error of a model at a choice of levels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DenoisingError {
+    /// Components of an image.
+    pub dim: usize,
+    /// Number of levels that the sampler visits; the curve is measured at some or all of them.
+    pub visited: usize,
+    /// Noise draws for each image and level.
+    pub repeats: usize,
+    /// Seed of the noise and of the choice of images.
+    pub seed: u64,
+    /// Sums over all visited levels on each split.
+    pub sums: Vec<SplitSum>,
+    /// The curve: each split's levels, the noisiest first.
+    pub levels: Vec<LevelError>,
+}
+
+/// The error at one level on one split.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LevelError {
+    /// Which images.
+    pub split: Split,
+    /// The training timestep, counted from 1; absent for levels of continuous processes.
+    pub t: Option<u32>,
+    /// Signal-to-noise ratio alpha^2/sigma^2.
+    pub snr: f64,
+    /// E|x_0 - D(x_t)|^2, summed over the components.
+    pub mse: f64,
+    /// Standard error of `mse` over images.
+    pub stderr: f64,
+    /// E|eps - eps_theta(x_t)|^2 a component.
+    pub epsilon_mse: f64,
+    /// Standard error of `epsilon_mse` over images.
+    pub epsilon_stderr: f64,
+    /// Number of images.
+    pub n: usize,
+    /// How many visited levels this one stands for in a sum over all of them: its own and its share of those that are interpolated.
+    pub weight: f64,
+}
+
+/// Sums over all visited levels on one split. Levels that were not measured are interpolated linearly in the step; standard errors are over
+/// images and take the correlation of an image's levels into account.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SplitSum {
+    /// Which images.
+    pub split: Split,
+    /// The classical training term: the sum of E|x_0 - D(x_t)|^2.
+    pub mse_sum: Estimate,
+    /// The mean of E|eps - eps_theta(x_t)|^2 a component: L_simple, if the sampler visits every training level.
+    pub loss: Estimate,
+}
+
+impl LevelError {
+    /// `mse` as an estimate.
+    pub fn mse_estimate(&self) -> Estimate {
+        Estimate { mean: self.mse, stderr: self.stderr, n: self.n }
+    }
+
+    /// `epsilon_mse` as an estimate.
+    pub fn epsilon_estimate(&self) -> Estimate {
+        Estimate { mean: self.epsilon_mse, stderr: self.epsilon_stderr, n: self.n }
+    }
+}
+
+impl DenoisingError {
+    /// The curve on one split, the noisiest level first; empty if the split was not measured.
+    pub fn curve(&self, split: Split) -> Vec<LevelError> {
+        self.levels.iter().filter(|level| level.split == split).copied().collect()
+    }
+
+    /// The classical training term on one split.
+    pub fn mse_sum(&self, split: Split) -> Option<Estimate> {
+        self.sum(split).map(|sum| sum.mse_sum)
+    }
+
+    /// The loss on one split: the mean of E|eps - eps_theta(x_t)|^2 a component over all visited levels.
+    pub fn loss(&self, split: Split) -> Option<Estimate> {
+        self.sum(split).map(|sum| sum.loss)
+    }
+
+    fn sum(&self, split: Split) -> Option<&SplitSum> {
+        self.sums.iter().find(|sum| sum.split == split)
+    }
+
+    /// One split's curve as a function of the level, interpolated between the measured ones; an error if the split was not measured.
+    pub fn interpolated(&self, split: Split) -> Result<ErrorCurve, ReportError> {
+        // Logarithms know neither a level without signal nor an error of zero, which exact denoisers reach at the least noise.
+        let measured = || self.levels.iter().filter(|l| l.split == split && l.snr > 0.0 && l.mse > 0.0);
+        let levels: Vec<Level> = measured()
+            .map(|l| Level::variance_preserving(l.snr.ln(), Time::Sigma(l.snr.sqrt().recip())))
+            .collect();
+        let values: Vec<f64> = measured().map(|l| l.mse).collect();
+        Ok(ErrorCurve::new(&levels, &values)?)
+    }
+
+    /// E|x_0 - D(x_t)|^2 at any level, from one split's curve; `None` if the split was not measured.
+    pub fn mse_at(&self, split: Split, level: &Level) -> Option<f64> {
+        self.interpolated(split).ok().map(|curve| curve.at(level))
+    }
+
+    /// Writes the file into a checkpoint's folder; it appears complete or not at all.
+    pub fn write(&self, checkpoint: &Path) -> Result<(), ReportError> {
+        let path = checkpoint.join(FILE_NAME);
+        let mut text =
+            serde_json::to_vec_pretty(self).map_err(|error| ReportError::format(&path, error.to_string()))?;
+        text.push(b'\n');
+        Ok(atomic::write_bytes(path, &text)?)
+    }
+
+    /// Reads the file from a checkpoint's folder.
+    pub fn read(checkpoint: &Path) -> Result<Self, ReportError> {
+        let path = checkpoint.join(FILE_NAME);
+        let text = std::fs::read(&path).map_err(|source| ReportError::Read { path: path.clone(), source })?;
+        let file: DenoisingError =
+            serde_json::from_slice(&text).map_err(|error| ReportError::format(&path, error.to_string()))?;
+        for split in [Split::HeldOut, Split::Train] {
+            if !file.curve(split).is_sorted_by(|a, b| a.snr < b.snr) {
+                let reason = format!("the {split} levels must be listed from the noisiest, with rising snr");
+                return Err(ReportError::format(&path, reason));
+            }
+        }
+        Ok(file)
+    }
+}

@@ -1,0 +1,18 @@
+//! Results that pages, JSON files and the terminal show. `ddpm-eval` and `ddpm-cli` fill them.
+
+mod advice_text;
+mod classical_result;
+mod decomposition_result;
+mod denoising_error;
+mod network_result;
+mod score_error;
+
+pub use advice_text::advice_sentences;
+pub use classical_result::{ClassicalLevel, ClassicalReport};
+pub use decomposition_result::{DecomposeReport, LevelEntry, StandardErrors};
+pub use denoising_error::{DenoisingError, FILE_NAME, LevelError, SplitSum};
+pub use network_result::{
+    AdviceReport, BoundReport, Checks, Floor, FloorReport, Images, InitializationBracket, MeasuredLevel,
+    MeasurementFacts, Memorization, NetworkReport, TrainingErrorBracket, VarianceReport,
+};
+pub use score_error::ScoreError;

@@ -1,0 +1,82 @@
+//! The JSON of a closed-form decomposition has the fields of its contract, and the advice names what would help.
+#![allow(clippy::unwrap_used)]
+
+use ddpm_core::decomposition::{Advice, ScheduleCurve, Settings, Situation, decompose};
+use ddpm_core::{Grid, Level, Schedule, Target, TargetSpec, TimeIndex, Variance};
+use ddpm_report::results::{DecomposeReport, advice_sentences};
+
+fn reference() -> Target {
+    let text = r#"{"kind":"mixture","weights":[0.3,0.7],"means":[[-1.5],[1]],"stds":[0.25,0.4]}"#;
+    serde_json::from_str::<TargetSpec>(text).unwrap().build().unwrap()
+}
+
+#[test]
+fn the_report_has_the_contracts_fields() {
+    let schedule = Schedule::linear(100).unwrap();
+    let timesteps: Vec<TimeIndex> = Grid::Trailing.visit(&schedule, 10).unwrap();
+    let levels = schedule.visited(&timesteps).unwrap();
+    let result = decompose(&reference(), &levels, &Settings::new(Variance::FixedLarge)).unwrap();
+    let report =
+        DecomposeReport::closed_form("t.json", "linear", Variance::FixedLarge, &timesteps, &result).unwrap();
+    let json = serde_json::to_value(&report).unwrap();
+    let keys: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(
+        keys,
+        [
+            "target",
+            "schedule",
+            "steps",
+            "variance",
+            "dim",
+            "init_nats",
+            "discretization_nats",
+            "training_nats",
+            "total_nats",
+            "stderr",
+            "truncation_w2_bound",
+            "classical",
+            "per_level"
+        ]
+    );
+    let entries = json["per_level"].as_array().unwrap();
+    assert_eq!(
+        (entries.len(), entries[0]["t"].as_u64(), entries[9]["t"].as_u64()),
+        (10, Some(10), Some(100))
+    );
+    assert!(entries[0]["discretization_nats"].is_null() && entries[0]["discretization_ratio"].is_null());
+    assert!(entries[9]["discretization_nats"].as_f64().unwrap() > 0.0);
+    assert_eq!(json["stderr"]["total_nats"], 0.0);
+    assert_eq!(json["variance"], "fixed-large");
+    for key in ["w2_init", "w2_init_kind", "training_mse_sum", "mmse_sum", "discretization_max"] {
+        assert!(!json["classical"][key].is_null(), "{key}");
+    }
+    let back: DecomposeReport = serde_json::from_value(json).unwrap();
+    assert_eq!(back, report);
+    assert!(
+        DecomposeReport::closed_form("t", "linear", Variance::FixedLarge, &timesteps[1..], &result).is_err()
+    );
+}
+
+#[test]
+fn the_advice_names_the_lever_that_helps() {
+    let levels: Vec<Level> = Schedule::linear(1000).unwrap().levels().rev().collect();
+    let advise = |perturbation: f64, steps: usize, grid: Grid| -> (Advice, [String; 3]) {
+        let settings = Settings { perturbation, ..Settings::new(Variance::FixedLarge) };
+        let result = decompose(&reference(), &levels, &settings).unwrap();
+        let mmse = result.levels.iter().map(|terms| terms.mmse).collect();
+        let mse = result.levels.iter().map(|terms| terms.mse).collect();
+        let floor = ScheduleCurve::new(levels.clone(), mmse, 1).unwrap();
+        let situation =
+            Situation { floor, mse, init: result.init.value, grid, steps, variance: Variance::FixedLarge };
+        let advice = situation.advise().unwrap();
+        let sentences = advice_sentences(&advice, &situation);
+        (advice, sentences)
+    };
+    let (_, sentences) = advise(0.05, 100, Grid::Trailing);
+    assert!(sentences[1].contains("a better denoiser will"), "{sentences:?}");
+    let (_, sentences) = advise(1e-4, 20, Grid::LogSnr);
+    assert!(sentences[1].starts_with("Even all 1000 steps"), "{sentences:?}");
+    let (middle, sentences) = advise(0.005, 10, Grid::Trailing);
+    let enough = middle.enough_steps.unwrap();
+    assert!(sentences[1].contains(&format!("at {enough} steps")), "{sentences:?}");
+}
