@@ -20,7 +20,16 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("ddpm-eval", &["ddpm-core", "ddpm-data", "ddpm-nets", "ddpm-report", "ddpm-sample", "torch-ext"]),
     (
         "ddpm-benchmark",
-        &["ddpm-core", "ddpm-data", "ddpm-nets", "ddpm-report", "ddpm-sample", "ddpm-train", "ddpm-eval", "torch-ext"],
+        &[
+            "ddpm-core",
+            "ddpm-data",
+            "ddpm-nets",
+            "ddpm-report",
+            "ddpm-sample",
+            "ddpm-train",
+            "ddpm-eval",
+            "torch-ext",
+        ],
     ),
     (
         "ddpm-cli",

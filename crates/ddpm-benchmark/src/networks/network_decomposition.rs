@@ -10,10 +10,10 @@ use ddpm_eval::decomposition::{Names, NetworkStudy, Thresholded};
 use ddpm_eval::denoising::NetworkModel;
 use ddpm_eval::{EvalConfig, EvalError, Spectrum};
 use ddpm_nets::checkpoint::{Checkpoint, SchedulerConfig};
-use ddpm_sample::Threshold;
 use ddpm_report::results::{
     Floor, Images, InitializationBracket, Memorization, TrainingErrorBracket, VarianceReport,
 };
+use ddpm_sample::Threshold;
 use serde::{Deserialize, Serialize};
 use tch::Device;
 
