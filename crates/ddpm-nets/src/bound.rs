@@ -3,7 +3,7 @@
 //! Everything is in nats a component (a mean over the components of an image), so that dividing by log 2 gives bits a dimension. The
 //! functions that a training loss calls are differentiable and expect to run inside `torch_ext::fence`.
 
-use crate::{Denoiser, NetsError};
+use crate::{Denoiser, NetsError, noised, per_row};
 use ddpm_core::decomposition::prior_divergence;
 use ddpm_core::{BoundStep, Level, Schedule, StepVariance};
 use tch::{Device, Kind, Tensor};
@@ -80,12 +80,13 @@ impl Rows {
             let (expected, got) = (format!("{n}, one a row"), steps.len().to_string());
             return Err(NetsError::Input { what: "steps of the bound", expected, got });
         }
-        let middle = column(steps, x0, |step| step.model.log(0.0));
+        let middle = per_row(steps.iter().map(|step| step.model.log(0.0)), x0);
         let learned = steps.iter().any(|step| matches!(step.model, StepVariance::Range(_)));
         let log_variance = match answer.variance_fraction {
-            // The range interpolates linearly: its value at 0 and its rise to 1 say all.
+            // The log variance is linear in the fraction.
             Some(fraction) if learned => {
-                middle + fraction * column(steps, x0, |step| step.model.log(1.0) - step.model.log(0.0))
+                let rise = steps.iter().map(|step| step.model.log(1.0) - step.model.log(0.0));
+                middle + fraction * per_row(rise, x0)
             }
             None if learned => {
                 let (expected, got) =
@@ -146,7 +147,7 @@ impl Rows {
     }
 
     fn per_row(&self, value: impl Fn(&BoundStep) -> f64) -> Tensor {
-        column(&self.steps, &self.x0, value)
+        per_row(self.steps.iter().map(value), &self.x0)
     }
 
     /// The posterior's mean less the model's: b (x_0 - D).
@@ -182,14 +183,6 @@ impl Rows {
         let difference = (&log_low - &log_high).clamp_max(-1e-15);
         -(log_high + (-difference.expm1()).log())
     }
-}
-
-/// A number a row, f32 of shape [n, 1, ...] beside `x0`.
-fn column(steps: &[BoundStep], x0: &Tensor, value: impl Fn(&BoundStep) -> f64) -> Tensor {
-    let values: Vec<f64> = steps.iter().map(value).collect();
-    let mut shape = vec![1i64; x0.dim()];
-    shape[0] = -1;
-    Tensor::from_slice(&values).to_kind(x0.kind()).to_device(x0.device()).reshape(shape)
 }
 
 /// The bound of a batch, image by image, in nats a component.
@@ -229,7 +222,7 @@ pub fn evaluate(
     let rows = x0.size().first().copied().unwrap_or(0) as usize;
     let mut columns = Vec::with_capacity(steps.len());
     for (t, (level, step)) in schedule.levels().zip(steps).enumerate() {
-        let x_t = torch_ext::fence(|| x0 * level.alpha() + noise(t) * level.sigma())?;
+        let x_t = noised(x0, &torch_ext::fence(|| noise(t))?, &[level])?;
         let prediction = denoiser.predict(&x_t, &level)?;
         let predicted = prediction.x0(&x_t, &level)?;
         columns.push(torch_ext::fence(|| -> Result<Tensor, NetsError> {

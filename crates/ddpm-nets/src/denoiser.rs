@@ -1,6 +1,6 @@
 //! What every denoiser has in common: given a noised batch and its level, a prediction that says what it is.
 
-use crate::{NetsError, UNet};
+use crate::{NetsError, NetworkInput, UNet, per_row};
 use ddpm_core::{Level, LinearMap, Parameterization, PredictionKind};
 use tch::{Kind, Tensor};
 
@@ -68,21 +68,9 @@ impl<'a> NetworkDenoiser<'a> {
 
     /// The prediction for a batch x_t [n, ...] whose rows are at different levels, one a row.
     pub fn predict_rows(&self, x_t: &Tensor, levels: &[Level]) -> Result<Prediction, NetsError> {
-        let device = x_t.device();
-        let each = |f: &dyn Fn(&Level) -> Result<f64, NetsError>| -> Result<Tensor, NetsError> {
-            let values =
-                levels.iter().map(|level| Ok(f(level)? as f32)).collect::<Result<Vec<_>, NetsError>>()?;
-            Ok(torch_ext::fence(|| Tensor::from_slice(&values).to_device(device))?)
-        };
-        let condition = each(&|level| Ok(self.parameterization.condition(level)?))?;
+        let NetworkInput { input, condition } = NetworkInput::new(self.parameterization, x_t, levels)?;
         self.network.check_input(x_t, &condition, self.labels.as_ref())?;
-        let output = match self.parameterization {
-            Parameterization::Plain(_) => self.output(x_t, &condition)?,
-            Parameterization::Edm(_) => {
-                let scale = each(&|level| Ok(self.parameterization.input_scale(level)))?;
-                self.output(&torch_ext::fence(|| x_t * rows(&scale))?, &condition)?
-            }
-        };
+        let output = self.output(&input, &condition)?;
         let config = self.network.config();
         let (value, variance_fraction) = if config.out_channels == 2 * config.in_channels {
             let parts = torch_ext::fence(|| output.chunk(2, 1))?;
@@ -93,10 +81,12 @@ impl<'a> NetworkDenoiser<'a> {
         match self.parameterization {
             Parameterization::Plain(kind) => Ok(Prediction { kind, value, variance_fraction }),
             Parameterization::Edm(_) => {
-                let map = |level: &Level| Ok::<LinearMap, NetsError>(self.parameterization.to_x0(level)?);
-                let of_x_t = each(&|level| Ok(map(level)?.of_x_t))?;
-                let of_input = each(&|level| Ok(map(level)?.of_input))?;
-                let value = torch_ext::fence(|| rows(&of_x_t) * x_t + rows(&of_input) * value)?;
+                let maps = levels.iter().map(|level| Ok(self.parameterization.to_x0(level)?));
+                let maps = maps.collect::<Result<Vec<LinearMap>, NetsError>>()?;
+                let value = torch_ext::fence(|| {
+                    let of_x_t = per_row(maps.iter().map(|map| map.of_x_t), x_t);
+                    of_x_t * x_t + per_row(maps.iter().map(|map| map.of_input), x_t) * value
+                })?;
                 Ok(Prediction { kind: PredictionKind::X0, value, variance_fraction })
             }
         }
@@ -109,11 +99,6 @@ impl<'a> NetworkDenoiser<'a> {
             self.network.forward(input, condition, self.labels.as_ref(), false).to_kind(Kind::Float)
         })?)
     }
-}
-
-/// A number a row, shaped to act on [n, c, h, w].
-fn rows(values: &Tensor) -> Tensor {
-    values.reshape([-1, 1, 1, 1])
 }
 
 impl Denoiser for NetworkDenoiser<'_> {

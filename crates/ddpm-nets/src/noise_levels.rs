@@ -1,4 +1,4 @@
-//! One noise level a row, as tensors.
+//! Noise levels as tensors, one a row: what a score network is shown.
 
 use ddpm_core::{Level, Time};
 use tch::{Device, Kind, Tensor};
@@ -56,18 +56,6 @@ impl NoiseLevels {
     pub fn time(&self) -> &Tensor {
         &self.time
     }
-
-    /// x_t = alpha x_0 + sigma eps for x_0 and eps [n, ...].
-    pub fn noised(&self, x0: &Tensor, eps: &Tensor) -> Tensor {
-        along_rows(&self.alpha, x0) * x0 + along_rows(&self.sigma, x0) * eps
-    }
-}
-
-/// A column `[n]` reshaped to multiply the rows of `x` [n, ...].
-pub fn along_rows(column: &Tensor, x: &Tensor) -> Tensor {
-    let mut shape = vec![1i64; x.dim().max(1)];
-    shape[0] = -1;
-    column.reshape(&shape)
 }
 
 fn coordinate(level: &Level) -> f64 {

@@ -1,7 +1,6 @@
 //! Networks as scores: differentiable fields s(x, level) that approximate grad log q_t(x).
 
-use crate::noise_levels::along_rows;
-use crate::{Denoiser, NetsError, NoiseLevels, Parameters, Prediction, UNet};
+use crate::{Denoiser, NetsError, NoiseLevels, Parameters, Prediction, UNet, along_rows};
 use ddpm_core::{Level, PredictionKind};
 use tch::{Kind, Tensor};
 use torch_ext::TorchError;

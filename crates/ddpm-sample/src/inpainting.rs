@@ -6,6 +6,7 @@
 //! that exact conditioning asks for, at 200 steps as at 1,000 (a test holds this).
 
 use crate::{Evaluator, Moved, Noise, SampleError, Sampler};
+use ddpm_nets::noised;
 use tch::{Kind, Tensor};
 
 /// A sampler that keeps a region of the data.
@@ -46,8 +47,10 @@ impl Sampler for Inpainting {
         noise: &mut dyn Noise,
     ) -> Result<Option<Moved>, SampleError> {
         let Some(moved) = self.sampler.step(x_t, denoiser, noise)? else { return Ok(None) };
-        let signal = &self.known * moved.to.alpha();
-        let known = if moved.to.is_clean() { signal } else { noise.draw()? * moved.to.sigma() + signal };
+        let known = match moved.to.is_clean() {
+            true => self.known.shallow_clone(),
+            false => noised(&self.known, &noise.draw()?, &[moved.to])?,
+        };
         let x = known.where_self(&self.mask, &moved.x).to_kind(moved.x.kind());
         Ok(Some(Moved { x, ..moved }))
     }

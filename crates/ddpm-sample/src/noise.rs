@@ -5,8 +5,7 @@
 use crate::SampleError;
 use ddpm_core::Level;
 use ddpm_core::noise::{NoiseSource, Purpose};
-use ddpm_nets::tensor_file;
-use rayon::prelude::*;
+use ddpm_nets::{normal_rows, tensor_file};
 use std::ops::Range;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
@@ -141,7 +140,7 @@ impl Noise for BatchNoise {
     fn start(&mut self, level: &Level) -> Result<Tensor, SampleError> {
         Ok(match &self.source {
             Source::Keyed { source, images, shape } => {
-                keyed_normal(source, images, shape, 0)?.to_device(self.device) * level.prior_std()
+                normal_rows(source, images.clone(), 0, shape, self.device)? * level.prior_std()
             }
             Source::Given { x_t, .. } => x_t.to_device(self.device),
         })
@@ -152,7 +151,7 @@ impl Noise for BatchNoise {
         self.next += 1;
         match &self.source {
             Source::Keyed { source, images, shape } => {
-                Ok(keyed_normal(source, images, shape, draw)?.to_device(self.device))
+                Ok(normal_rows(source, images.clone(), draw, shape, self.device)?)
             }
             Source::Given { z, .. } => {
                 let given = z.as_ref().map_or(0, |z| z.size()[0]);
@@ -167,29 +166,6 @@ impl Noise for BatchNoise {
             }
         }
     }
-}
-
-/// One draw for a range of images, [n, shape...] f32 on the CPU.
-fn keyed_normal(
-    source: &NoiseSource,
-    images: &Range<u64>,
-    shape: &[i64],
-    draw: u64,
-) -> Result<Tensor, SampleError> {
-    /// Below this many numbers a thread of its own does not pay.
-    const NUMBERS_PER_TASK: usize = 4096;
-    let size = shape.iter().product::<i64>() as usize;
-    let count = (images.end - images.start) as usize;
-    let mut values = vec![0f32; size * count];
-    if size > 0 {
-        values
-            .par_chunks_mut(size)
-            .with_min_len(NUMBERS_PER_TASK.div_ceil(size))
-            .enumerate()
-            .for_each(|(i, row)| source.fill_normal(images.start + i as u64, draw, row));
-    }
-    let full: Vec<i64> = std::iter::once(count as i64).chain(shape.iter().copied()).collect();
-    Ok(Tensor::f_from_slice(&values).and_then(|t| t.f_reshape(&full)).map_err(torch_ext::TorchError::from)?)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_data::Shard;
 use ddpm_nets::checkpoint::{ClassifierCheckpoint, SchedulerConfig};
 use ddpm_nets::unet::{ClassifierConfig, NoiseClassifier};
-use ddpm_nets::{NetsError, Parameters};
+use ddpm_nets::{NetsError, NetworkInput, NoisedBatch, Parameters};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
@@ -56,29 +56,12 @@ impl Trainable for ImageClassification<'_> {
     fn loss(&self, step: u64, shard: &Shard) -> Result<Tensor, TrainError> {
         let batch = self.images.batch(step, shard, self.horizontal_flips)?;
         let (x0, labels) = (batch.x0, batch.labels.ok_or_else(no_labels)?);
-        let n = shard.local_batch();
-        let draws = self.times.draw(batch.first_sample, n);
-        let mut eps = vec![0f32; x0.numel()];
-        let size = x0.numel() / n.max(1);
-        for (row, values) in eps.chunks_mut(size.max(1)).enumerate() {
-            self.noise.fill_normal(batch.first_sample + row as u64, 0, values);
-        }
-        let device = x0.device();
-        let column = |values: Vec<f32>| {
-            torch_ext::fence(|| Tensor::from_slice(&values).to_device(device).reshape([-1, 1, 1, 1]))
-        };
-        // As a network of this process sees its input, so that one classifier guides all of its samplers.
-        let scale = |draw: &crate::Draw| self.parameterization.input_scale(&draw.level);
-        let of_x0 = column(draws.iter().map(|d| (scale(d) * d.level.alpha()) as f32).collect())?;
-        let of_eps = column(draws.iter().map(|d| (scale(d) * d.level.sigma()) as f32).collect())?;
-        let condition = draws
-            .iter()
-            .map(|draw| Ok(self.parameterization.condition(&draw.level)? as f32))
-            .collect::<Result<Vec<f32>, TrainError>>()?;
-        let (input, condition) = torch_ext::fence(|| {
-            let eps = Tensor::from_slice(&eps).reshape(x0.size()).to_device(device);
-            (of_x0 * &x0 + of_eps * eps, Tensor::from_slice(&condition).to_device(device))
-        })?;
+        let samples = batch.first_sample..batch.first_sample + shard.local_batch() as u64;
+        let draws = self.times.draw(batch.first_sample, shard.local_batch());
+        let levels = draws.iter().map(|draw| draw.level).collect();
+        let noised = NoisedBatch::keyed(&x0, levels, &self.noise, samples, 0)?;
+        // The scaling of the denoiser that is to be guided, so that one classifier serves all its samplers.
+        let NetworkInput { input, condition } = noised.network_input(self.parameterization)?;
         self.network.check_input(&input, &condition)?;
         Ok(torch_ext::fence(|| {
             if self.network.config().dropout > 0.0 {

@@ -1,9 +1,8 @@
-//! A U-Net that learns to denoise images.
+//! Training of a U-Net denoiser on images.
 
 use crate::config::{Precision, TrainConfig};
 use crate::health;
-use crate::objective::Problem;
-use crate::{Objective, ObjectiveConfig, TrainError, Trainable, TrainingImages, WorstSample};
+use crate::{Objective, ObjectiveConfig, TrainError, Trainable, TrainingBatch, TrainingImages, WorstSample};
 use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_core::{TimeIndex, Variance};
 use ddpm_data::{ImageSet, Shard};
@@ -14,15 +13,15 @@ use std::cell::RefCell;
 use std::path::Path;
 use tch::{Device, Tensor};
 
-/// A U-Net, the images it sees, and the noise they are seen through.
+/// A U-Net, its training images and its objective.
 #[derive(Debug)]
 pub struct ImageDiffusion<'a> {
     scheduler: &'a SchedulerConfig,
     network: UNet,
     images: TrainingImages,
     objective: Objective,
-    /// Losses of the step in progress, by training level, where the objective learns from them.
-    seen: RefCell<Vec<(TimeIndex, f64)>>,
+    /// Losses of the step in progress by training level, for importance sampling of the levels.
+    step_losses: RefCell<Vec<(TimeIndex, f64)>>,
     label_dropout: Option<LabelDropout>,
     horizontal_flips: bool,
     precision: Precision,
@@ -60,7 +59,7 @@ impl<'a> ImageDiffusion<'a> {
         Ok(ImageDiffusion {
             network,
             objective,
-            seen: RefCell::default(),
+            step_losses: RefCell::default(),
             label_dropout,
             images,
             horizontal_flips: config.horizontal_flips,
@@ -104,33 +103,33 @@ impl ImageDiffusion<'_> {
     }
 }
 
-/// A part of a batch, ready for the network.
-struct Posed {
-    problem: Problem,
+/// A part of a batch with everything that the network needs.
+struct Part {
+    batch: TrainingBatch,
     labels: Option<Tensor>,
     dropout_seed: i64,
 }
 
 impl ImageDiffusion<'_> {
-    fn pose(&self, step: u64, shard: &Shard) -> Result<Posed, TrainError> {
-        let batch = self.images.batch(step, shard, self.horizontal_flips)?;
-        let labels = match (batch.labels, &self.label_dropout) {
-            (Some(labels), Some(dropout)) => Some(dropout.apply(&labels, batch.first_sample)?),
+    fn part(&self, step: u64, shard: &Shard) -> Result<Part, TrainError> {
+        let images = self.images.batch(step, shard, self.horizontal_flips)?;
+        let labels = match (images.labels, &self.label_dropout) {
+            (Some(labels), Some(dropout)) => Some(dropout.apply(&labels, images.first_sample)?),
             (labels, _) => labels.filter(|_| self.network.config().num_class_embeds.is_some()),
         };
-        let mut problem = self.objective.pose(&batch.x0, batch.first_sample)?;
+        let mut batch = self.objective.batch(&images.x0, images.first_sample)?;
         if self.channels_last {
-            problem.input = torch_ext::memory_format::channels_last(&problem.input)?;
+            batch.input = torch_ext::memory_format::channels_last(&batch.input)?;
         }
-        self.network.check_input(&problem.input, &problem.condition, labels.as_ref())?;
+        self.network.check_input(&batch.input, &batch.condition, labels.as_ref())?;
         // The parts of a batch get masks of their own.
-        Ok(Posed { problem, labels, dropout_seed: self.dropout.derived_seed(step, shard.rank()) })
+        Ok(Part { batch, labels, dropout_seed: self.dropout.derived_seed(step, shard.rank()) })
     }
 
-    /// What the network's answer in training mode costs, image by image: `[n]`.
-    fn losses(&self, posed: &Posed) -> Result<Tensor, TrainError> {
-        let Posed { problem, labels, dropout_seed } = posed;
-        let forward = || self.network.forward(&problem.input, &problem.condition, labels.as_ref(), true);
+    /// The loss of every image in training mode: `[n]`.
+    fn losses(&self, part: &Part) -> Result<Tensor, TrainError> {
+        let Part { batch, labels, dropout_seed } = part;
+        let forward = || self.network.forward(&batch.input, &batch.condition, labels.as_ref(), true);
         torch_ext::fence(|| -> Result<Tensor, TrainError> {
             if self.network.config().dropout > 0.0 {
                 // Dropout masks come from libtorch's generator; seeded at each step they need no saved state.
@@ -138,9 +137,9 @@ impl ImageDiffusion<'_> {
             }
             let output = match self.precision {
                 Precision::F32 => forward(),
-                Precision::Bf16 => torch_ext::autocast::bf16(problem.input.device(), forward)?,
+                Precision::Bf16 => torch_ext::autocast::bf16(batch.input.device(), forward)?,
             };
-            self.objective.losses(problem, &output)
+            self.objective.losses(batch, &output)
         })?
     }
 }
@@ -151,22 +150,22 @@ impl Trainable for ImageDiffusion<'_> {
     }
 
     fn loss(&self, step: u64, shard: &Shard) -> Result<Tensor, TrainError> {
-        let posed = self.pose(step, shard)?;
-        let losses = self.losses(&posed)?;
+        let part = self.part(step, shard)?;
+        let losses = self.losses(&part)?;
         torch_ext::fence(|| {
-            self.seen.borrow_mut().extend(self.objective.seen(&posed.problem, &losses)?);
-            self.objective.mean(&posed.problem, &losses)
+            self.step_losses.borrow_mut().extend(self.objective.losses_by_level(&part.batch, &losses)?);
+            self.objective.mean(&part.batch, &losses)
         })?
     }
 
     fn worst_sample(&self, step: u64, shard: &Shard) -> Result<Option<WorstSample>, TrainError> {
-        let posed = self.pose(step, shard)?;
-        let losses = tch::no_grad(|| self.losses(&posed))?;
-        Ok(Some(health::worst_sample(&losses, &posed.problem.condition)?))
+        let part = self.part(step, shard)?;
+        let losses = tch::no_grad(|| self.losses(&part))?;
+        Ok(Some(health::worst_sample(&losses, &part.batch.condition)?))
     }
 
     fn stepped(&mut self) {
-        self.objective.observe(&self.seen.take());
+        self.objective.record_losses(&self.step_losses.take());
     }
 
     fn save_state(&self, state: &Path) -> Result<(), TrainError> {

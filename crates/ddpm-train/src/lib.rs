@@ -37,7 +37,9 @@ pub use health::{Illness, WorstSample};
 pub use look::{Due, Findings, LevelLoss, Picture, Validation};
 pub use manifest::verify_published;
 pub use metrics::{Metrics, read_metrics};
-pub use objective::{Draw, LossConfig, Objective, ObjectiveConfig, Problem, TimeSampler, TimesConfig};
+pub use objective::{
+    DrawnLevel, LossConfig, Objective, ObjectiveConfig, TimeSampler, TimesConfig, TrainingBatch,
+};
 pub use optimizer::{Adam, clip_global_norm};
 pub use run::RunDir;
 pub use state::TrainingState;

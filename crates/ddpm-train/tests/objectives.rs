@@ -7,7 +7,7 @@ use ddpm_core::{
     TimeIndex, Variance,
 };
 use ddpm_nets::{NetworkDenoiser, UNet, UNetConfig, bound, tensor_file};
-use ddpm_train::{Draw, LossConfig, Objective, ObjectiveConfig, Problem, TimeSampler, TimesConfig};
+use ddpm_train::{DrawnLevel, LossConfig, Objective, ObjectiveConfig, TrainingBatch, TimeSampler, TimesConfig};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
@@ -97,8 +97,8 @@ fn assert_close(what: &str, got: &[f64], expected: &[f64], tolerance: f64) {
     }
 }
 
-fn answer(network: &UNet, problem: &Problem) -> Tensor {
-    network.forward(&problem.input, &problem.condition, None, true)
+fn answer(network: &UNet, batch: &TrainingBatch) -> Tensor {
+    network.forward(&batch.input, &batch.condition, None, true)
 }
 
 #[test]
@@ -109,9 +109,9 @@ fn hos_loss_and_every_gradient_are_diffusers_own() {
     let config = ObjectiveConfig::simple(Schedule::linear(1000).unwrap(), PredictionKind::Epsilon, 4, 0);
     let objective = Objective::new(config).unwrap();
     let (x0, eps) = (images("x0", &shape), noise("eps", &shape));
-    let problem = objective.pose_at(&x0, &timesteps(&golden["t"]), &eps, None).unwrap();
-    let losses = objective.losses(&problem, &answer(&network, &problem)).unwrap();
-    let loss = objective.mean(&problem, &losses).unwrap();
+    let batch = objective.batch_at(&x0, &timesteps(&golden["t"]), &eps, None).unwrap();
+    let losses = objective.losses(&batch, &answer(&network, &batch)).unwrap();
+    let loss = objective.mean(&batch, &losses).unwrap();
     loss.backward();
     assert_close("losses", &values(&losses), &numbers(&golden["losses"]), 1e-6);
     assert_close("loss", &[loss.double_value(&[])], &[golden["loss"].as_f64().unwrap()], 1e-6);
@@ -163,12 +163,12 @@ fn losses_and_terms_of_the_bound_are_improved_diffusions() {
         let objective = Objective::new(config).unwrap();
         let (x0, eps) = (images("x0", &SHAPE), noise("eps", &SHAPE));
 
-        let problem = objective.pose_at(&x0, &timesteps(&case["t"]), &eps, None).unwrap();
-        let output = tch::no_grad(|| answer(&network, &problem));
-        let mut losses = values(&objective.losses(&problem, &output).unwrap());
+        let batch = objective.batch_at(&x0, &timesteps(&case["t"]), &eps, None).unwrap();
+        let output = tch::no_grad(|| answer(&network, &batch));
+        let mut losses = values(&objective.losses(&batch, &output).unwrap());
         let expected = numbers(&case["losses"]);
         if case["loss"] == "hybrid" && loss == (LossConfig::Vlb {}) {
-            let square = (output.narrow(1, 0, 3) - &problem.target).square().flatten(1, -1);
+            let square = (output.narrow(1, 0, 3) - &batch.target).square().flatten(1, -1);
             let square = values(&square.mean_dim([1i64].as_slice(), false, Kind::Float));
             losses.iter_mut().zip(square).for_each(|(loss, square)| *loss = square + 1e-3 * *loss);
         }
@@ -182,9 +182,9 @@ fn losses_and_terms_of_the_bound_are_improved_diffusions() {
             ..ObjectiveConfig::simple(schedule.clone(), prediction, 4, 0)
         })
         .unwrap();
-        let problem = lowest.pose_at(&x0, &[TimeIndex(0); 4], &eps, None).unwrap();
-        let output = tch::no_grad(|| answer(&network, &problem));
-        let decoder = values(&(lowest.losses(&problem, &output).unwrap() / steps as f64));
+        let batch = lowest.batch_at(&x0, &[TimeIndex(0); 4], &eps, None).unwrap();
+        let output = tch::no_grad(|| answer(&network, &batch));
+        let decoder = values(&(lowest.losses(&batch, &output).unwrap() / steps as f64));
         assert_close(&format!("{what} decoder"), &decoder, &numbers(&case["decoder"]), 2e-4);
 
         let denoiser = NetworkDenoiser::new(&network, prediction, None);
@@ -247,9 +247,9 @@ fn weighted_losses_are_the_published_formulas() {
             let config =
                 ObjectiveConfig { loss, ..ObjectiveConfig::simple(schedule.clone(), prediction, 4, 0) };
             let objective = Objective::new(config).unwrap();
-            let problem = objective.pose_at(&x0, &timesteps(&case["t"]), &eps, None).unwrap();
-            let output = tch::no_grad(|| answer(&network, &problem));
-            let losses = values(&objective.losses(&problem, &output).unwrap());
+            let batch = objective.batch_at(&x0, &timesteps(&case["t"]), &eps, None).unwrap();
+            let output = tch::no_grad(|| answer(&network, &batch));
+            let losses = values(&objective.losses(&batch, &output).unwrap());
             // The reference multiplies a thousand f32 factors of alpha-bar.
             assert_close(&format!("{} {key}", case["schedule"]), &losses, &numbers(expected), 2e-3);
         }
@@ -269,17 +269,17 @@ fn edms_loss_is_table_1() {
         ..ObjectiveConfig::simple(Schedule::linear(1000).unwrap(), PredictionKind::X0, 4, 0)
     })
     .unwrap();
-    let draws: Vec<Draw> = numbers(&golden_edm["sigma"])
+    let draws: Vec<DrawnLevel> = numbers(&golden_edm["sigma"])
         .into_iter()
-        .map(|sigma| Draw {
+        .map(|sigma| DrawnLevel {
             level: Level::variance_exploding(-2.0 * sigma.ln(), Time::Sigma(sigma)),
             index: None,
             importance: 1.0,
         })
         .collect();
     let (x0, eps) = (images("x0", &SHAPE), noise("eps", &SHAPE));
-    let problem = objective.pose_with(&x0, &draws, &eps, None).unwrap();
-    let output = tch::no_grad(|| answer(&network, &problem));
-    let losses = values(&objective.losses(&problem, &output).unwrap());
+    let batch = objective.batch_with(&x0, draws, eps.shallow_clone(), None).unwrap();
+    let output = tch::no_grad(|| answer(&network, &batch));
+    let losses = values(&objective.losses(&batch, &output).unwrap());
     assert_close("losses", &losses, &numbers(&golden_edm["losses"]), 1e-4);
 }

@@ -101,12 +101,12 @@ impl Answers {
             Tensor::rand([BATCH, model.in_channels, height, width], (Kind::Float, Device::Cpu)) * 2.0 - 1.0;
         let objective =
             Objective::new(ObjectiveConfig::simple(schedule.clone(), PredictionKind::Epsilon, 1, 0))?;
-        let problem = objective.pose(&x0.to_device(device), 0)?;
-        let forward = || network.forward(&problem.input, &problem.condition, None, false);
+        let batch = objective.batch(&x0.to_device(device), 0)?;
+        let forward = || network.forward(&batch.input, &batch.condition, None, false);
         let output_bf16 = torch_ext::fence(|| torch_ext::autocast::bf16(device, || tch::no_grad(forward)))??;
         let (output, loss) = torch_ext::fence(|| {
             let output = forward();
-            let loss = (&output - &problem.target).square().mean(Kind::Float);
+            let loss = (&output - &batch.target).square().mean(Kind::Float);
             loss.backward();
             (output, loss)
         })?;
@@ -139,12 +139,12 @@ fn training_rate(
     let [height, width] = model.sample_size.height_width();
     let x0 = Tensor::rand([TIMED_BATCH, model.in_channels, height, width], (Kind::Float, device));
     let objective = Objective::new(ObjectiveConfig::simple(schedule.clone(), PredictionKind::Epsilon, 1, 0))?;
-    let problem = objective.pose(&x0, 0)?;
+    let batch = objective.batch(&x0, 0)?;
     let step = || -> Result<()> {
-        let forward = || network.forward(&problem.input, &problem.condition, None, true);
+        let forward = || network.forward(&batch.input, &batch.condition, None, true);
         torch_ext::fence(|| {
             let output = if bf16 { torch_ext::autocast::bf16(device, forward) } else { Ok(forward()) }?;
-            (output.to_kind(Kind::Float) - &problem.target).square().mean(Kind::Float).backward();
+            (output.to_kind(Kind::Float) - &batch.target).square().mean(Kind::Float).backward();
             Ok::<(), torch_ext::TorchError>(())
         })??;
         Ok(())

@@ -145,11 +145,11 @@ fn ho2020_is_the_authors_recipe_to_the_letter() {
     // conv_out starts at scale 1e-10, so that the prediction is nearly 0 and the loss nearly E eps^2 = 1.
     let objective = Objective::new(ObjectiveConfig::simple(schedule, PredictionKind::Epsilon, 2, 0)).unwrap();
     let x0 = Tensor::zeros([2, 3, 32, 32], (Kind::Float, Device::Cpu));
-    let problem = objective.pose(&x0, 0).unwrap();
-    let output = tch::no_grad(|| network.forward(&problem.input, &problem.condition, None, false));
+    let batch = objective.batch(&x0, 0).unwrap();
+    let output = tch::no_grad(|| network.forward(&batch.input, &batch.condition, None, false));
     assert!(output.abs().max().double_value(&[]) < 1e-3);
-    let losses = objective.losses(&problem, &output).unwrap();
-    let loss = objective.mean(&problem, &losses).unwrap().double_value(&[]);
+    let losses = objective.losses(&batch, &output).unwrap();
+    let loss = objective.mean(&batch, &losses).unwrap().double_value(&[]);
     // 6144 squares of standard normal numbers have a mean with deviation sqrt(2/6144).
     assert!((loss - 1.0).abs() < 4.0 * (2.0f64 / 6144.0).sqrt(), "{loss}");
 }

@@ -5,6 +5,7 @@ use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_core::{Schedule, TimeIndex};
 use ddpm_data::picture::{GridLayout, Picture, write_png_folder};
 use ddpm_data::{Dataset, ImageShape};
+use ddpm_nets::{noised, normal_rows};
 use ddpm_nets::pixels::{from_u8, to_u8};
 use ddpm_sample::Samples;
 use ddpm_train::RunDir;
@@ -91,18 +92,14 @@ pub(super) fn write_forward(run: &RunDir, dataset: &Dataset, schedule: &Schedule
     let size = [images.len() as i64, shape.channels as i64, shape.height as i64, shape.width as i64];
     let x0 = from_u8(&Tensor::from_slice(images.pixels()).reshape(size));
     let source = NoiseSource::new(0, Purpose::Evaluation);
-    let mut eps = vec![0f32; x0.numel()];
-    for (image, values) in eps.chunks_mut(shape.dimension()).enumerate() {
-        source.fill_normal(image as u64, 0, values);
-    }
-    let eps = Tensor::from_slice(&eps).reshape(size);
+    let rows = 0..images.len() as u64;
+    let eps = normal_rows(&source, rows, 0, &size[1..], tch::Device::Cpu)?;
     let last = schedule.steps() - 1;
-    let columns: Vec<Tensor> = std::iter::once(x0.shallow_clone())
-        .chain((1..FORWARD_COLUMNS).map(|k| {
-            let level = schedule.level(TimeIndex((k * last / (FORWARD_COLUMNS - 1)) as u32));
-            &x0 * level.alpha() + &eps * level.sigma()
-        }))
-        .collect();
+    let mut columns = vec![x0.shallow_clone()];
+    for k in 1..FORWARD_COLUMNS {
+        let level = schedule.level(TimeIndex((k * last / (FORWARD_COLUMNS - 1)) as u32));
+        columns.push(noised(&x0, &eps, &[level])?);
+    }
     write_columns(&Pictures::of(run).forward, &columns)
 }
 

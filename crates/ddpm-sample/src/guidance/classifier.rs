@@ -4,7 +4,7 @@ use super::Interval;
 use ddpm_core::{Level, Parameterization, PredictionKind};
 use ddpm_nets::targets::MixtureTarget;
 use ddpm_nets::unet::NoiseClassifier;
-use ddpm_nets::{Denoiser, NetsError, Prediction};
+use ddpm_nets::{Denoiser, NetsError, NetworkInput, Prediction};
 use tch::{Kind, Tensor};
 
 /// A classifier of noised data.
@@ -96,12 +96,10 @@ impl Classifier for NetworkClassifier<'_> {
             let (expected, got) = (format!("[{n}]"), format!("{:?}", self.labels.size()));
             return Err(NetsError::Input { what: "labels", expected, got });
         }
-        let condition = self.parameterization.condition(level)?;
-        let scale = self.parameterization.input_scale(level);
-        let t = torch_ext::fence(|| Tensor::full([n], condition, (Kind::Float, x_t.device())))?;
-        self.network.check_input(x_t, &t)?;
+        let shown = NetworkInput::new(self.parameterization, x_t, &vec![*level; n as usize])?;
+        self.network.check_input(x_t, &shown.condition)?;
         Ok(torch_ext::fence(|| {
-            let log_p = self.network.log_probabilities(&(x_t * scale), &t, false);
+            let log_p = self.network.log_probabilities(&shown.input, &shown.condition, false);
             log_p.gather(1, &self.labels.unsqueeze(1), false).squeeze_dim(1)
         })?)
     }

@@ -79,7 +79,7 @@ impl TimesConfig {
 
 /// The noise level of one image.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Draw {
+pub struct DrawnLevel {
     /// The level.
     pub level: Level,
     /// Its training timestep, where it is one.
@@ -88,10 +88,10 @@ pub struct Draw {
     pub importance: f64,
 }
 
-impl Draw {
+impl DrawnLevel {
     /// A training level with importance 1.
     pub fn at(schedule: &Schedule, t: TimeIndex) -> Self {
-        Draw { level: schedule.level(t), index: Some(t), importance: 1.0 }
+        DrawnLevel { level: schedule.level(t), index: Some(t), importance: 1.0 }
     }
 }
 
@@ -125,33 +125,33 @@ impl TimeSampler {
     }
 
     /// The levels of `n` images, the first of which has the global sample index `first_sample`.
-    pub fn draw(&self, first_sample: u64, n: usize) -> Vec<Draw> {
+    pub fn draw(&self, first_sample: u64, n: usize) -> Vec<DrawnLevel> {
         let law = self.history.as_ref().map(LossHistory::law);
         (first_sample..first_sample + n as u64)
             .map(|sample| match (self.config, &law) {
                 (TimesConfig::LogNormal { mean, std }, _) => {
                     let log_sigma = mean + std * self.source.normal(sample, 0, 1)[0];
                     let level = Level::variance_exploding(-2.0 * log_sigma, Time::Sigma(log_sigma.exp()));
-                    Draw { level, index: None, importance: 1.0 }
+                    DrawnLevel { level, index: None, importance: 1.0 }
                 }
                 (TimesConfig::Importance { .. }, Some(law)) => {
                     let (t, importance) = law.at(self.unit(sample, 0));
-                    Draw { importance, ..Draw::at(&self.schedule, t) }
+                    DrawnLevel { importance, ..DrawnLevel::at(&self.schedule, t) }
                 }
-                (TimesConfig::Stratified {}, _) => Draw::at(&self.schedule, self.stratum(sample)),
-                _ => Draw::at(&self.schedule, self.uniform(sample)),
+                (TimesConfig::Stratified {}, _) => DrawnLevel::at(&self.schedule, self.stratum(sample)),
+                _ => DrawnLevel::at(&self.schedule, self.uniform(sample)),
             })
             .collect()
     }
 
     /// Remembers the losses of training levels, in the order of their samples. Losses that are not finite teach nothing.
-    pub fn observe(&mut self, losses: &[(TimeIndex, f64)]) {
+    pub fn record_losses(&mut self, losses: &[(TimeIndex, f64)]) {
         if let Some(history) = &mut self.history {
             losses.iter().filter(|(_, loss)| loss.is_finite()).for_each(|&(t, loss)| history.push(t, loss));
         }
     }
 
-    /// Whether [`TimeSampler::observe`] has any effect.
+    /// Whether [`TimeSampler::record_losses`] has any effect.
     pub fn is_adaptive(&self) -> bool {
         self.history.is_some()
     }
@@ -195,7 +195,7 @@ mod tests {
         TimeSampler::new(config, Schedule::linear_between(1e-3, 0.2, 10).unwrap(), batch, 1)
     }
 
-    fn counts(draws: &[Draw]) -> [f64; 10] {
+    fn counts(draws: &[DrawnLevel]) -> [f64; 10] {
         let mut counts = [0.0; 10];
         draws.iter().for_each(|draw| counts[draw.index.unwrap().0 as usize] += 1.0);
         counts
@@ -222,7 +222,7 @@ mod tests {
             assert_eq!(batch, parts);
         }
         // A single image of each batch is uniform over the levels.
-        let first: Vec<Draw> = (0..5000).flat_map(|step| stratified.draw(step * 20, 1)).collect();
+        let first: Vec<DrawnLevel> = (0..5000).flat_map(|step| stratified.draw(step * 20, 1)).collect();
         let chi_square: f64 = counts(&first).iter().map(|c| (c - 500.0).powi(2) / 500.0).sum();
         assert!(chi_square < 27.9, "{chi_square}");
     }
@@ -244,14 +244,14 @@ mod tests {
         let mut importance = sampler(TimesConfig::Importance { history: 3, uniform_share: 0.1 }, 4);
         let loss = |t: u32| f64::from(t + 1);
         for _ in 0..2 {
-            importance.observe(&(0..10).map(|t| (TimeIndex(t), loss(t))).collect::<Vec<_>>());
+            importance.record_losses(&(0..10).map(|t| (TimeIndex(t), loss(t))).collect::<Vec<_>>());
         }
         assert!(
             importance.draw(0, 100).iter().all(|draw| draw.importance == 1.0),
             "uniform until it is warm"
         );
-        importance.observe(&(0..10).map(|t| (TimeIndex(t), loss(t))).collect::<Vec<_>>());
-        importance.observe(&[(TimeIndex(3), f64::NAN)]);
+        importance.record_losses(&(0..10).map(|t| (TimeIndex(t), loss(t))).collect::<Vec<_>>());
+        importance.record_losses(&[(TimeIndex(3), f64::NAN)]);
         let n = 40_000;
         let draws = importance.draw(0, n);
         for (t, count) in counts(&draws).into_iter().enumerate() {
@@ -272,13 +272,13 @@ mod tests {
         let mut before = sampler(config, 4);
         let losses: Vec<(TimeIndex, f64)> =
             (0..37u32).map(|i| (TimeIndex(i % 10), 1.0 / f64::from(i + 3))).collect();
-        before.observe(&losses);
+        before.record_losses(&losses);
         let folder = tempfile::tempdir().unwrap();
         before.save(folder.path()).unwrap();
         let mut after = sampler(config, 4);
         after.load(folder.path()).unwrap();
         for sampler in [&mut before, &mut after] {
-            sampler.observe(&losses[..5]);
+            sampler.record_losses(&losses[..5]);
         }
         assert_eq!(before.draw(7, 200), after.draw(7, 200));
         let mut other = sampler(TimesConfig::Importance { history: 3, uniform_share: 0.01 }, 4);

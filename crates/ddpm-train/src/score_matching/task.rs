@@ -8,11 +8,12 @@ use crate::{TrainError, Trainable};
 use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_core::{Level, Noising};
 use ddpm_data::Shard;
-use ddpm_nets::{NoiseLevels, Parameters};
+use ddpm_nets::{NoiseLevels, NoisedBatch, Parameters, normal_rows, per_row};
 use rand_distr::{Distribution, StandardUniform};
 use std::ops::Range;
 use std::path::Path;
 use tch::{Kind, Tensor};
+use torch_ext::TorchError;
 
 /// Score matching at all levels of a noising process.
 ///
@@ -73,32 +74,16 @@ impl<N: PublishedScore, S: Source> ScoreMatching<N, S> {
         Ok(self.noising.level_at(u)?)
     }
 
-    /// Standard normal numbers in the shape of `like`, draw `draw` of each sample.
-    fn normal(
-        &self,
-        source: &NoiseSource,
-        samples: &Range<u64>,
-        draw: u64,
-        like: &Tensor,
-    ) -> Result<Tensor, TrainError> {
-        let size = self.source.components();
-        let mut values = vec![0f32; size * (samples.end - samples.start) as usize];
-        for (sample, row) in samples.clone().zip(values.chunks_mut(size)) {
-            source.fill_normal(sample, draw, row);
-        }
-        Ok(torch_ext::fence(|| Tensor::from_slice(&values).reshape(like.size()).to_device(like.device()))?)
+    /// Draw `draw` of each sample's random directions: standard normal, in the shape of `like`.
+    fn directions(&self, samples: &Range<u64>, draw: u64, like: &Tensor) -> Result<Tensor, TorchError> {
+        normal_rows(&self.directions, samples.clone(), draw, &like.size()[1..], like.device())
     }
 
-    /// The losses of rows x_t: `[n]`.
-    fn row_losses(
-        &self,
-        samples: &Range<u64>,
-        x_t: &Tensor,
-        eps: &Tensor,
-        levels: &[Level],
-        columns: &NoiseLevels,
-    ) -> Result<Tensor, TrainError> {
-        let field = |x: &Tensor| self.network.score(x, columns);
+    /// The loss of every row: `[n]`.
+    fn row_losses(&self, samples: &Range<u64>, batch: &NoisedBatch) -> Result<Tensor, TrainError> {
+        let NoisedBatch { eps, x_t, levels, .. } = batch;
+        let columns = torch_ext::fence(|| NoiseLevels::new(levels, x_t.device()))?;
+        let field = |x: &Tensor| self.network.score(x, &columns);
         Ok(match self.objective {
             ScoreObjective::Simple {} => simple(&field, x_t, eps, columns.sigma())?,
             ScoreObjective::Denoising { .. } => denoising(&field, x_t, eps, columns.sigma())?,
@@ -112,13 +97,13 @@ impl<N: PublishedScore, S: Source> ScoreMatching<N, S> {
             ScoreObjective::Implicit { .. } => match self.divergence {
                 DivergenceKind::Exact => implicit(&field, x_t, Divergence::Exact)?,
                 DivergenceKind::Hutchinson => {
-                    let normal = self.normal(&self.directions, samples, 0, x_t)?;
+                    let normal = self.directions(samples, 0, x_t)?;
                     let signs = torch_ext::fence(|| normal.ge(0.0).to_kind(Kind::Float) * 2.0 - 1.0)?;
                     implicit(&field, x_t, Divergence::Hutchinson(&signs))?
                 }
             },
             ScoreObjective::Sliced { projections, .. } => {
-                let draws = (0..projections as u64).map(|k| self.normal(&self.directions, samples, k, x_t));
+                let draws = (0..projections as u64).map(|k| self.directions(samples, k, x_t));
                 let directions = draws.collect::<Result<Vec<_>, _>>()?;
                 let stacked = torch_ext::fence(|| Tensor::stack(&directions, 0))?;
                 sliced(&field, x_t, &stacked)?
@@ -136,18 +121,15 @@ impl<N: PublishedScore, S: Source> Trainable for ScoreMatching<N, S> {
         let samples = shard.samples(step);
         let x0 = self.source.batch(step, shard)?;
         self.network.check_rows(&x0)?;
-        let eps = self.normal(&self.noise, &samples, 0, &x0)?;
         let levels = samples.clone().map(|sample| self.level_of(sample)).collect::<Result<Vec<_>, _>>()?;
+        let batch = NoisedBatch::keyed(&x0, levels, &self.noise, samples.clone(), 0)?;
+        let losses = self.row_losses(&samples, &batch)?;
         let components = self.source.components();
-        let weights: Vec<f32> =
-            levels.iter().map(|level| self.objective.row_weight(level, components) as f32).collect();
-        let (columns, x_t, weights) = torch_ext::fence(|| {
-            let columns = NoiseLevels::new(&levels, x0.device());
-            let x_t = columns.noised(&x0, &eps);
-            (columns, x_t, Tensor::from_slice(&weights).to_device(x0.device()))
-        })?;
-        let losses = self.row_losses(&samples, &x_t, &eps, &levels, &columns)?;
-        Ok(torch_ext::fence(|| (losses * weights).mean(Kind::Float))?)
+        let weights = batch.levels.iter().map(|level| self.objective.row_weight(level, components));
+        Ok(torch_ext::fence(|| {
+            let weights = per_row(weights, &losses);
+            (losses * weights).mean(Kind::Float)
+        })?)
     }
 
     fn publish(&self, dir: &Path, weights: &[Tensor]) -> Result<(), TrainError> {

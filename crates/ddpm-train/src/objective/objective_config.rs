@@ -1,0 +1,99 @@
+//! What an objective depends on besides the batch, and which parts belong together.
+
+use super::loss::LossConfig;
+use super::times::TimesConfig;
+use crate::TrainError;
+use ddpm_core::{Parameterization, PredictionKind, Schedule, Variance};
+
+/// Everything that an objective depends on besides the batch.
+#[derive(Clone, Debug)]
+pub struct ObjectiveConfig {
+    /// The training levels.
+    pub schedule: Schedule,
+    /// What the network is shown and what it answers.
+    pub parameterization: Parameterization,
+    /// Variance of the reverse steps, for terms of the bound.
+    pub variance: Variance,
+    /// What is minimized.
+    pub loss: LossConfig,
+    /// Which levels are drawn.
+    pub times: TimesConfig,
+    /// Grey levels of the data, evenly spaced in [-1, 1].
+    pub grey_levels: u16,
+    /// Images a step in all processes together.
+    pub batch_size: usize,
+    /// Names the noise.
+    pub seed: u64,
+}
+
+impl ObjectiveConfig {
+    /// L_simple over uniform levels (Ho et al. 2020).
+    pub fn simple(schedule: Schedule, prediction: PredictionKind, batch_size: usize, seed: u64) -> Self {
+        ObjectiveConfig {
+            schedule,
+            parameterization: prediction.into(),
+            variance: Variance::FixedLarge,
+            loss: LossConfig::Simple {},
+            times: TimesConfig::Uniform {},
+            grey_levels: 256,
+            batch_size,
+            seed,
+        }
+    }
+
+    /// Checks that the parts belong together; the error names the key.
+    pub(super) fn validate(&self) -> Result<(), TrainError> {
+        let wrong = |key: &'static str, reason: String| Err(TrainError::Combination { key, reason });
+        self.times.validate()?;
+        let (loss, learned) = (self.loss.name(), self.variance == Variance::LearnedRange);
+        match self.loss {
+            LossConfig::Hybrid { .. } | LossConfig::Gaussian {} if !learned => {
+                return wrong(
+                    "train.loss.kind",
+                    format!(
+                        "{loss:?} trains a variance; set diffusion.variance = \"learned-range\", or use \"vlb\""
+                    ),
+                );
+            }
+            LossConfig::Hybrid { lambda } if !(lambda > 0.0 && lambda.is_finite()) => {
+                return wrong("train.loss.lambda", format!("must be positive, got {lambda}"));
+            }
+            _ if learned && !self.loss.has_bound() => {
+                return wrong(
+                    "train.loss.kind",
+                    format!(
+                        "{loss:?} leaves the learned variance untrained; use \"hybrid\", \"vlb\" or \"gaussian\""
+                    ),
+                );
+            }
+            LossConfig::Edm { sigma_data } => {
+                if let Parameterization::Edm(edm) = self.parameterization
+                    && edm.sigma_data != sigma_data
+                {
+                    return wrong(
+                        "train.loss.sigma_data",
+                        format!("must equal diffusion.sigma_data ({}), got {sigma_data}", edm.sigma_data),
+                    );
+                }
+            }
+            _ => {}
+        }
+        if matches!(self.times, TimesConfig::LogNormal { .. }) {
+            if !matches!(self.parameterization, Parameterization::Edm(_)) {
+                return wrong(
+                    "train.times.sampler",
+                    "\"log-normal\" draws noise levels that are no timesteps, which takes diffusion.prediction = \"edm\"; use \"uniform\", \"stratified\" or \"importance\"".into(),
+                );
+            }
+            if self.loss.has_bound() || matches!(self.loss, LossConfig::WeightedVlb { .. }) {
+                return wrong(
+                    "train.times.sampler",
+                    format!(
+                        "\"log-normal\" draws noise levels that have no step of the bound; use \"uniform\" with the loss {loss:?}"
+                    ),
+                );
+            }
+        }
+        Ok(())
+    }
+}
