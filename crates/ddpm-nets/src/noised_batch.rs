@@ -62,7 +62,8 @@ pub fn noised(x0: &Tensor, eps: &Tensor, levels: &[Level]) -> Result<Tensor, Net
         return Err(NetsError::Input { what: "noise levels", expected, got: levels.len().to_string() });
     }
     Ok(fence(|| {
-        per_row(levels.iter().map(Level::alpha), x0) * x0 + per_row(levels.iter().map(Level::sigma), eps) * eps
+        per_row(levels.iter().map(Level::alpha), x0) * x0
+            + per_row(levels.iter().map(Level::sigma), eps) * eps
     })?)
 }
 

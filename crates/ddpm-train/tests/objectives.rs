@@ -7,7 +7,9 @@ use ddpm_core::{
     TimeIndex, Variance,
 };
 use ddpm_nets::{NetworkDenoiser, UNet, UNetConfig, bound, tensor_file};
-use ddpm_train::{DrawnLevel, LossConfig, Objective, ObjectiveConfig, TrainingBatch, TimeSampler, TimesConfig};
+use ddpm_train::{
+    DrawnLevel, LossConfig, Objective, ObjectiveConfig, TimeSampler, TimesConfig, TrainingBatch,
+};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
@@ -219,7 +221,7 @@ fn importance_sampling_weighs_levels_as_improved_diffusions_resampler_does() {
     let mut times = TimeSampler::new(config, Schedule::cosine(10).unwrap(), 4, 0);
     let losses: Vec<f64> = uniform("losses", 40).map(|u| 1.5 + u).collect();
     for (k, loss) in losses.into_iter().enumerate() {
-        times.observe(&[(TimeIndex(((k * 7) % 10) as u32), loss)]);
+        times.record_losses(&[(TimeIndex(((k * 7) % 10) as u32), loss)]);
     }
     let mut seen = [None; 10];
     for draw in times.draw(0, 2000) {

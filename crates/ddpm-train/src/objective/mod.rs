@@ -155,7 +155,11 @@ impl Objective {
     }
 
     /// The training levels of a batch with their losses, for [`Objective::record_losses`]; empty unless levels are drawn by importance.
-    pub fn losses_by_level(&self, batch: &TrainingBatch, losses: &Tensor) -> Result<Vec<(TimeIndex, f64)>, TrainError> {
+    pub fn losses_by_level(
+        &self,
+        batch: &TrainingBatch,
+        losses: &Tensor,
+    ) -> Result<Vec<(TimeIndex, f64)>, TrainError> {
         if !self.times.is_adaptive() {
             return Ok(Vec::new());
         }

@@ -65,9 +65,7 @@ fn targets_are_what_the_kinds_define() {
         }
     }
     let epsilon = Objective::new(simple(PredictionKind::Epsilon)).unwrap();
-    assert!(
-        epsilon.batch_at(&x0, &[TimeIndex(0), TimeIndex(999)], &eps, None).unwrap().target.equal(&eps)
-    );
+    assert!(epsilon.batch_at(&x0, &[TimeIndex(0), TimeIndex(999)], &eps, None).unwrap().target.equal(&eps));
 }
 
 #[test]
@@ -123,11 +121,8 @@ fn the_bound_as_a_weight_and_as_a_loss_differ_by_what_no_network_changes() {
 
 #[test]
 fn the_hybrid_loss_leaves_the_prediction_to_the_squared_error() {
-    let config = |loss| ObjectiveConfig {
-        loss,
-        variance: Variance::LearnedRange,
-        ..simple(PredictionKind::Epsilon)
-    };
+    let config =
+        |loss| ObjectiveConfig { loss, variance: Variance::LearnedRange, ..simple(PredictionKind::Epsilon) };
     let (x0, eps) = (random(&[4, 3, 4, 4], 1).clamp(-1.0, 1.0), random(&[4, 3, 4, 4], 2));
     let timesteps = [TimeIndex(0), TimeIndex(3), TimeIndex(500), TimeIndex(999)];
     let gradient = |loss: LossConfig, twice: bool| {
