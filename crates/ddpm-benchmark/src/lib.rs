@@ -20,6 +20,8 @@ mod cell;
 mod closed_form_target;
 mod comparison;
 mod datasets;
+#[cfg(test)]
+mod golden_cells;
 mod monitor;
 mod networks;
 mod outcome;

@@ -1,0 +1,147 @@
+//! Golden cells: stored results of a few cells of each kind, so that a change of the results is noticed.
+//!
+//! Cells are cached under [`RESULTS_VERSION`]: where the code computes other values under the same version, a sweep mixes old and new results.
+
+use crate::cell::{Cell, Chain, Continuous, RESULTS_VERSION, Sampled, Work};
+use crate::closed_form_target::{NamedTarget, TargetName};
+use crate::outcome;
+use ddpm_core::{Grid, ScheduleConfig, ScheduleKind, Scheme, Variance};
+use serde_json::{Value, json};
+
+/// The file of the stored results, beside this one. `DDPM_GOLDEN=write` with this test writes it anew.
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/golden_cells.json");
+
+/// Greatest relative difference that counts as rounding.
+const ROUNDING: f64 = 1e-9;
+
+fn schedule(kind: ScheduleKind, grid: Grid, steps: usize) -> Chain {
+    Chain::Schedule { schedule: ScheduleConfig::with_steps(kind, 200), grid, steps }
+}
+
+fn process(process: Continuous, grid: Grid, steps: usize) -> Chain {
+    Chain::Process { process, grid, steps, t_min: 1e-3 }
+}
+
+/// A name and a cell for each kind of computation, chain and target.
+fn cells() -> Vec<(&'static str, Cell)> {
+    use TargetName::{Cifar10Gaussian, DigitsGaussian, Gaussian2d, Mixture1d, Mixture2d};
+    let divergence = |target, chain, variance, perturbation, sampled| Cell {
+        target,
+        work: Work::Divergence { chain, variance, perturbation, sampled },
+    };
+    let w2 = |target, chain, sampler| Cell { target, work: Work::Wasserstein { chain, sampler } };
+    let linear = |grid, steps| schedule(ScheduleKind::Linear, grid, steps);
+    let sampled = Some(Sampled { number: 64, seed: 3 });
+    let placement = |target| Cell {
+        target,
+        work: Work::Placement {
+            schedule: ScheduleConfig::with_steps(ScheduleKind::Linear, 200),
+            steps: 8,
+            variance: Variance::Analytic,
+        },
+    };
+    let analytic = Scheme::Ddpm { variance: Variance::Analytic };
+    let horizon = Continuous::OrnsteinUhlenbeck { horizon: 5.0 };
+    vec![
+        (
+            "divergence, Gaussian",
+            divergence(Gaussian2d, linear(Grid::Linspace, 20), Variance::Analytic, 0.0, None),
+        ),
+        (
+            "divergence, quadrature",
+            divergence(Mixture1d, linear(Grid::Trailing, 10), Variance::FixedSmall, 0.05, None),
+        ),
+        (
+            "divergence, variance exploding",
+            divergence(
+                Gaussian2d,
+                schedule(ScheduleKind::Karras, Grid::Karras, 12),
+                Variance::FixedLarge,
+                0.0,
+                None,
+            ),
+        ),
+        (
+            "divergence, process",
+            divergence(
+                DigitsGaussian,
+                process(Continuous::Vp, Grid::LogSnr, 10),
+                Variance::FixedLarge,
+                0.0,
+                None,
+            ),
+        ),
+        (
+            "divergence, Ornstein-Uhlenbeck",
+            divergence(Cifar10Gaussian, process(horizon, Grid::Linspace, 4), Variance::FixedLarge, 0.0, None),
+        ),
+        (
+            "divergence, Monte Carlo",
+            divergence(
+                Mixture2d,
+                schedule(ScheduleKind::Cosine, Grid::Linspace, 6),
+                Variance::Analytic,
+                0.0,
+                sampled,
+            ),
+        ),
+        ("W2, ancestral", w2(Gaussian2d, linear(Grid::Trailing, 10), analytic)),
+        ("W2, DDIM", w2(DigitsGaussian, linear(Grid::LogSnr, 10), Scheme::Ddim { eta: 0.0 })),
+        (
+            "W2, multistep on a process",
+            w2(Gaussian2d, process(Continuous::Vp, Grid::LogSnr, 10), Scheme::Dpmpp2m),
+        ),
+        ("placement, Gaussian", placement(Gaussian2d)),
+        ("placement, mixture", placement(Mixture1d)),
+    ]
+}
+
+fn computed() -> Vec<Value> {
+    let digits =
+        ddpm_data::load(ddpm_data::DatasetName::Digits, &ddpm_data::Source::from_data_dir(None).unwrap())
+            .unwrap();
+    let result = |(name, cell): (&str, Cell)| {
+        let target = NamedTarget::build(cell.target, &digits, None).unwrap().unwrap();
+        json!({"name": name, "outcome": outcome::compute(&cell, &target).unwrap()})
+    };
+    cells().into_iter().map(result).collect()
+}
+
+/// The first place where two results differ by more than rounding.
+fn difference(path: &str, golden: &Value, now: &Value) -> Option<String> {
+    let different = || Some(format!("{path}: {golden} stored, {now} now"));
+    match (golden, now) {
+        (Value::Object(a), Value::Object(b)) if a.keys().eq(b.keys()) => {
+            a.iter().find_map(|(key, value)| difference(&format!("{path}.{key}"), value, &b[key]))
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            a.iter().zip(b).enumerate().find_map(|(k, (a, b))| difference(&format!("{path}[{k}]"), a, b))
+        }
+        (Value::Number(a), Value::Number(b)) => {
+            let (a, b) = (a.as_f64()?, b.as_f64()?);
+            if (a - b).abs() <= ROUNDING * a.abs().max(b.abs()) + 1e-13 { None } else { different() }
+        }
+        _ if golden == now => None,
+        _ => different(),
+    }
+}
+
+#[test]
+fn golden_cells() {
+    let now = json!({"version": RESULTS_VERSION, "cells": computed()});
+    if std::env::var("DDPM_GOLDEN").is_ok_and(|value| value == "write") {
+        std::fs::write(FILE, serde_json::to_string_pretty(&now).unwrap() + "\n").unwrap();
+    }
+    let golden: Value = serde_json::from_str(&std::fs::read_to_string(FILE).unwrap()).unwrap();
+    let found = golden["cells"].as_array().unwrap().iter().zip(now["cells"].as_array().unwrap());
+    let changed: Vec<String> =
+        found.filter_map(|(a, b)| difference(a["name"].as_str().unwrap_or("?"), a, b)).collect();
+    assert!(
+        changed.is_empty()
+            && golden["version"] == now["version"]
+            && golden["cells"].as_array().map(Vec::len) == Some(cells().len()),
+        "the results of cells changed, so that cached cells are out of date: raise RESULTS_VERSION in cell.rs and write the new results with \
+         DDPM_GOLDEN=write cargo test -p ddpm-benchmark golden_cells. Changed:\n{}",
+        changed.join("\n")
+    );
+}
