@@ -68,9 +68,14 @@ impl PowerLaw {
             exponent,
             stderr: (variance / spread).sqrt(),
             factor: (mean_y - exponent * mean_x).exp(),
-            last_exponent: (last.y / before.y).ln() / (last.x / before.x).ln(),
+            last_exponent: exponent_between((before.x, before.y), (last.x, last.y)),
         })
     }
+}
+
+/// The exponent of the power law through two points: the slope between them on logarithmic axes.
+pub fn exponent_between(a: (f64, f64), b: (f64, f64)) -> f64 {
+    (b.1 / a.1).ln() / (b.0 / a.0).ln()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::report_section::{Block, ReportSection};
 use crate::sweep::Results;
 use anyhow::Result;
 use ddpm_core::power_law::{Point, PowerLaw};
-use ddpm_core::{Grid, ScheduleKind, Scheme, Target, Variance};
+use ddpm_core::{FIXED_SMALL_LIMIT, Grid, ScheduleKind, Scheme, Target, Variance};
 use ddpm_report::kit::{Axis, Cell as TableCell, Plot, Series, Table, Text, number};
 use serde::Serialize;
 use serde_json::json;
@@ -20,9 +20,6 @@ const ROUNDING: f64 = 1e-12;
 
 /// The square of the least noise of a linear chain of 1000 levels: directions with less variance are not resolved.
 const NARROW: f64 = 1e-4;
-
-/// fixed-small on the linear schedule: discretization a dimension as T grows, because the ratios of its lowest noise levels do not shrink.
-const FIXED_SMALL_LIMIT: f64 = 0.2886;
 
 /// Errors of the denoiser.
 const PERTURBATIONS: [f64; 4] = [0.0125, 0.025, 0.05, 0.1];
@@ -338,7 +335,7 @@ pub(super) fn answer(plan: &Plan, results: &Results) -> Result<Option<ReportSect
         .collect();
     if let Some((target, limit)) = limits.first() {
         detail.push_str(&format!(
-            " With fixed-small on the linear schedule more steps do not help beyond a point: discretization tends to {FIXED_SMALL_LIMIT} nats a dimension; it has come down to {} \
+            " With fixed-small on the linear schedule more steps do not help beyond a point: discretization tends to {FIXED_SMALL_LIMIT:.4} nats a dimension; it has come down to {} \
              on {target} with the longest chain.",
             number::typeset(&number::plain(*limit, 3)),
         ));
@@ -412,7 +409,7 @@ fn table<'a>(caption: impl Into<Text>, first: &str, laws: impl Iterator<Item = &
 fn limits_table(limits: &[(TargetName, f64)]) -> Table {
     let mut table = Table::new(
         format!(
-            "Fixed-small with the longest chain: discretization a dimension. It tends to {FIXED_SMALL_LIMIT} on every target."
+            "Fixed-small with the longest chain: discretization a dimension. It tends to {FIXED_SMALL_LIMIT:.4} on every target."
         ),
         ["target", "nats a dimension"],
     );

@@ -3,7 +3,10 @@
 use super::sweep::{Measure, Slope, Sweep, SweepCurve, SweepPoint};
 use crate::ReportError;
 use ddpm_core::decomposition::ScheduleCurve;
-use ddpm_core::{CoreError, Grid, Scale, Schedule, ScheduleConfig, ScheduleKind, Variance};
+use ddpm_core::{
+    CoreError, ExpectedExponent, FIXED_SMALL_LIMIT, Grid, Scale, Schedule, ScheduleConfig, ScheduleKind,
+    Variance,
+};
 
 /// The variances that need no network.
 const VARIANCES: [Variance; 3] = [Variance::FixedSmall, Variance::FixedLarge, Variance::Analytic];
@@ -185,16 +188,16 @@ pub fn slopes(
 
 /// The slopes of data with a density: fixed-small alone has a limit that is not zero.
 pub fn theory_of_densities(dim: usize, variance: Variance) -> (Option<f64>, String) {
-    match variance {
-        Variance::FixedSmall => (
-            None,
-            format!(
-                "0: tends to γ/2 a dimension, {:.4} here, where the noise variance starts in proportion to t",
-                0.5 * EULER * dim as f64
-            ),
-        ),
-        _ => (Some(-1.0), String::new()),
-    }
+    let exponent = ExpectedExponent::of_discretization(variance).value();
+    let words = if exponent.is_some() {
+        String::new()
+    } else {
+        format!(
+            "0: tends to γ/2 a dimension, {:.4} here, where the noise variance starts in proportion to t",
+            FIXED_SMALL_LIMIT * dim as f64
+        )
+    };
+    (exponent, words)
 }
 
 /// The slopes of a finite set of points, seen at noise levels that tell them apart: there fixed-small is the variance of the true step.
@@ -204,6 +207,3 @@ pub fn theory_of_points(variance: Variance) -> (Option<f64>, String) {
         _ => (None, "0: data are points, whose true steps are narrower".to_string()),
     }
 }
-
-/// The Euler-Mascheroni constant: fixed-small's discretization tends to half of it a dimension.
-const EULER: f64 = 0.577_215_664_901_532_9;

@@ -2,6 +2,7 @@
 
 use super::DecompositionReport;
 use crate::kit::{Axis, Cell, Page, Plot, Section, Series, Table, Text, number};
+use ddpm_core::power_law::exponent_between;
 use serde::Serialize;
 
 /// What a sweep measures.
@@ -81,8 +82,8 @@ impl Slope {
         theoretical: Option<f64>,
         theory: impl Into<String>,
     ) -> Option<Self> {
-        let doublings = (fine.steps as f64 / coarse.steps as f64).ln();
-        let measured = (fine.value / coarse.value).ln() / doublings;
+        let at = |point: SweepPoint| (point.steps as f64, point.value);
+        let measured = exponent_between(at(coarse), at(fine));
         measured.is_finite().then(|| Slope {
             quantity: quantity.into(),
             steps: [coarse.steps, fine.steps],
