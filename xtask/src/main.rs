@@ -59,7 +59,7 @@ enum Task {
     /// Kill a training run at random moments; it must end with the same bits as one that was left alone
     Torture(torture::Args),
     /// Check formatting, lints, documentation, and which crate may depend on which
-    Lint,
+    Lint(lint::Args),
     /// Set up, build and run the benchmarks
     Bench(bench::Args),
     /// Train on 8x8 digits, sample and report: minutes on a laptop
@@ -102,7 +102,7 @@ fn dispatch(task: Task) -> anyhow::Result<()> {
         Task::Build(args) => build::run(&workspace, &args),
         Task::Test(args) => test::run(&workspace, &args),
         Task::Torture(args) => torture::run(&workspace, &args),
-        Task::Lint => lint::run(&workspace),
+        Task::Lint(args) => lint::run(&workspace, &args),
         Task::Bench(args) => bench::run(&workspace, &args),
         Task::ReproduceDigits(args) => reproduce::run(&workspace, "digits", args),
         Task::ReproduceFashion(args) => reproduce::run(&workspace, "fashion", args),
