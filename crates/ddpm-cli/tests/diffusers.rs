@@ -3,8 +3,9 @@
 
 mod common;
 
-use common::{TINY, ddpm, python, set};
+use common::{TINY, ddpm, set};
 use ddpm_nets::tensor_file;
+use ddpm_testkit::python;
 use std::path::Path;
 use std::process::Command;
 use tch::Tensor;

@@ -3,8 +3,9 @@
 
 mod common;
 
-use common::{ddpm, python};
+use common::ddpm;
 use ddpm_nets::tensor_file;
+use ddpm_testkit::python;
 use std::path::Path;
 use std::process::Command;
 

@@ -38,8 +38,7 @@ fn held_out_loss(folder: &Path, precision: &str) -> f64 {
 
 #[test]
 fn bf16_reaches_the_held_out_loss_of_f32() {
-    if std::env::var_os("DDPM_LONG_TESTS").is_none() {
-        println!("skipped: set DDPM_LONG_TESTS=1 (cargo xtask test --long)");
+    if !ddpm_testkit::long_tests("training in bf16") {
         return;
     }
     let folder = tempfile::tempdir().unwrap();

@@ -5,6 +5,7 @@ use ddpm_core::grid::Grid;
 use ddpm_core::{Level, TimeIndex};
 use ddpm_nets::checkpoint::{self, Checkpoint};
 use ddpm_nets::{NetworkDenoiser, UNet, UNetConfig};
+use ddpm_testkit::hashed;
 use serde_json::Value;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
@@ -14,34 +15,8 @@ fn golden(name: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-fn fnv1a(text: &str) -> u32 {
-    text.bytes().fold(0x811C_9DC5, |h, byte| (h ^ u32::from(byte)).wrapping_mul(0x0100_0193))
-}
-
-/// The generator's `uniform`.
-fn uniform(name: &str, count: usize) -> impl Iterator<Item = f64> {
-    let offset = fnv1a(name);
-    (0..count as u32).map(move |k| {
-        let mut h = k.wrapping_mul(0x9E37_79B1).wrapping_add(offset);
-        h ^= h >> 16;
-        h = h.wrapping_mul(0x85EB_CA6B);
-        h ^= h >> 13;
-        h = h.wrapping_mul(0xC2B2_AE35);
-        h ^= h >> 16;
-        f64::from(h) / 2f64.powi(31) - 1.0
-    })
-}
-
-/// The generator's `weight`.
 fn weight(name: &str, shape: &[i64]) -> Tensor {
-    let count: i64 = shape.iter().product();
-    let offset = if name.ends_with("weight") { 1.0 } else { 0.0 };
-    let fan_in: i64 = shape[1..].iter().product();
-    let values: Vec<f32> = uniform(name, count as usize)
-        .map(|u| if shape.len() == 1 { 0.1 * u + offset } else { u * (3.0 / fan_in as f64).sqrt() })
-        .map(|value| value as f32)
-        .collect();
-    Tensor::from_slice(&values).reshape(shape)
+    Tensor::from_slice(&hashed::weight(name, shape)).reshape(shape)
 }
 
 fn config_of(value: &Value) -> UNetConfig {
@@ -96,8 +71,7 @@ fn every_shape_of_unet_answers_as_diffusers_does() {
 
         let shape = [2, channels, height, width];
         let count: i64 = shape.iter().product();
-        let x: Vec<f32> = uniform("x", count as usize).map(|u| (1.7 * u) as f32).collect();
-        let x = Tensor::from_slice(&x).reshape(shape);
+        let x = Tensor::from_slice(&hashed::noise("x", count as usize)).reshape(shape);
         let y = case["y"].as_array().map(|_| Tensor::from_slice(&integers(&case["y"])));
         let expected: Vec<f32> =
             case["output"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect();

@@ -4,10 +4,11 @@
 
 mod common;
 
-use common::{keyed, long, on, trailing};
+use common::{keyed, on, trailing};
 use ddpm_core::{Grid, Process, SAMPLERS, Scale, Scheme, TargetSpec, Trajectory};
 use ddpm_nets::targets::{IdealDenoiser, ideal_denoiser};
 use ddpm_sample::{NoiseInput, Options, sample};
+use ddpm_testkit::long_tests;
 use tch::{Device, Kind, Tensor};
 
 const WEIGHTS: [f64; 3] = [0.2, 0.3, 0.5];
@@ -100,7 +101,7 @@ fn proportions(n: u64) {
 
 #[test]
 fn every_sampler_hits_every_mode_in_its_proportion() {
-    if long("100,000 samples of every sampler") {
+    if long_tests("100,000 samples of every sampler") {
         proportions(100_000);
     } else {
         proportions(3_000);

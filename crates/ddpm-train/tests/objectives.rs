@@ -7,6 +7,7 @@ use ddpm_core::{
     TimeIndex, Variance,
 };
 use ddpm_nets::{NetworkDenoiser, UNet, UNetConfig, bound, tensor_file};
+use ddpm_testkit::hashed;
 use ddpm_train::{
     DrawnLevel, LossConfig, Objective, ObjectiveConfig, TimeSampler, TimesConfig, TrainingBatch,
 };
@@ -25,49 +26,20 @@ fn golden(key: &str) -> Value {
     serde_json::from_str::<Value>(&text).unwrap()[key].take()
 }
 
-fn fnv1a(text: &str) -> u32 {
-    text.bytes().fold(0x811C_9DC5, |h, byte| (h ^ u32::from(byte)).wrapping_mul(0x0100_0193))
-}
-
-/// The generator's `uniform`.
-fn uniform(name: &str, count: usize) -> impl Iterator<Item = f64> {
-    let offset = fnv1a(name);
-    (0..count as u32).map(move |k| {
-        let mut h = k.wrapping_mul(0x9E37_79B1).wrapping_add(offset);
-        h ^= h >> 16;
-        h = h.wrapping_mul(0x85EB_CA6B);
-        h ^= h >> 13;
-        h = h.wrapping_mul(0xC2B2_AE35);
-        h ^= h >> 16;
-        f64::from(h) / 2f64.powi(31) - 1.0
-    })
-}
-
-fn tensor(shape: &[i64], values: impl Iterator<Item = f64>) -> Tensor {
-    Tensor::from_slice(&values.map(|value| value as f32).collect::<Vec<_>>()).reshape(shape)
-}
-
 fn count(shape: &[i64]) -> usize {
     shape.iter().product::<i64>() as usize
 }
 
-/// The generator's `weight`.
 fn weight(name: &str, shape: &[i64]) -> Tensor {
-    let offset = if name.ends_with("weight") { 1.0 } else { 0.0 };
-    let fan_in: i64 = shape[1..].iter().product();
-    let scale = (3.0 / fan_in as f64).sqrt();
-    let vector = shape.len() == 1;
-    tensor(shape, uniform(name, count(shape)).map(|u| if vector { 0.1 * u + offset } else { u * scale }))
+    Tensor::from_slice(&hashed::weight(name, shape)).reshape(shape)
 }
 
-/// The generator's `images`.
 fn images(name: &str, shape: &[i64]) -> Tensor {
-    tensor(shape, uniform(name, count(shape)).map(|u| ((u + 1.0) * 128.0).floor() / 127.5 - 1.0))
+    Tensor::from_slice(&hashed::images(name, count(shape))).reshape(shape)
 }
 
-/// The generator's `noise`.
 fn noise(name: &str, shape: &[i64]) -> Tensor {
-    tensor(shape, uniform(name, count(shape)).map(|u| 1.7 * u))
+    Tensor::from_slice(&hashed::noise(name, count(shape))).reshape(shape)
 }
 
 fn network(config: &Value, out_channels: i64) -> UNet {
@@ -219,7 +191,7 @@ fn importance_sampling_weighs_levels_as_improved_diffusions_resampler_does() {
     let golden = &golden("improved")["resampler"];
     let config = TimesConfig::Importance { history: 3, uniform_share: 0.02 };
     let mut times = TimeSampler::new(config, Schedule::cosine(10).unwrap(), 4, 0);
-    let losses: Vec<f64> = uniform("losses", 40).map(|u| 1.5 + u).collect();
+    let losses: Vec<f64> = hashed::uniform("losses", 40).map(|u| 1.5 + u).collect();
     for (k, loss) in losses.into_iter().enumerate() {
         times.record_losses(&[(TimeIndex(((k * 7) % 10) as u32), loss)]);
     }

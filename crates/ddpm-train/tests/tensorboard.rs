@@ -1,7 +1,6 @@
 //! Event files as TensorBoard's own reader sees them.
 //!
-//! `DDPM_PYTHON` names a Python with the `tensorboard` package. Without it the test says that it was skipped, and
-//! fails where `CI=true`.
+//! `DDPM_PYTHON` names a Python with the `tensorboard` package (see `ddpm_testkit::python`).
 
 #![allow(clippy::unwrap_used)] // Helpers of tests fail by panicking, as tests do.
 
@@ -24,12 +23,7 @@ for tag in reader.Tags()["images"]:
 "#;
 
 fn read_with_tensorboard(dir: &Path) -> Option<Vec<String>> {
-    let Some(python) = std::env::var_os("DDPM_PYTHON") else {
-        let ci = std::env::var("CI").is_ok_and(|value| value == "true");
-        assert!(!ci, "DDPM_PYTHON is not set: CI must name a Python with the tensorboard package");
-        println!("skipped: DDPM_PYTHON is not set, so TensorBoard's reader cannot be asked");
-        return None;
-    };
+    let python = ddpm_testkit::python("reading event files with TensorBoard")?;
     let output = Command::new(&python).arg("-c").arg(READ).arg(dir).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{} failed:\n{errors}", python.display());

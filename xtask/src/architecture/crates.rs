@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::workspace::{Metadata, Package, Workspace};
 
 /// The arrows: each crate with the siblings that its library or binary may use. Only the benchmark and the command line know training.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("ddpm-core", &[]),
     ("ddpm-data", &[]),
     ("torch-ext", &[]),
@@ -45,11 +45,13 @@ const ARROWS: [(&str, &[&str]); 11] = [
             "torch-ext",
         ],
     ),
+    // For tests alone: no arrow leads to it.
+    ("ddpm-testkit", &[]),
     ("xtask", &[]),
 ];
 
 /// Crates that must build and run their tests without libtorch.
-const TORCH_FREE: [&str; 4] = ["ddpm-core", "ddpm-data", "ddpm-report", "xtask"];
+const TORCH_FREE: [&str; 5] = ["ddpm-core", "ddpm-data", "ddpm-report", "ddpm-testkit", "xtask"];
 
 /// What brings libtorch into a build.
 const TORCH: [&str; 3] = ["tch", "torch-sys", "torch-ext"];

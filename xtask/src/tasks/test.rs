@@ -85,7 +85,7 @@ fn is_ci() -> bool {
 /// The sentence that names the tests which do nothing without Python.
 fn skipped(workspace: &Workspace, reason: &str) -> String {
     let folders = ["crates", "xtask/tests"].map(|folder| workspace.root().join(folder));
-    let files = files_that_mention(&folders, PYTHON);
+    let files = tests_with_python(&folders);
     let names: Vec<String> = files
         .iter()
         .map(|file| file.strip_prefix(workspace.root()).unwrap_or(file).display().to_string())
@@ -96,7 +96,8 @@ fn skipped(workspace: &Workspace, reason: &str) -> String {
     )
 }
 
-fn files_that_mention(folders: &[PathBuf], word: &str) -> Vec<PathBuf> {
+/// Test files that read `DDPM_PYTHON`, or use the test kit's function that does.
+fn tests_with_python(folders: &[PathBuf]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = folders.to_vec();
     while let Some(folder) = folders.pop() {
@@ -104,7 +105,9 @@ fn files_that_mention(folders: &[PathBuf], word: &str) -> Vec<PathBuf> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs")
-                && fs::read_to_string(&path).is_ok_and(|text| text.contains(word))
+                && path.components().any(|component| component.as_os_str() == "tests")
+                && fs::read_to_string(&path)
+                    .is_ok_and(|text| [PYTHON, "ddpm_testkit::python"].iter().any(|word| text.contains(word)))
             {
                 found.push(path);
             }
@@ -134,8 +137,11 @@ mod tests {
         let tests = temporary.path().join("nets/tests");
         fs::create_dir_all(&tests).unwrap();
         fs::write(tests.join("parity.rs"), "std::env::var(\"DDPM_PYTHON\")").unwrap();
+        fs::write(tests.join("reader.rs"), "use ddpm_testkit::python;").unwrap();
         fs::write(tests.join("pure.rs"), "assert!(true)").unwrap();
         fs::write(tests.join("notes.md"), "DDPM_PYTHON").unwrap();
-        assert_eq!(files_that_mention(&[temporary.path().to_path_buf()], PYTHON), [tests.join("parity.rs")]);
+        fs::write(temporary.path().join("nets/lib.rs"), "DDPM_PYTHON").unwrap();
+        let expected = [tests.join("parity.rs"), tests.join("reader.rs")];
+        assert_eq!(tests_with_python(&[temporary.path().to_path_buf()]), expected);
     }
 }

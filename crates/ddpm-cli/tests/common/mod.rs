@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
 use assert_cmd::Command;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The command on one thread: results are then the same on every machine, and several at once do not slow each other down.
 pub(crate) fn ddpm(folder: &Path) -> Command {
@@ -35,18 +35,4 @@ pub(crate) const TINY: [&str; 9] = [
 /// `--set` for each.
 pub(crate) fn set(changes: &[&str]) -> Vec<String> {
     changes.iter().flat_map(|change| ["--set".to_string(), (*change).to_string()]).collect()
-}
-
-/// The Python that has diffusers, from `DDPM_PYTHON` (`cargo xtask test` sets it). Without it the caller is skipped and says so; under CI
-/// that is a failure.
-pub(crate) fn python(what: &str) -> Option<PathBuf> {
-    let python = std::env::var_os("DDPM_PYTHON").map(PathBuf::from);
-    if python.is_none() {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "DDPM_PYTHON is not set: CI must name a Python with diffusers"
-        );
-        println!("skipped: {what} needs DDPM_PYTHON (run `cargo xtask test`)");
-    }
-    python
 }

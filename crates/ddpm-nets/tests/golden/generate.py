@@ -1,47 +1,20 @@
 #!/usr/bin/env python3
 """Write unet.json and scheduler.json beside this file: what diffusers answers for U-Nets and schedules of many shapes.
 
-Versions: see xtask/python/requirements.txt. Weights and inputs follow an integer hash (function `uniform`), so that the files
-hold outputs only; tests/golden.rs repeats the hash.
+Versions: see xtask/python/requirements.txt. Weights and inputs follow an integer hash (crates/ddpm-testkit), so
+that the files hold outputs only.
 """
 import json
 import pathlib
+import sys
 
 import numpy as np
 import torch
 from diffusers import DDPMScheduler, UNet2DModel
 
 HERE = pathlib.Path(__file__).parent
-
-
-def fnv1a(text):
-    h = 0x811C9DC5
-    for byte in text.encode():
-        h = ((h ^ byte) * 0x01000193) & 0xFFFFFFFF
-    return h
-
-
-def uniform(name, count):
-    """Numbers in [-1, 1) that depend on a name and a position alone: a 32-bit avalanche of both."""
-    k = np.arange(count, dtype=np.uint64)
-    mask = np.uint64(0xFFFFFFFF)
-    h = (k * np.uint64(0x9E3779B1) + np.uint64(fnv1a(name))) & mask
-    h ^= h >> np.uint64(16)
-    h = (h * np.uint64(0x85EBCA6B)) & mask
-    h ^= h >> np.uint64(13)
-    h = (h * np.uint64(0xC2B2AE35)) & mask
-    h ^= h >> np.uint64(16)
-    return h.astype(np.float64) / 2**31 - 1.0
-
-
-def weight(name, shape):
-    u = uniform(name, int(np.prod(shape))).reshape(shape)
-    if len(shape) == 1:
-        u = 0.1 * u + (1.0 if name.endswith("weight") else 0.0)
-    else:
-        fan_in = np.prod(shape[1:])
-        u = u * np.sqrt(3.0 / fan_in)
-    return torch.from_numpy(u.astype(np.float32))
+sys.path.insert(0, str(HERE.parents[2] / "ddpm-testkit/python"))
+from hashed import noise, set_weights  # noqa: E402
 
 
 BASE = dict(
@@ -79,12 +52,11 @@ CASES = {
 
 def unet_case(name, overrides):
     config = {**BASE, **overrides}
-    net = UNet2DModel(**config).eval()
-    net.load_state_dict({key: weight(key, tuple(value.shape)) for key, value in net.state_dict().items()})
+    net = set_weights(UNet2DModel(**config).eval())
     size = config["sample_size"]
     height, width = size if isinstance(size, list) else (size, size)
     shape = (2, config["in_channels"], height, width)
-    x = torch.from_numpy((1.7 * uniform("x", int(np.prod(shape)))).astype(np.float32)).reshape(shape)
+    x = noise("x", shape)
     t = torch.tensor([3, 871])
     y = torch.tensor([2, 10]) if "num_class_embeds" in config else None
     with torch.no_grad():

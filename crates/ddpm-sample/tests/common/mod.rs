@@ -39,12 +39,3 @@ pub(crate) fn keyed(
 pub(crate) fn numbers(x: &Tensor) -> Vec<f64> {
     Vec::try_from(x.to_kind(Kind::Double).reshape([-1])).unwrap()
 }
-
-/// Whether the long tests were asked for; says so where they were not.
-pub(crate) fn long(what: &str) -> bool {
-    let asked = std::env::var_os("DDPM_LONG_TESTS").is_some_and(|value| value == "1");
-    if !asked {
-        eprintln!("skipped: {what} (set DDPM_LONG_TESTS=1, or run cargo xtask test --long)");
-    }
-    asked
-}

@@ -3,8 +3,8 @@
 
     generate.py IMPROVED_DIFFUSION     a checkout of github.com/openai/improved-diffusion, which is run, not copied
 
-Versions: see xtask/python/requirements.txt. Weights and inputs follow an integer hash (function `uniform`), so that the files hold
-outputs only; tests/objectives.rs repeats the hash. The networks are diffusers' UNet2DModel; the losses are
+Versions: see xtask/python/requirements.txt. Weights and inputs follow an integer hash (crates/ddpm-testkit), so that the
+files hold outputs only. The networks are diffusers' UNet2DModel; the losses are
 
     ho2020      diffusers' DDPMScheduler.add_noise and a mean square, with the gradient of every weight
     improved    improved-diffusion's training_losses and calc_bpd_loop; its decoder approximates the normal law by a tanh, so that the
@@ -25,51 +25,12 @@ from safetensors.torch import save_file
 from scipy.special import log_ndtr
 
 HERE = pathlib.Path(__file__).parent
-
-
-def fnv1a(text):
-    h = 0x811C9DC5
-    for byte in text.encode():
-        h = ((h ^ byte) * 0x01000193) & 0xFFFFFFFF
-    return h
-
-
-def uniform(name, count):
-    """Numbers in [-1, 1) that depend on a name and a position alone: a 32-bit avalanche of both."""
-    k = np.arange(count, dtype=np.uint64)
-    mask = np.uint64(0xFFFFFFFF)
-    h = (k * np.uint64(0x9E3779B1) + np.uint64(fnv1a(name))) & mask
-    h ^= h >> np.uint64(16)
-    h = (h * np.uint64(0x85EBCA6B)) & mask
-    h ^= h >> np.uint64(13)
-    h = (h * np.uint64(0xC2B2AE35)) & mask
-    h ^= h >> np.uint64(16)
-    return h.astype(np.float64) / 2**31 - 1.0
-
-
-def weight(name, shape):
-    u = uniform(name, int(np.prod(shape))).reshape(shape)
-    if len(shape) == 1:
-        u = 0.1 * u + (1.0 if name.endswith("weight") else 0.0)
-    else:
-        u = u * np.sqrt(3.0 / np.prod(shape[1:]))
-    return torch.from_numpy(u.astype(np.float32))
-
-
-def images(name, shape):
-    """Grey levels 0..255 in [-1, 1]."""
-    levels = np.floor((uniform(name, int(np.prod(shape))) + 1) * 128)
-    return torch.from_numpy((levels / 127.5 - 1).astype(np.float32)).reshape(shape)
-
-
-def noise(name, shape):
-    return torch.from_numpy((1.7 * uniform(name, int(np.prod(shape)))).astype(np.float32)).reshape(shape)
+sys.path.insert(0, str(HERE.parents[2] / "ddpm-testkit/python"))
+from hashed import images, noise, set_weights, uniform  # noqa: E402
 
 
 def network(config):
-    net = UNet2DModel(**config).eval()
-    net.load_state_dict({key: weight(key, tuple(value.shape)) for key, value in net.state_dict().items()})
-    return net
+    return set_weights(UNet2DModel(**config).eval())
 
 
 # Ho et al.'s network with fewer channels: four levels, attention at the second on both ways and in the middle.
