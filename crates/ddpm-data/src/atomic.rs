@@ -1,4 +1,4 @@
-//! Files that appear complete under their final name, or not at all.
+//! Atomic writing: a file appears complete under its final name, or not at all.
 //!
 //! The content goes to a temporary file in the same folder, is flushed to the disk, and takes its final name by one
 //! rename. A crash at any moment leaves the old file, or none.

@@ -1,4 +1,4 @@
-//! Where fetched datasets live.
+//! The cache folder of fetched datasets.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{DataError, Result};
 use crate::name::DatasetName;
 
-/// The variable that moves everything the program keeps between runs.
+/// The environment variable that replaces the user's cache folder.
 const OVERRIDE: &str = "DDPM_CACHE";
 
 /// The folder of fetched datasets: `$DDPM_CACHE/datasets`, or `ddpm/datasets` in the user's cache folder

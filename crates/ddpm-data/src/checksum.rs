@@ -1,4 +1,4 @@
-//! SHA-256 of files and of what is in memory.
+//! SHA-256 of files and of bytes in memory.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use crate::error::{DataError, Result};
+use crate::error::{DataError, Mismatch, Result};
 use crate::manifest::FileEntry;
 
 /// SHA-256 of a block of bytes, in hexadecimal digits.
@@ -32,22 +32,19 @@ pub(crate) fn sha256_open(file: &mut File, path: &Path) -> Result<String> {
     }
 }
 
-/// Checks that the file at `path` is the one the manifest speaks of: its size, then its checksum.
+/// Checks the size, then the checksum of the file at `path` against its entry in the manifest.
 pub(crate) fn verify(path: &Path, entry: &FileEntry) -> Result<()> {
     let mut file = File::open(path).map_err(DataError::io("read", path))?;
     let size = file.metadata().map_err(DataError::io("read", path))?.len();
-    let corrupt = |what, expected: &str, got: String| DataError::Corrupt {
-        path: path.to_path_buf(),
-        what,
-        expected: expected.to_string(),
-        got,
+    let corrupt = |expected: String, got: String| {
+        DataError::Corrupt(Mismatch { what: path.display().to_string(), expected, got })
     };
     if size != entry.size {
-        return Err(corrupt("bytes", &entry.size.to_string(), size.to_string()));
+        return Err(corrupt(format!("bytes {}", entry.size), size.to_string()));
     }
     let digest = sha256_open(&mut file, path)?;
     if digest != entry.sha256 {
-        return Err(corrupt("SHA-256", &entry.sha256, digest));
+        return Err(corrupt(format!("SHA-256 {}", entry.sha256), digest));
     }
     Ok(())
 }

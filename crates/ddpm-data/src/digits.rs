@@ -4,12 +4,10 @@
 //! <https://doi.org/10.24432/C50P49>, CC BY 4.0. `datasets/README.md` has the attribution in full.
 
 use std::fs;
-use std::io::Read;
 use std::path::Path;
 
-use flate2::read::GzDecoder;
-
 use crate::error::{DataError, Place, Result};
+use crate::format::gzip;
 use crate::image_set::{Dataset, ImageSet, ImageShape};
 
 /// 64 comma-separated grey levels and the digit, a line an image; gzip.
@@ -29,6 +27,9 @@ pub const SHAPE: ImageShape = ImageShape::new(1, 8, 8);
 
 /// Images in the file.
 const COUNT: usize = 1_797;
+
+/// Largest size of the uncompressed table: far above what 1,797 lines of 65 numbers need.
+const MAX_BYTES: usize = 1 << 20;
 
 /// The last images of the file are held out.
 const HELD_OUT: usize = 297;
@@ -53,8 +54,9 @@ fn spread(level: u8) -> u8 {
 
 /// Reads the gzipped table; `path` serves the error messages.
 fn parse(path: &Path, archive: &[u8]) -> Result<Dataset> {
-    let mut text = String::new();
-    GzDecoder::new(archive).read_to_string(&mut text).map_err(DataError::io("decompress", path))?;
+    let bytes = gzip::decompress(path, archive, MAX_BYTES)?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| DataError::malformed(path, Place::WholeFile, "text", "bytes that are not UTF-8"))?;
 
     let mut pixels = Vec::with_capacity(COUNT * SHAPE.dimension());
     let mut labels = Vec::with_capacity(COUNT);

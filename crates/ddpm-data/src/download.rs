@@ -1,4 +1,4 @@
-//! One HTTP request that appends to a partial file.
+//! An HTTP request that appends the missing part of a file.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -11,14 +11,14 @@ use ureq::http::{HeaderMap, StatusCode};
 
 use crate::error::DataError;
 
-/// A server that is silent for this long is given up (and its mirror tried).
+/// A server that sends nothing for this long is given up; the next mirror is tried.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why a transfer stopped.
 pub(crate) enum Interruption {
-    /// Something is wrong on this side: no mirror will help.
+    /// An error of this machine: no other mirror will help.
     Local(DataError),
-    /// Something is wrong with the mirror or the way to it.
+    /// An error of the mirror or of the connection to it.
     Remote(String),
 }
 
@@ -61,7 +61,7 @@ impl Client {
         let response = request.call().map_err(|error| Interruption::Remote(error.to_string()))?;
         match response.status() {
             StatusCode::OK => {
-                // The server does not resume: from the beginning, then.
+                // The server does not support ranges: start from the beginning.
                 expect_length(number(response.headers(), &CONTENT_LENGTH), size)?;
                 part.set_len(0).map_err(local)?;
                 done = part.seek(SeekFrom::Start(0)).map_err(local)?;
@@ -97,7 +97,7 @@ fn number(headers: &HeaderMap, name: &ureq::http::HeaderName) -> Option<u64> {
     headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
 
-/// A server that announces another size serves another file: better known before the transfer than after it.
+/// A server that announces another size serves another file. This is checked before the transfer.
 fn expect_length(announced: Option<u64>, size: u64) -> Result<(), Interruption> {
     match announced {
         Some(other) if other != size => {

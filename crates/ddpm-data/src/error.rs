@@ -1,15 +1,27 @@
-//! What can be wrong with data, each error in one line that says where, what was expected and what was found.
+//! Errors of this crate. Each is one line that names the file or quantity, what was expected and what was found.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::name::DatasetName;
+use crate::name::{DatasetName, UnknownDataset};
 
 /// A result of this crate.
 pub type Result<T, E = DataError> = std::result::Result<T, E>;
 
-/// Anything that can go wrong between bytes somewhere and images in memory, or on the way back to a file.
+/// A value other than the one expected, in one line: `{what}: expected {expected}, got {got}`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: expected {expected}, got {got}")]
+pub struct Mismatch {
+    /// The quantity; or the file or folder, with the place in it.
+    pub what: String,
+    /// What would have been accepted.
+    pub expected: String,
+    /// What was found.
+    pub got: String,
+}
+
+/// Errors of reading, fetching and writing data.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
@@ -24,76 +36,37 @@ pub enum DataError {
         cause: io::Error,
     },
 
-    /// A file's content contradicts its format.
-    #[error("{}: {place}: expected {expected}, got {got}", path.display())]
-    Malformed {
-        /// The offending file.
-        path: PathBuf,
-        /// Where in the file.
-        place: Place,
-        /// What the format asks for.
-        expected: String,
-        /// What the file holds.
-        got: String,
-    },
+    /// The content of a file contradicts its format.
+    #[error(transparent)]
+    Malformed(Mismatch),
 
-    /// Numbers handed over by the caller do not fit together.
-    #[error("{what}: expected {expected}, got {got}")]
-    Mismatch {
-        /// The quantity.
-        what: &'static str,
-        /// What would fit.
-        expected: String,
-        /// What was handed over.
-        got: String,
-    },
+    /// An argument is out of range, or a folder does not hold what it should.
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
 
     /// No dataset has this name.
-    #[error("unknown dataset `{name}`: expected one of {}", DatasetName::ALL.map(DatasetName::as_str).join(", "))]
-    UnknownDataset {
-        /// What was asked for.
-        name: String,
-    },
+    #[error(transparent)]
+    UnknownDataset(#[from] UnknownDataset),
 
-    /// A dataset is asked for that was never fetched.
+    /// The files of a dataset have not been fetched.
     #[error("{name} is not in {}: run `ddpm data fetch {name}`, or name a folder that holds it (--data-dir DIR)", folder.display())]
     NotFetched {
         /// The dataset.
         name: DatasetName,
-        /// Where it was looked for.
+        /// The folder that was searched.
         folder: PathBuf,
     },
 
-    /// A folder named by the user does not hold what it should.
-    #[error("{}: expected {expected}, got {got}", path.display())]
-    NoData {
-        /// The folder.
-        path: PathBuf,
-        /// What would have been accepted.
-        expected: String,
-        /// What is there.
-        got: String,
-    },
-
-    /// A fetched file changed on disk.
-    #[error("{}: expected {what} {expected}, got {got}; fetch it again with `ddpm data fetch`", path.display())]
-    Corrupt {
-        /// The file.
-        path: PathBuf,
-        /// What was compared: size or checksum.
-        what: &'static str,
-        /// As in the manifest.
-        expected: String,
-        /// As on disk.
-        got: String,
-    },
+    /// A fetched file differs from its entry in the manifest.
+    #[error("{0}; fetch it again with `ddpm data fetch`")]
+    Corrupt(Mismatch),
 
     /// No mirror served a file.
     #[error("cannot fetch {file} into {}: {}; if you have a copy, name its folder (--data-dir DIR)", folder.display(), list(failures))]
     Fetch {
         /// The file's name.
         file: String,
-        /// Where it was to go.
+        /// The folder it was to be stored in.
         folder: PathBuf,
         /// What went wrong with each mirror, in the order in which they were tried.
         failures: Vec<FailedMirror>,
@@ -103,7 +76,7 @@ pub enum DataError {
     #[error("no cache folder: set DDPM_CACHE to a folder for datasets, or HOME")]
     NoCacheFolder,
 
-    /// The manifest has no such entry, or is broken.
+    /// The manifest has no such entry, or is malformed.
     #[error("datasets/manifest.toml: {reason}")]
     Manifest {
         /// What is wrong.
@@ -125,9 +98,9 @@ pub enum DataError {
 /// A mirror that did not serve a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailedMirror {
-    /// Its address.
+    /// The mirror's URL.
     pub url: String,
-    /// What went wrong, with what was expected and what came.
+    /// What went wrong.
     pub reason: String,
 }
 
@@ -140,7 +113,7 @@ fn list(failures: &[FailedMirror]) -> String {
 
 /// A position in a file, for error messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum Place {
     /// The file as a whole.
     WholeFile,
     /// A byte offset, from 0.
@@ -174,22 +147,34 @@ impl DataError {
         move |cause| Self::Io { action, path, cause }
     }
 
+    /// The content of a file contradicts its format at `place`.
     pub(crate) fn malformed(
         path: impl AsRef<Path>,
         place: Place,
         expected: impl fmt::Display,
         got: impl fmt::Display,
     ) -> Self {
-        Self::Malformed {
-            path: path.as_ref().to_path_buf(),
-            place,
-            expected: expected.to_string(),
-            got: got.to_string(),
-        }
+        let what = format!("{}: {place}", path.as_ref().display());
+        Self::Malformed(Mismatch { what, expected: expected.to_string(), got: got.to_string() })
     }
 
-    pub(crate) fn mismatch(what: &'static str, expected: impl fmt::Display, got: impl fmt::Display) -> Self {
-        Self::Mismatch { what, expected: expected.to_string(), got: got.to_string() }
+    /// A quantity or argument is not as expected.
+    pub(crate) fn mismatch(
+        what: impl fmt::Display,
+        expected: impl fmt::Display,
+        got: impl fmt::Display,
+    ) -> Self {
+        let (what, expected, got) = (what.to_string(), expected.to_string(), got.to_string());
+        Self::Mismatch(Mismatch { what, expected, got })
+    }
+
+    /// A file or folder that the user names does not hold what it should.
+    pub(crate) fn no_data(
+        path: impl AsRef<Path>,
+        expected: impl fmt::Display,
+        got: impl fmt::Display,
+    ) -> Self {
+        Self::mismatch(path.as_ref().display(), expected, got)
     }
 
     pub(crate) fn picture(

@@ -1,8 +1,8 @@
 //! Fetching a dataset's files from the first mirror that serves them intact.
 //!
-//! A file grows under `NAME.part` and takes its name once size and SHA-256 agree with the manifest. An interrupted
-//! transfer goes on where it stopped, in the same call or a later one, from any mirror. Processes that fetch the
-//! same file at once wait for the first of them.
+//! A file is written as `NAME.part` and renamed once its size and SHA-256 agree with the manifest. An interrupted
+//! transfer resumes where it stopped, in the same call or a later one, from any mirror. Processes that fetch the same
+//! file at the same time wait for the first of them.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -16,7 +16,7 @@ use crate::error::{DataError, FailedMirror, Result};
 use crate::manifest::{self, FileEntry};
 use crate::name::DatasetName;
 
-/// How far a transfer is.
+/// Progress of a transfer.
 #[derive(Debug, Clone, Copy)]
 pub struct FetchProgress<'a> {
     /// The file's name.
@@ -28,7 +28,7 @@ pub struct FetchProgress<'a> {
 }
 
 /// Makes all files of a dataset present and intact below `datasets` (see [`datasets_dir`](crate::datasets_dir)) and
-/// returns the dataset's folder. Files that already are cost one pass over their bytes; a damaged one is fetched anew.
+/// returns the dataset's folder. A file that is present is read once to verify it; a damaged one is fetched again.
 pub fn fetch(
     name: DatasetName,
     datasets: &Path,
@@ -69,7 +69,7 @@ pub fn fetch_file(
     options.read(true).write(true).create(true).truncate(false);
     let part = options.open(&part_path).map_err(DataError::io("write", &part_path))?;
     lock(&part, &part_path)?;
-    // Whoever held the lock before may have finished the file meanwhile.
+    // The process that held the lock before may have completed the file.
     if already_complete(&target, file)? {
         report_complete(file, progress);
         return Ok(());
@@ -100,7 +100,7 @@ fn already_complete(target: &Path, file: &FileEntry) -> Result<bool> {
     }
     match verify(target, file) {
         Ok(()) => Ok(true),
-        Err(DataError::Corrupt { .. }) => {
+        Err(DataError::Corrupt(_)) => {
             fs::remove_file(target).map_err(DataError::io("replace", target))?;
             Ok(false)
         }
@@ -124,7 +124,7 @@ fn lock(part: &File, path: &Path) -> Result<()> {
     }
 }
 
-/// A partial file on its way to completeness.
+/// A file in transfer.
 struct Transfer<'a> {
     file: &'a FileEntry,
     part: File,
@@ -133,14 +133,14 @@ struct Transfer<'a> {
 }
 
 impl Transfer<'_> {
-    /// Brings the partial file to its full size from one mirror and verifies it. Goes on after a cut connection for
-    /// as long as each connection brings something new; gives the mirror up otherwise.
+    /// Completes the partial file from one mirror and verifies it. Reconnects after a lost connection as long as each
+    /// connection delivers new bytes, and gives the mirror up otherwise.
     fn complete_from(
         &mut self,
         url: &str,
         progress: &mut dyn FnMut(FetchProgress<'_>),
     ) -> Result<(), Interruption> {
-        // Bytes of an earlier run or another mirror may be wrong: then this mirror gets a second chance without them.
+        // Bytes of an earlier run or of another mirror may be wrong. Then this mirror is tried again without them.
         let mut inherited = self.length()? > 0;
         loop {
             self.receive_all(url, progress)?;

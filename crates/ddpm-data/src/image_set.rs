@@ -1,4 +1,4 @@
-//! Images in memory: one byte a value, every image stored as channel planes (`[n, channels, height, width]`).
+//! Images in memory: bytes, stored as channel planes (`[n, channels, height, width]`).
 
 use std::fmt;
 
@@ -35,13 +35,13 @@ impl fmt::Display for ImageShape {
     }
 }
 
-/// Which part of a dataset.
+/// A part of a dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Split {
-    /// The images a network learns from.
+    /// The training set.
     Train,
-    /// The images it never sees.
+    /// The held-out set.
     HeldOut,
 }
 
@@ -94,8 +94,8 @@ impl ImageSet {
         Ok(self)
     }
 
-    /// States how many distinct grey levels the source had before it was spread over `0..=255` (256 unless said
-    /// otherwise). A density of the discrete data needs it.
+    /// Sets the number of distinct grey levels that the source had before they were spread over `0..=255` (256 by default).
+    /// The likelihood of the discrete data depends on it.
     pub fn with_grey_levels(mut self, grey_levels: u16) -> Self {
         self.grey_levels = grey_levels;
         self
@@ -190,17 +190,17 @@ impl ImageSet {
     }
 }
 
-/// Images to learn from and, unless the source has none, images to judge by.
+/// The training set and, where the source has one, the held-out set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dataset {
-    /// What a network is trained on.
+    /// The training set.
     pub train: ImageSet,
-    /// What it never sees; `None` for a folder of images without a `test` folder.
+    /// The held-out set; `None` for a folder of images without a `test` folder.
     pub held_out: Option<ImageSet>,
 }
 
 impl Dataset {
-    /// One split; an error with the remedy where the dataset has no such split.
+    /// One split; an error that says what is missing where the dataset has no such split.
     pub fn split(&self, split: Split) -> Result<&ImageSet> {
         match split {
             Split::Train => Ok(&self.train),

@@ -1,4 +1,4 @@
-//! What a dataset holds, in numbers.
+//! Summary of a dataset: counts, moments of the channels, checksums.
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::checksum::sha256_bytes;
 use crate::image_set::{Dataset, ImageSet, ImageShape, Split};
 
-/// A dataset in numbers.
+/// Summary of a dataset.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
     /// The shape of every image.
@@ -18,7 +18,7 @@ pub struct Summary {
     pub splits: Vec<SplitSummary>,
 }
 
-/// One split in numbers.
+/// Summary of one split.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SplitSummary {
     /// Which split.
@@ -31,7 +31,7 @@ pub struct SplitSummary {
     pub channels: Vec<ChannelMoments>,
     /// SHA-256 of all pixels, `[n, channels, height, width]`, in their order.
     pub pixels_sha256: String,
-    /// SHA-256 over the sorted digests of the labelled images: equal for two copies that differ only in their order.
+    /// SHA-256 of the sorted digests of the labelled images: equal for two copies that differ in their order alone.
     pub content_sha256: String,
 }
 

@@ -1,14 +1,13 @@
-//! Datasets as `u8` images: what they are, where they come from, in which order they are visited, and how they
-//! are drawn.
+//! Datasets of `u8` images: fetching, loading, the order of training batches, and pictures.
 //!
-//! - [`ImageSet`] and [`Dataset`]: images in memory, one byte a value, channel planes first.
-//! - [`load`]: a [`DatasetName`] and a [`Source`] to a [`Dataset`]; [`digits`] are part of the program.
-//! - [`stream`]: images that stay on the disk, read ahead of the steps.
-//! - [`fetch`]: the files of a dataset from their mirrors, resumable and verified against the [`manifest`].
-//! - [`info`] and [`moments`]: what a dataset holds, and the mean and covariance of its images.
-//! - [`ShuffledOrder`] and [`Shard`]: which image stands where in which batch, as a pure function of a seed.
+//! - [`ImageSet`] and [`Dataset`]: images in memory as bytes, `[n, channels, height, width]`.
+//! - [`load`]: reads a [`Dataset`], given its [`DatasetName`] and a [`Source`]. The digits are part of the program.
+//! - [`stream`]: datasets larger than memory, read from the disk ahead of the training steps.
+//! - [`fetch`]: downloads the files of a dataset, resumes transfers, and verifies them against the [`manifest`].
+//! - [`info`] and [`moments`]: summary of a dataset; mean and covariance of its images.
+//! - [`ShuffledOrder`] and [`Shard`]: the images of each training batch, as a pure function of a seed.
 //! - [`picture`]: PNG grids, single PNGs and GIFs.
-//! - [`atomic`]: files appear complete under their final name or not at all.
+//! - [`atomic`]: writing files atomically.
 //!
 //! ```
 //! use ddpm_data::{DatasetName, Shard, ShuffledOrder, Source, load};
@@ -23,8 +22,7 @@
 //! # }
 //! ```
 //!
-//! The crate knows nothing of tensors, networks or devices: it hands out bytes and indices, and whoever trains
-//! scales them to `[-1, 1]` where they are used.
+//! The crate has no tensors, networks or devices. It returns bytes and indices; the caller scales pixels to `[-1, 1]`.
 
 #![deny(missing_docs)]
 
@@ -50,10 +48,10 @@ pub mod stream;
 
 pub use cache::datasets_dir;
 pub use checksum::{sha256_bytes, sha256_file};
-pub use error::{DataError, FailedMirror, Place, Result};
+pub use error::{DataError, FailedMirror, Mismatch, Result};
 pub use fetch::{FetchProgress, fetch, fetch_file, is_fetched};
 pub use image_set::{Dataset, ImageSet, ImageShape, Split};
 pub use load::{Source, load};
-pub use name::DatasetName;
+pub use name::{DatasetName, UnknownDataset};
 pub use order::{Batch, ShuffledOrder};
 pub use shard::Shard;

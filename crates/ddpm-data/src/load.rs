@@ -1,4 +1,4 @@
-//! From a name and a place to images in memory.
+//! Loading a dataset, given by its name and a folder, into memory.
 
 use std::path::{Path, PathBuf};
 
@@ -17,16 +17,16 @@ use crate::stream::{self, ImageSource, StreamedDataset};
 /// Where a dataset is taken from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// The copy in the program, or what [`fetch`](crate::fetch) put below this folder. Checksums are verified.
+    /// The copy in the program, or the files that [`fetch`](crate::fetch) stored below this folder. Checksums are verified.
     Managed(PathBuf),
-    /// A folder (or archive) that the user names, in any layout in which the dataset is distributed, or as a folder
-    /// of images with one sub-folder a class. Its structure is verified, its checksum is not: re-encoded copies are
-    /// welcome.
+    /// A folder or archive that the user names, in any layout in which the dataset is distributed, or as a folder of
+    /// images with one sub-folder for each class. Its structure is verified. Its checksum is not, so that re-encoded
+    /// copies can be used.
     Folder(PathBuf),
 }
 
 impl Source {
-    /// The folder that the user names, if any; else the user's cache.
+    /// The folder that the user names, or the user's cache folder where none is named.
     pub fn from_data_dir(data_dir: Option<&Path>) -> Result<Self> {
         match data_dir {
             Some(folder) => Ok(Self::Folder(folder.to_path_buf())),
@@ -71,11 +71,7 @@ fn load_managed(name: DatasetName, datasets: &Path) -> Result<Dataset> {
 }
 
 fn load_local(name: DatasetName, place: &Path) -> Result<Dataset> {
-    let refuse = |got: &str| DataError::NoData {
-        path: place.to_path_buf(),
-        expected: format!("{name}: {}", accepted(name)),
-        got: got.to_string(),
-    };
+    let refuse = |got: &str| DataError::no_data(place, format!("{name}: {}", accepted(name)), got);
     if !place.exists() {
         return Err(refuse("no such file or folder"));
     }
@@ -123,7 +119,7 @@ fn load_local(name: DatasetName, place: &Path) -> Result<Dataset> {
     Err(refuse("none of these"))
 }
 
-/// What a local folder may hold, for the error message.
+/// The layouts that are accepted in a local folder, for the error message.
 fn accepted(name: DatasetName) -> String {
     let images = "train/CLASS/*.png or *.jpg and test/CLASS/*";
     match name {

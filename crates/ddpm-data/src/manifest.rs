@@ -1,4 +1,4 @@
-//! What is known of each dataset's files: `datasets/manifest.toml`, compiled in.
+//! The files of each dataset: URL, size, SHA-256 and licence, from `datasets/manifest.toml` (compiled in).
 
 use std::sync::LazyLock;
 
@@ -26,19 +26,19 @@ pub struct DatasetEntry {
     pub name: DatasetName,
     /// Its name in prose.
     pub title: String,
-    /// Where it is described.
+    /// The page that describes it.
     pub homepage: String,
     /// The licence it is distributed under.
     pub licence: String,
     /// How to cite it.
     pub citation: String,
-    /// How its files are laid out.
+    /// The format of its files.
     pub layout: Layout,
     /// Its files.
     pub files: Vec<FileEntry>,
 }
 
-/// How a dataset's files are laid out.
+/// File format of a dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Layout {
@@ -60,12 +60,12 @@ pub struct FileEntry {
     pub size: u64,
     /// SHA-256 of the file as served, in lower-case hexadecimal digits.
     pub sha256: String,
-    /// Where it is served, in the order in which mirrors are tried; empty for a file that is part of the program.
+    /// URLs of its mirrors in the order in which they are tried; empty for a file that is part of the program.
     pub urls: Vec<String>,
 }
 
 /// Every dataset with an entry, in the order of the manifest.
-pub fn entries() -> Result<&'static [DatasetEntry]> {
+fn entries() -> Result<&'static [DatasetEntry]> {
     match &*MANIFEST {
         Ok(manifest) => Ok(&manifest.dataset),
         Err(reason) => Err(DataError::Manifest { reason: reason.clone() }),

@@ -1,4 +1,4 @@
-//! Mean and covariance of images scaled to `[-1, 1]`: the Gaussian that a dataset looks like to second order.
+//! Mean and covariance of images scaled to `[-1, 1]`.
 //!
 //! With bytes `u` and `z = u - 128`, an image in model space is `x = 2 u / 255 - 1 = (2/255)(z + 128) - 1`, so that
 //!
@@ -10,7 +10,7 @@
 //! `S` and `Q` are whole numbers and are accumulated without any rounding. |z| <= 128 makes a product at most 2^14, so
 //! that a sum of 2^10 of them stays within the 2^24 that f32 counts exactly: blocks of 1,024 images go through the
 //! fast single-precision matrix product and are added up in f64, exact up to 2^53. The result therefore depends
-//! neither on the order of the images nor on how they were cut into blocks, and accumulators merge exactly.
+//! neither on the order of the images nor on the blocks.
 
 use nalgebra::DMatrix;
 use rayon::prelude::*;
@@ -32,7 +32,7 @@ const SCALE: f64 = 2.0 / 255.0;
 
 /// Streaming sums from which mean and covariance follow.
 #[derive(Debug, Clone)]
-pub struct MomentAccumulator {
+struct MomentAccumulator {
     dimension: usize,
     count: u64,
     /// `S`, one value a dimension.
@@ -62,7 +62,7 @@ pub struct Moments {
 
 impl MomentAccumulator {
     /// Empty sums over images of `dimension` values.
-    pub fn new(dimension: usize) -> Self {
+    fn new(dimension: usize) -> Self {
         let starts = || (0..dimension).step_by(PANEL);
         let side = |start: usize| PANEL.min(dimension - start);
         let panels = starts()
@@ -73,7 +73,7 @@ impl MomentAccumulator {
     }
 
     /// Adds images, `[n, dimension]` bytes.
-    pub fn add(&mut self, pixels: &[u8]) -> Result<()> {
+    fn add(&mut self, pixels: &[u8]) -> Result<()> {
         if self.dimension == 0 || !pixels.len().is_multiple_of(self.dimension) {
             let expected = format!("a multiple of {}", self.dimension);
             return Err(DataError::mismatch("pixel bytes", expected, pixels.len()));
@@ -110,21 +110,8 @@ impl MomentAccumulator {
         self.count += count as u64;
     }
 
-    /// Adds what another accumulator has seen.
-    pub fn merge(&mut self, other: &Self) -> Result<()> {
-        if self.dimension != other.dimension {
-            return Err(DataError::mismatch("dimension", self.dimension, other.dimension));
-        }
-        self.count += other.count;
-        self.sum.iter_mut().zip(&other.sum).for_each(|(total, value)| *total += value);
-        for (panel, theirs) in self.panels.iter_mut().zip(&other.panels) {
-            panel.products += &theirs.products;
-        }
-        Ok(())
-    }
-
     /// Mean and covariance of everything added; an error if nothing was.
-    pub fn finish(&self) -> Result<Moments> {
+    fn finish(&self) -> Result<Moments> {
         if self.count == 0 {
             return Err(DataError::mismatch("images", "at least 1", 0));
         }
@@ -217,24 +204,19 @@ mod tests {
     }
 
     #[test]
-    fn order_blocks_and_merging_change_no_bit() {
+    fn order_and_blocks_change_no_bit() {
         let (n, d) = (3_000, 20);
         let pixels = images(n, d);
         let mut whole = MomentAccumulator::new(d);
         whole.add(&pixels).unwrap();
-        let (mut left, mut right) = (MomentAccumulator::new(d), MomentAccumulator::new(d));
-        pixels.chunks(77 * d).enumerate().for_each(|(k, part)| {
-            let target = if k % 2 == 0 { &mut left } else { &mut right };
-            target.add(part).unwrap();
-        });
-        right.merge(&left).unwrap();
-        assert_eq!(whole.finish().unwrap(), right.finish().unwrap());
+        let mut parts = MomentAccumulator::new(d);
+        pixels.rchunks(77 * d).for_each(|part| parts.add(part).unwrap());
+        assert_eq!(whole.finish().unwrap(), parts.finish().unwrap());
     }
 
     #[test]
     fn impossible_inputs_are_refused() {
         assert!(MomentAccumulator::new(3).finish().is_err());
         assert!(MomentAccumulator::new(3).add(&[0; 4]).is_err());
-        assert!(MomentAccumulator::new(3).merge(&MomentAccumulator::new(2)).is_err());
     }
 }

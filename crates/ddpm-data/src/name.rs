@@ -1,11 +1,9 @@
-//! Which dataset.
+//! Names of the datasets that can be loaded.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-
-use crate::error::DataError;
 
 /// The datasets this crate can load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -43,14 +41,22 @@ impl fmt::Display for DatasetName {
     }
 }
 
-impl FromStr for DatasetName {
-    type Err = DataError;
+/// The error for a name that no dataset has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown dataset `{}`: expected one of {}", .0, DatasetName::ALL.map(DatasetName::as_str).join(", "))]
+pub struct UnknownDataset(
+    /// The name as given.
+    pub String,
+);
 
-    fn from_str(name: &str) -> Result<Self, DataError> {
+impl FromStr for DatasetName {
+    type Err = UnknownDataset;
+
+    fn from_str(name: &str) -> Result<Self, UnknownDataset> {
         Self::ALL
             .into_iter()
             .find(|dataset| dataset.as_str() == name)
-            .ok_or_else(|| DataError::UnknownDataset { name: name.to_string() })
+            .ok_or_else(|| UnknownDataset(name.to_string()))
     }
 }
 

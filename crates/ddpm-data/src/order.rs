@@ -2,8 +2,8 @@
 //!
 //! Sampling is without replacement: epoch `e` is a permutation of all images, and the samples of a run are numbered
 //! through, `g = e * len + position`. Both the image at `g` and whether it is mirrored are pure functions of
-//! `(seed, g)`: a resumed run, or one with another number of processes, needs no state to go on exactly.
-//! Batches run on across the border of two epochs; no image is dropped at the end of one.
+//! `(seed, g)`: a resumed run, or one with another number of processes, needs no saved state to be exact. A batch may
+//! contain the end of one epoch and the beginning of the next; no image is dropped.
 
 use crate::error::{DataError, Result};
 use crate::permutation::{Purpose, keyed_bits, permute};
@@ -21,7 +21,7 @@ pub struct ShuffledOrder {
 pub struct Batch {
     /// Global sample index of the first image; the others follow it without a gap.
     pub first_sample: u64,
-    /// Where each image stands in its set.
+    /// Index of each image in its set.
     pub indices: Vec<usize>,
     /// Whether each image is to be mirrored left to right, if flips are wanted.
     pub flips: Vec<bool>,
@@ -98,7 +98,7 @@ mod tests {
         }
 
         #[test]
-        fn resuming_anywhere_equals_going_on(
+        fn a_resumed_run_equals_an_uninterrupted_one(
             seed: u64, len in 1_usize..300, batch in 1_usize..40, steps in 1_u64..30, cut in 0_u64..30,
         ) {
             let cut = cut.min(steps);

@@ -1,10 +1,10 @@
-//! Which samples of a step belong to which process.
+//! Division of each batch among the processes of a distributed run.
 
 use std::ops::Range;
 
 use crate::error::{DataError, Result};
 
-/// One process's part of every batch.
+/// The part of every batch that one process computes.
 ///
 /// Samples are numbered through the whole training run. Step `k` consumes the samples
 /// `k * global_batch .. (k + 1) * global_batch`, of which rank `r` takes the `r`-th run of `local_batch`.
@@ -30,11 +30,6 @@ impl Shard {
     /// A single process that takes the whole batch.
     pub fn single(batch: usize) -> Result<Self> {
         Self::new(0, 1, batch)
-    }
-
-    /// Which of the processes, from 0.
-    pub fn rank(&self) -> u64 {
-        self.rank
     }
 
     /// The part that follows in the same batch; none after the last.

@@ -109,7 +109,7 @@ fn describe(name: DatasetName, data_dir: Option<&Path>, json: bool) -> Result<()
     let shape = summary.shape;
     println!("{name}: {} x {} x {} (channels, height, width)", shape.channels, shape.height, shape.width);
     for split in &summary.splits {
-        println!("{:?}: {} images, pixels sha256 {}", split.split, split.count, split.pixels_sha256);
+        println!("{}: {} images, pixels sha256 {}", split.split, split.count, split.pixels_sha256);
         for (index, channel) in split.channels.iter().enumerate() {
             println!("  channel {index}: mean {:.4}, standard deviation {:.4}", channel.mean, channel.std);
         }

@@ -32,6 +32,7 @@ const HELD_OUT_FILE: &str = "test_batch.bin";
 
 const RECORDS: usize = 10_000;
 const RECORD_BYTES: usize = 1 + SHAPE.dimension();
+const BATCH_BYTES: usize = RECORDS * RECORD_BYTES;
 
 /// Whether a folder holds the first batch, and so should hold all.
 pub(crate) fn is_batch_folder(folder: &Path) -> bool {
@@ -61,14 +62,19 @@ pub(crate) fn load_archive(archive: &Path) -> Result<Dataset> {
         if !name.ends_with(".bin") || !entry.header().entry_type().is_file() {
             continue;
         }
+        // One byte more than a batch has is enough to see that it is too long.
         let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).map_err(DataError::io("unpack", archive))?;
+        entry
+            .by_ref()
+            .take(BATCH_BYTES as u64 + 1)
+            .read_to_end(&mut bytes)
+            .map_err(DataError::io("unpack", archive))?;
         parts.add(name, &archive.join(&inside), &bytes)?;
     }
     parts.finish(archive)
 }
 
-/// The batches read so far, in whatever order they came.
+/// The batches read so far; an archive may list them in any order.
 #[derive(Default)]
 struct Parts {
     train: [Option<Batch>; 5],
@@ -91,11 +97,8 @@ impl Parts {
     }
 
     fn finish(self, place: &Path) -> Result<Dataset> {
-        let missing = |file: &str| DataError::NoData {
-            path: place.to_path_buf(),
-            expected: format!("the batch {file}"),
-            got: "an incomplete set".to_string(),
-        };
+        let missing =
+            |file: &str| DataError::no_data(place, format!("the batch {file}"), "an incomplete set");
         let mut pixels = Vec::with_capacity(TRAIN_FILES.len() * RECORDS * SHAPE.dimension());
         let mut labels = Vec::with_capacity(TRAIN_FILES.len() * RECORDS);
         for (batch, file) in self.train.into_iter().zip(TRAIN_FILES) {
@@ -116,10 +119,9 @@ fn labelled(pixels: Vec<u8>, labels: Vec<i64>) -> Result<ImageSet> {
 }
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<Batch> {
-    let size = RECORDS * RECORD_BYTES;
-    if bytes.len() != size {
-        let place = Place::Byte(bytes.len().min(size) as u64);
-        let expected = format!("{size} bytes in all ({RECORDS} records of {RECORD_BYTES})");
+    if bytes.len() != BATCH_BYTES {
+        let place = Place::Byte(bytes.len().min(BATCH_BYTES) as u64);
+        let expected = format!("{BATCH_BYTES} bytes in all ({RECORDS} records of {RECORD_BYTES})");
         return Err(DataError::malformed(path, place, expected, bytes.len()));
     }
     let mut batch = Batch {
@@ -137,7 +139,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Batch> {
     Ok(batch)
 }
 
-/// Where below `root` the binary version may stand: the batches at its root or in their own folder, or the archive.
+/// Finds the binary version below `root`: the batch files at its root or in their own folder, or the archive.
 pub(crate) fn locate(root: &Path) -> Option<Location> {
     let batches = [root.to_path_buf(), root.join(FOLDER)].into_iter().find(|folder| is_batch_folder(folder));
     let archive = || Some(root.join(ARCHIVE)).filter(|archive| archive.is_file());

@@ -1,4 +1,4 @@
-//! Fashion-MNIST: four IDX files.
+//! Fashion-MNIST: four IDX files, images and labels of the training and of the held-out set.
 
 use std::path::{Path, PathBuf};
 
@@ -27,7 +27,7 @@ pub(crate) const CLASS_NAMES: [&str; 10] = [
 const TRAIN: (&str, usize) = ("train", 60_000);
 const HELD_OUT: (&str, usize) = ("t10k", 10_000);
 
-/// Below a folder that holds the data, where the files may stand: at its root, or where torchvision puts them.
+/// Sub-folders in which the files are looked for: the folder itself, and the one in which torchvision stores them.
 const SUBFOLDERS: [&str; 2] = ["", "FashionMNIST/raw"];
 
 /// The folder at or below `root` that holds the four files, if there is one.
@@ -45,10 +45,9 @@ pub(crate) fn load(folder: &Path) -> Result<Dataset> {
 
 fn load_split(folder: &Path, (prefix, count): (&str, usize)) -> Result<ImageSet> {
     let existing = |kind| {
-        find(folder, prefix, kind).ok_or_else(|| DataError::NoData {
-            path: folder.to_path_buf(),
-            expected: format!("the file {prefix}-{kind}-ubyte or {prefix}-{kind}-ubyte.gz"),
-            got: "neither".to_string(),
+        find(folder, prefix, kind).ok_or_else(|| {
+            let expected = format!("the file {prefix}-{kind}-ubyte or {prefix}-{kind}-ubyte.gz");
+            DataError::no_data(folder, expected, "neither")
         })
     };
     let pixels = idx::read(&existing("images-idx3")?, [count, SHAPE.height, SHAPE.width])?;

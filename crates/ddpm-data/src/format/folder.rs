@@ -1,4 +1,4 @@
-//! A plain folder of images:
+//! Folders of image files:
 //!
 //! ```text
 //! ROOT/train/CLASS/*.png   ROOT/test/CLASS/*.png     (`test` may be missing)
@@ -24,27 +24,27 @@ use crate::image_set::{Dataset, ImageSet, ImageShape};
 const TRAIN: &str = "train";
 const HELD_OUT: &str = "test";
 
-/// What is decoded, by the name's ending; the content decides in the end.
+/// Endings of the files that are decoded; the format is that of the content.
 const READABLE: [&str; 3] = ["png", "jpg", "jpeg"];
 
-/// Files that are plainly images and would be missed if they were passed over in silence.
+/// Endings of images in formats that are not read; such a file is an error and is not skipped.
 const UNREADABLE: [&str; 8] = ["webp", "bmp", "gif", "tif", "tiff", "avif", "heic", "ppm"];
 
-/// What is known of the images beforehand.
+/// Properties of the images that are known before the folder is read.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Expected<'a> {
-    /// The shape each image must have; without it, the first image decides.
+    /// The shape that each image must have; `None`: that of the first image.
     pub(crate) shape: Option<ImageShape>,
-    /// The names that class folders may have, in the order of their labels; without them, all folders are classes.
+    /// The names that class folders may have, in the order of their labels; `None`: every folder is a class.
     pub(crate) class_names: Option<&'a [&'a str]>,
 }
 
 /// Whether `root` looks like a folder of images, for choosing between layouts.
 pub(crate) fn is_image_folder(root: &Path) -> bool {
-    // A listing refused for its content is one of images all the same: loading it says what is wrong.
+    // A folder that is refused for its content holds images as well: loading it names the error.
     let holds_images = |listing: &Result<Listing>| match listing {
         Ok(listing) => !listing.images.is_empty(),
-        Err(error) => matches!(error, DataError::Malformed { .. }),
+        Err(error) => matches!(error, DataError::Malformed(_)),
     };
     let inside = |folder: &Path| {
         let listing = scan(folder);
@@ -81,11 +81,8 @@ pub(crate) fn find(root: &Path, expected: Expected<'_>) -> Result<Found> {
         let known: Vec<&str> = train_files.class_names.iter().map(String::as_str).collect();
         let files = list(&held_out, expected.class_names.or(Some(&known)))?;
         if files.labels.is_some() != train_files.labels.is_some() {
-            return Err(DataError::NoData {
-                path: held_out,
-                expected: format!("class folders in both `{TRAIN}` and `{HELD_OUT}`, or in neither"),
-                got: "them in one".to_string(),
-            });
+            let expected = format!("class folders in both `{TRAIN}` and `{HELD_OUT}`, or in neither");
+            return Err(DataError::no_data(&held_out, expected, "them in one"));
         }
         Some(files)
     } else {
@@ -148,11 +145,7 @@ fn name_of(path: &Path) -> String {
 /// Lists the images of a split, by class where there are class folders.
 fn list(folder: &Path, known_classes: Option<&[&str]>) -> Result<Files> {
     let listing = scan(folder)?;
-    let refuse = |expected: &str, got: String| DataError::NoData {
-        path: folder.to_path_buf(),
-        expected: expected.to_string(),
-        got,
-    };
+    let refuse = |expected: &str, got: String| DataError::no_data(folder, expected, got);
     match (listing.images.is_empty(), listing.folders.is_empty()) {
         (true, true) => {
             Err(refuse("PNG or JPEG images, or one folder of them a class", "neither".to_string()))
@@ -177,16 +170,14 @@ fn list_classes(folders: &[PathBuf], known_classes: Option<&[&str]>) -> Result<F
         // A class may also go by its number: not every name can be a folder's ("T-shirt/top").
         let by_name = class_names.iter().position(|class| *class == name);
         let by_number = || name.parse::<usize>().ok().filter(|&number| number < class_names.len());
-        let label = by_name.or_else(by_number).ok_or_else(|| DataError::NoData {
-            path: folder.clone(),
-            expected: format!("a class folder among {}", class_names.join(", ")),
-            got: format!("`{name}`"),
+        let label = by_name.or_else(by_number).ok_or_else(|| {
+            let expected = format!("a class folder among {}", class_names.join(", "));
+            DataError::no_data(folder, expected, format!("`{name}`"))
         })?;
         let listing = scan(folder)?;
         if listing.images.is_empty() || !listing.folders.is_empty() {
             let got = format!("{} images and {} folders", listing.images.len(), listing.folders.len());
-            let expected = "PNG or JPEG images and nothing below".to_string();
-            return Err(DataError::NoData { path: folder.clone(), expected, got });
+            return Err(DataError::no_data(folder, "PNG or JPEG images and nothing below", got));
         }
         labels.extend(std::iter::repeat_n(label as i64, listing.images.len()));
         paths.extend(listing.images);
@@ -194,7 +185,7 @@ fn list_classes(folders: &[PathBuf], known_classes: Option<&[&str]>) -> Result<F
     Ok(Files { paths, labels: Some(labels), class_names })
 }
 
-/// The shape all images share, from their headers: so that a misfit is found before anything is decoded.
+/// The shape that all images share, read from their headers, so that a misfit is found before an image is decoded.
 fn common_shape(paths: &[&PathBuf], expected: Option<ImageShape>) -> Result<ImageShape> {
     let headers = paths.par_iter().map(|path| read_header(path)).collect::<Result<Vec<_>>>()?;
     let channels = headers.iter().map(|header| header.channels).max().unwrap_or(1);

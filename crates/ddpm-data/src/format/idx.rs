@@ -9,26 +9,21 @@
 //! ```
 
 use std::fs;
-use std::io::Read;
 use std::path::Path;
 
-use flate2::read::GzDecoder;
-
+use super::gzip;
 use crate::error::{DataError, Place, Result};
 
 const UNSIGNED_BYTE: u8 = 8;
 
 /// Reads an IDX file of unsigned bytes whose dimensions must be `expected`, and returns its elements.
 pub(crate) fn read<const D: usize>(path: &Path, expected: [usize; D]) -> Result<Vec<u8>> {
+    let header = 4 + 4 * D;
     let mut bytes = fs::read(path).map_err(DataError::io("read", path))?;
     if bytes.starts_with(&[0x1f, 0x8b]) {
-        let mut unpacked = Vec::new();
-        let decoded = GzDecoder::new(bytes.as_slice()).read_to_end(&mut unpacked);
-        decoded.map_err(DataError::io("decompress", path))?;
-        bytes = unpacked;
+        bytes = gzip::decompress(path, &bytes, header + expected.iter().product::<usize>())?;
     }
     let magic = [0, 0, UNSIGNED_BYTE, D as u8];
-    let header = 4 + 4 * D;
     if bytes.len() < header {
         let expected = format!("an IDX header of {header} bytes");
         return Err(DataError::malformed(

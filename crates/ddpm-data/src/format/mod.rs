@@ -1,6 +1,7 @@
-//! The file layouts that datasets come in.
+//! Readers of the file formats in which datasets are distributed.
 
 pub(crate) mod cifar;
 pub(crate) mod fashion;
 pub(crate) mod folder;
+pub(crate) mod gzip;
 pub(crate) mod idx;

@@ -1,4 +1,4 @@
-//! Moving pictures: the frames of a trajectory as one GIF.
+//! GIF files of the frames of a trajectory.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,14 +9,12 @@ use image::{Delay, DynamicImage, Frame, GrayImage, RgbImage};
 use crate::atomic;
 use crate::error::{DataError, Result};
 
-use super::{Colour, Picture};
+use super::raster::{Colour, Picture};
 
 /// Slowest palette search of the encoder is 1, fastest 30; 10 is its usual compromise.
 const PALETTE_SPEED: i32 = 10;
 
-/// An endlessly repeating GIF of frames of one size, each shown for `delay` (GIF counts in 10 ms). Its palette of 256
-/// colours holds grey frames exactly and colour frames approximately.
-pub fn encode_gif(frames: &[Picture], delay: Duration) -> Result<Vec<u8>> {
+fn encode_gif(frames: &[Picture], delay: Duration) -> Result<Vec<u8>> {
     let Some(first) = frames.first() else {
         return Err(DataError::mismatch("frames of a GIF", "at least 1", 0));
     };
@@ -38,7 +36,8 @@ pub fn encode_gif(frames: &[Picture], delay: Duration) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes frames as a GIF file, atomically; see [`encode_gif`].
+/// Writes frames of one size as an endlessly repeating GIF file, atomically. Each frame is shown for `delay` (GIF counts
+/// in units of 10 ms). The palette of 256 colours holds grey frames exactly and colour frames approximately.
 pub fn write_gif(path: impl AsRef<Path>, frames: &[Picture], delay: Duration) -> Result<()> {
     atomic::write_bytes(path, &encode_gif(frames, delay)?)
 }
@@ -87,7 +86,8 @@ mod tests {
     fn frames_must_agree() {
         let small = Picture::from_planes(&[0; 4], ImageShape::new(1, 2, 2)).unwrap();
         assert!(encode_gif(&[], Duration::ZERO).is_err());
-        let error = encode_gif(&[small.clone(), small.upscaled(2)], Duration::ZERO).unwrap_err().to_string();
+        let large = Picture::from_planes(&[0; 16], ImageShape::new(1, 4, 4)).unwrap();
+        let error = encode_gif(&[small, large], Duration::ZERO).unwrap_err().to_string();
         assert_eq!(error, "size of a GIF frame: expected 2x2, got 4x4");
     }
 }

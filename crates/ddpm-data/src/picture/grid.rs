@@ -1,11 +1,11 @@
-//! Many small images in one picture.
+//! Grids of small images.
 
 use crate::error::{DataError, Result};
 use crate::image_set::ImageShape;
 
-use super::{Colour, Picture, count_images};
+use super::raster::{Colour, Picture, count_images};
 
-/// The lines between images are white, so that images with a dark border stay apart.
+/// The lines between images are white, which separates images with a dark border.
 const BACKGROUND: u8 = 255;
 
 /// The side, in pixels, below which images in a grid are enlarged by [`GridLayout::readable`].
@@ -36,27 +36,30 @@ impl GridLayout {
     }
 }
 
-pub(super) fn draw(planes: &[u8], shape: ImageShape, layout: &GridLayout) -> Result<Picture> {
-    let GridLayout { columns, padding, scale } = *layout;
-    if columns == 0 || scale == 0 {
-        let got = format!("{columns} columns, scale {scale}");
-        return Err(DataError::mismatch("grid", "at least 1 column and scale 1", got));
+impl Picture {
+    /// A grid of the images in `planes`, `[n, channels, height, width]`, row after row.
+    pub fn grid(planes: &[u8], shape: ImageShape, layout: &GridLayout) -> Result<Self> {
+        let GridLayout { columns, padding, scale } = *layout;
+        if columns == 0 || scale == 0 {
+            let got = format!("{columns} columns, scale {scale}");
+            return Err(DataError::mismatch("grid", "at least 1 column and scale 1", got));
+        }
+        let count = count_images(planes, shape)?;
+        let columns = columns.min(count);
+        let rows = count.div_ceil(columns);
+        let (cell_width, cell_height) = (shape.width * scale + padding, shape.height * scale + padding);
+        let mut picture = Self::filled(
+            columns * cell_width + padding,
+            rows * cell_height + padding,
+            Colour::of(shape)?,
+            BACKGROUND,
+        );
+        for (k, image) in planes.chunks_exact(shape.dimension()).enumerate() {
+            let (row, column) = (k / columns, k % columns);
+            picture.draw(image, shape, padding + column * cell_width, padding + row * cell_height, scale);
+        }
+        Ok(picture)
     }
-    let count = count_images(planes, shape)?;
-    let columns = columns.min(count);
-    let rows = count.div_ceil(columns);
-    let (cell_width, cell_height) = (shape.width * scale + padding, shape.height * scale + padding);
-    let mut picture = Picture::filled(
-        columns * cell_width + padding,
-        rows * cell_height + padding,
-        Colour::of(shape)?,
-        BACKGROUND,
-    );
-    for (k, image) in planes.chunks_exact(shape.dimension()).enumerate() {
-        let (row, column) = (k / columns, k % columns);
-        picture.draw(image, shape, padding + column * cell_width, padding + row * cell_height, scale);
-    }
-    Ok(picture)
 }
 
 #[cfg(test)]
@@ -84,15 +87,20 @@ mod tests {
     }
 
     #[test]
-    fn planes_become_pixels_and_back() {
+    fn planes_become_pixels() {
         let shape = ImageShape::new(3, 2, 2);
         let planes: Vec<u8> = (0..12).collect();
         let picture = Picture::from_planes(&planes, shape).unwrap();
         assert_eq!(picture.pixels(), [0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11]);
-        assert_eq!(picture.planes(), planes);
-        // Drawing enlarged equals enlarging what was drawn.
+        // At scale 3 each pixel is a square of 3x3.
         let layout = GridLayout { columns: 1, padding: 0, scale: 3 };
-        assert_eq!(Picture::grid(&planes, shape, &layout).unwrap(), picture.upscaled(3));
+        let large = Picture::grid(&planes, shape, &layout).unwrap();
+        let pixel = |picture: &Picture, row, column| {
+            picture.pixels()[(row * picture.width() + column) * 3..][..3].to_vec()
+        };
+        for (row, column) in (0..6).flat_map(|row| (0..6).map(move |column| (row, column))) {
+            assert_eq!(pixel(&large, row, column), pixel(&picture, row / 3, column / 3));
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! PNG files.
+//! PNG files of pictures.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::atomic;
 use crate::error::{DataError, Place, Result};
 use crate::image_set::ImageShape;
 
-use super::{Colour, Picture, count_images};
+use super::raster::{Colour, Picture, count_images};
 
 impl Picture {
     /// The picture as the bytes of a PNG file.
@@ -79,7 +79,7 @@ mod tests {
             for (k, image) in planes.chunks_exact(shape.dimension()).enumerate() {
                 let read = Picture::read_png(folder.path().join(format!("{:06}.png", 10 + k))).unwrap();
                 assert_eq!((read.height(), read.width()), (5, 7));
-                assert_eq!(read.planes(), image);
+                assert_eq!(read, Picture::from_planes(image, shape).unwrap());
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{ImageSource, check_read};
+use super::source::{ImageSource, check_read};
 use crate::error::Result;
 use crate::format::folder::{Expected, Files, decode_file, find};
 use crate::image_set::ImageShape;

@@ -1,21 +1,21 @@
-//! Batches of the coming steps, read and decoded ahead of time.
+//! Reading and decoding the batches of the next steps on other threads.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use super::{ImageSource, read_all};
+use super::source::{ImageSource, read_all};
 use crate::error::{DataError, Result};
 use crate::order::{Batch, ShuffledOrder};
 use crate::shard::Shard;
 
-/// Blocks that may wait to be used. More would only cost memory: a reader that is slower than the steps stays so.
+/// Largest number of decoded blocks that wait to be used. More would cost memory and would not make a slow reader faster.
 const AHEAD: usize = 4;
 
 /// The images of one step in one process.
 #[derive(Debug)]
 pub struct Block {
-    /// Which images, and which of them are to be mirrored.
+    /// Indices of the images, and which of them are to be mirrored.
     pub batch: Batch,
     /// Their channel planes, `[n, channels, height, width]`, not mirrored.
     pub pixels: Vec<u8>,
@@ -23,8 +23,8 @@ pub struct Block {
     pub labels: Option<Vec<i64>>,
 }
 
-/// Reads the blocks of a run in their order. It follows whoever asks: after a block it reads the next part of the same step, or the first of
-/// the next, and starts anew where another is asked for.
+/// Reads the blocks of a run in their order. After a block it reads the next part of the same step, or the first part of the next step. It
+/// restarts at any other block that is asked for.
 #[derive(Debug)]
 pub struct Prefetch {
     source: Arc<dyn ImageSource>,
@@ -66,10 +66,10 @@ impl Prefetch {
             Some((position, receiver)) if position == wanted => receiver,
             _ => self.start(wanted)?,
         };
-        // A reader that is gone without a word has panicked, and its panic was printed.
+        // The channel closes without an error only if the thread panicked, which printed a message.
         let block = receiver
             .recv()
-            .map_err(|_| DataError::mismatch("the reader of images", "to run", "its end"))??;
+            .map_err(|_| DataError::mismatch("the thread that reads images", "to run", "a panic in it"))??;
         self.running = Some((wanted.next(), receiver));
         Ok(block)
     }
@@ -85,7 +85,7 @@ impl Prefetch {
     }
 }
 
-/// Sends block after block until nobody listens, or one cannot be read.
+/// Sends blocks until the receiver is dropped or a block cannot be read.
 fn read_on(
     source: &dyn ImageSource,
     order: ShuffledOrder,

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Opening reads the headers of all members and keeps where each image's bytes lie (16 bytes an image): any image is then one read away, so
-//! that the order of a run is exact, and no shard is read for nothing. Shards and members are taken in the order of their names and places.
-//! Compressed shards are refused: images are compressed already.
+//! that the order of a run is exact. Shards are sorted by name; members keep their order in the shard. Compressed shards are refused, since
+//! images are compressed already. A shard without the end-of-archive marker is refused, since it may have been cut.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -16,12 +16,15 @@ use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::{ImageSource, check_read};
+use super::source::{ImageSource, check_read};
 use crate::error::{DataError, Place, Result};
 use crate::format::folder::{decode_bytes, header_of_bytes};
 use crate::image_set::ImageShape;
 
 const IMAGES: [&str; 3] = ["png", "jpg", "jpeg"];
+
+/// Headers and members of a tar file start at multiples of this many bytes.
+const TAR_BLOCK: usize = 512;
 
 /// The images of all shards of a folder.
 #[derive(Debug)]
@@ -33,7 +36,7 @@ pub(super) struct Shards {
     class_names: Vec<String>,
 }
 
-/// Where an image's bytes lie.
+/// Position of an image's bytes in a shard.
 #[derive(Debug, Clone, Copy)]
 struct Member {
     shard: u32,
@@ -41,7 +44,7 @@ struct Member {
     offset: u64,
 }
 
-/// What is known of a sample while its shard is read.
+/// The members of one sample that were found so far.
 #[derive(Default)]
 struct Sample {
     image: Option<Member>,
@@ -66,13 +69,13 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 impl Shards {
-    /// Reads the index of every shard in `folder`. Held-out images must look like the training images `like`.
+    /// Reads the index of every shard in `folder`. Held-out images must have the shape and classes of the training images `like`.
     pub(super) fn open(folder: &Path, like: Option<&dyn ImageSource>) -> Result<Self> {
         let (mut shards, mut members, mut classes) = (Vec::new(), Vec::new(), Vec::new());
         for path in list(folder)? {
             let file = File::open(&path).map_err(DataError::io("read", &path))?;
             for (key, sample) in read_index(&path, &file, shards.len() as u32)? {
-                // Labels without an image are somebody else's.
+                // A label without an image belongs to no sample of ours.
                 if let Some(image) = sample.image {
                     members.push(image);
                     classes.push((sample.class, path.join(key)));
@@ -81,12 +84,7 @@ impl Shards {
             shards.push((path, file));
         }
         let Some(&first) = members.first() else {
-            let expected = "tar files of PNG or JPEG images".to_string();
-            return Err(DataError::NoData {
-                path: folder.to_path_buf(),
-                expected,
-                got: "no image".to_string(),
-            });
+            return Err(DataError::no_data(folder, "tar files of PNG or JPEG images", "no image"));
         };
         let mut source = Shards {
             shards,
@@ -129,9 +127,11 @@ fn read_index(path: &Path, file: &File, shard: u32) -> Result<Vec<(String, Sampl
     let mut archive = tar::Archive::new(file);
     let mut samples: Vec<(String, Sample)> = Vec::new();
     let mut places = BTreeMap::<String, usize>::new();
+    let mut end_of_members = 0;
     let entries = archive.entries_with_seek().map_err(DataError::io("read", path))?;
     for entry in entries {
         let mut entry = entry.map_err(DataError::io("read", path))?;
+        end_of_members = entry.raw_file_position() + entry.size().next_multiple_of(TAR_BLOCK as u64);
         if !entry.header().entry_type().is_file() {
             continue;
         }
@@ -163,7 +163,23 @@ fn read_index(path: &Path, file: &File, shard: u32) -> Result<Vec<(String, Sampl
                 .or(sample.class);
         }
     }
+    check_end(path, file, end_of_members)?;
     Ok(samples)
+}
+
+/// Requires the end-of-archive marker, a block of zeros after the last member: a file that was cut between two members
+/// would otherwise be read as a smaller data set.
+fn check_end(path: &Path, file: &File, end_of_members: u64) -> Result<()> {
+    let length = file.metadata().map_err(DataError::io("read", path))?.len();
+    let mut block = [0; TAR_BLOCK];
+    if length >= end_of_members + TAR_BLOCK as u64 {
+        file.read_exact_at(&mut block, end_of_members).map_err(DataError::io("read", path))?;
+        if block.iter().all(|&byte| byte == 0) {
+            return Ok(());
+        }
+    }
+    let expected = "the end-of-archive marker (blocks of zeros); the file was cut";
+    Err(DataError::malformed(path, Place::Byte(end_of_members), expected, format!("{length} bytes in all")))
 }
 
 /// The class that a member's text states; none for an object without one.
@@ -181,7 +197,7 @@ fn class_of(ending: &str, text: &str) -> std::result::Result<Option<i64>, String
     if class.is_some_and(|class| class < 0) { Err(shown()) } else { Ok(class) }
 }
 
-/// All classes, or none: a mixture is an error that names the first image without.
+/// The class of every image, or `None` if no image has one. An error names the first image without a class where others have one.
 fn labels(classes: &[(Option<i64>, PathBuf)]) -> Result<Option<Vec<i64>>> {
     let known: Vec<i64> = classes.iter().filter_map(|(class, _)| *class).collect();
     match classes.iter().find(|(class, _)| class.is_none()) {

@@ -166,3 +166,23 @@ fn what_is_wrong_with_a_shard_is_named() {
     let mut reader = Prefetch::new(source, order).unwrap();
     assert!(refusal(reader.block(0, &Shard::single(6).unwrap())).contains("7x4"));
 }
+
+/// A cut between two members leaves whole members, and only the missing end-of-archive marker tells.
+#[test]
+fn a_shard_that_was_cut_anywhere_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("train/a.tar");
+    let images: Vec<Vec<u8>> = (0..3).map(png).collect();
+    write_shard(&path, &[("0.png", &images[0]), ("1.png", &images[1]), ("2.png", &images[2])]);
+    let whole = fs::read(&path).unwrap();
+    // A header and a padded image for each member, and two blocks of zeros.
+    let members: usize = images.iter().map(|image| 512 + image.len().next_multiple_of(512)).sum();
+    assert_eq!(whole.len(), members + 1024);
+    for length in (512..members + 512).step_by(512).chain([members + 511, members - 100]) {
+        fs::write(&path, &whole[..length]).unwrap();
+        let error = refusal(stream::open(folder.path()));
+        assert!(error.contains("a.tar"), "cut at {length}: {error}");
+    }
+    fs::write(&path, &whole[..members + 512]).unwrap();
+    assert_eq!(stream::open(folder.path()).unwrap().train.len(), 3);
+}

@@ -1,0 +1,67 @@
+//! The trait of images that are read one by one.
+
+use std::fmt::Debug;
+
+use rayon::prelude::*;
+
+use crate::error::{DataError, Result};
+use crate::image_set::{ImageSet, ImageShape};
+
+/// Images of one shape that are read one by one.
+pub trait ImageSource: Debug + Send + Sync {
+    /// Number of images.
+    fn len(&self) -> usize;
+
+    /// Whether there are no images.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The shape that all images share.
+    fn shape(&self) -> ImageShape;
+
+    /// One class index an image, if the images are labelled.
+    fn labels(&self) -> Option<&[i64]>;
+
+    /// The names of the classes, in the order of their indices; empty without labels.
+    fn class_names(&self) -> &[String];
+
+    /// Decodes one image into its channel planes; `planes` has room for exactly one.
+    fn read(&self, index: usize, planes: &mut [u8]) -> Result<()>;
+}
+
+/// Decodes `count` images (all of them if there are fewer) that lie evenly over the source into memory.
+pub fn resident(source: &dyn ImageSource, count: usize) -> Result<ImageSet> {
+    let (len, count) = (source.len(), count.min(source.len()));
+    let indices: Vec<usize> =
+        (0..count).map(|k| (k as u128 * len as u128 / count as u128) as usize).collect();
+    let set = ImageSet::new(source.shape(), read_all(source, &indices)?)?;
+    match source.labels() {
+        Some(labels) => {
+            set.with_labels(indices.iter().map(|&k| labels[k]).collect(), source.class_names().to_vec())
+        }
+        None => Ok(set),
+    }
+}
+
+/// The images at `indices`, one after the other, decoded in parallel.
+pub(super) fn read_all(source: &dyn ImageSource, indices: &[usize]) -> Result<Vec<u8>> {
+    let dimension = source.shape().dimension();
+    let mut pixels = vec![0; indices.len() * dimension];
+    pixels
+        .par_chunks_mut(dimension)
+        .zip(indices)
+        .try_for_each(|(planes, &index)| source.read(index, planes))?;
+    Ok(pixels)
+}
+
+/// Refuses an index or a buffer that does not fit.
+pub(super) fn check_read(source: &dyn ImageSource, index: usize, planes: &[u8]) -> Result<()> {
+    if index >= source.len() {
+        return Err(DataError::mismatch("image", format!("below {}", source.len()), index));
+    }
+    if planes.len() != source.shape().dimension() {
+        return Err(DataError::mismatch("bytes for an image", source.shape().dimension(), planes.len()));
+    }
+    Ok(())
+}
