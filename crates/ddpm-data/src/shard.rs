@@ -32,6 +32,11 @@ impl Shard {
         Self::new(0, 1, batch)
     }
 
+    /// Index of the process, from 0.
+    pub fn rank(&self) -> u64 {
+        self.rank
+    }
+
     /// The part that follows in the same batch; none after the last.
     pub(crate) fn next_part(self) -> Option<Self> {
         (self.rank + 1 < self.world_size).then_some(Self { rank: self.rank + 1, ..self })
