@@ -1,22 +1,22 @@
 #!/usr/bin/env python3
-"""Turns checkpoints of other codes into pipeline folders that `ddpm` (and diffusers) load. Writes safetensors, never pickle.
+"""Converts checkpoints of other codes to diffusers pipeline folders, which `ddpm` and diffusers load. Writes safetensors, never pickle.
 
     python tools/import_checkpoint.py improved-diffusion ema_0.9999_500000.pt OUT --image-size 32 --num-channels 128 \\
         --num-res-blocks 3 --num-heads 4 --learn-sigma --diffusion-steps 4000 --noise-schedule cosine
     python tools/import_checkpoint.py ho2020 model.ckpt-790000 OUT --image-size 32
 
-improved-diffusion (Nichol & Dhariwal 2021; PyTorch zip files): give the options that the model was trained with; the defaults are the code's own.
-What the folder cannot say is refused by name: class conditioning (there is no null class), attention at levels of different width with several
+improved-diffusion (Nichol & Dhariwal 2021; PyTorch zip files): give the options with which the model was trained; the defaults are those of that code.
+What a pipeline folder cannot represent is refused with its name: class conditioning (there is no null class), attention at levels of different width with several
 heads, super-resolution models, and layers without learned resampling.
-With `rescale_timesteps` the network knows T steps by 1000 times: the folder then holds the process of every (T / 1000)-th level, at whose times
-the network is the same.
+With `rescale_timesteps` the input of the network is 1000 t / T. The folder then holds the process of every (T / 1000)-th level, where this input
+is a whole number.
 
 ho2020 (Ho et al. 2020; TensorFlow): a checkpoint's prefix, read with TensorFlow if it is installed, or an .npz of its variables:
 
     r = tf.train.load_checkpoint(prefix)
     numpy.savez("model.npz", **{n.replace("/", "|"): r.get_tensor(n) for n in r.get_variable_to_shape_map()})
 
-The averaged weights are taken where the file has them (`--raw` takes the others).
+The averaged weights are used where the file has them (`--raw` uses the others).
 
 Needs numpy and safetensors; torch for improved-diffusion.
 """
@@ -37,7 +37,7 @@ class Refused(Exception):
     """A checkpoint that cannot be imported; the text is one line."""
 
 
-# ---------------------------------------------------------------------------------------------------------------- what both have in common
+# ---------------------------------------------------------------------------------------------------------------- shared by both
 
 
 def unet_config(image_size, channels, out_channels, widths, blocks, attended, **more):
@@ -221,7 +221,7 @@ def improved_tensors(state, config, heads, place):
         for part in ("weight", "bias"):
             rows = source.take(f"{theirs}.qkv.{part}")
             rows = rows[..., 0] if part == "weight" else rows
-            # One head after the other, each with its queries, keys and values.
+            # The heads follow each other, each with its queries, keys and values.
             split = rows.reshape(heads, 3, rows.shape[0] // (3 * heads), *rows.shape[1:])
             for k, name in enumerate(("to_q", "to_k", "to_v")):
                 tensors[f"{ours}.{name}.{part}"] = split[:, k].reshape(-1, *rows.shape[1:])
@@ -268,7 +268,7 @@ def improved_tensors(state, config, heads, place):
 def import_improved(args):
     import torch
 
-    # weights_only: numbers and names are read, code is not run.
+    # weights_only: reads tensors and runs no code.
     state = torch.load(args.checkpoint, map_location="cpu", weights_only=True)
     config = improved_config(args)
     arrays = {name: tensor.float().numpy() for name, tensor in state.items()}
@@ -293,7 +293,7 @@ def tensorflow_variables(path):
 
 
 def ho_weights(variables, raw, place):
-    """The network's variables by their name below `model/`, averaged where there are averages."""
+    """The variables of the network by their name below `model/`, averaged weights where the file has them."""
     averaged = any(name.endswith(AVERAGE) for name in variables)
     ending = AVERAGE if averaged and not raw else ""
     layer = re.compile(r"(?:^|.*/)model/((?:.*/)?(?:W|b|gamma|beta))" + re.escape(ending) + "$")
