@@ -92,7 +92,7 @@ impl<'a> Watch<'a> {
         Ok(Picture {
             width: picture.width() as u32,
             height: picture.height() as u32,
-            channels: picture.colour().channels() as u32,
+            channels: picture.channels() as u32,
             png: picture.encode_png()?,
         })
     }

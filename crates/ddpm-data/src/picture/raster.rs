@@ -58,6 +58,11 @@ impl Picture {
         self.height
     }
 
+    /// Channels: 1 for grey, 3 for RGB.
+    pub fn channels(&self) -> usize {
+        self.colour.channels()
+    }
+
     /// The bytes, `[height, width, channels]`.
     pub fn pixels(&self) -> &[u8] {
         &self.pixels
