@@ -1,4 +1,4 @@
-"""Print one line for each pinned package that this Python has not, or has in another version.
+"""Print one line for each pinned package that this Python lacks or has in another version.
 
 Usage: python check_pins.py REQUIREMENTS
 """

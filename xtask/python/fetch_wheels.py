@@ -1,9 +1,9 @@
-"""Download the wheels of a requirement, and of all that it needs, so that an interruption loses one file at most.
+"""Download the wheels of a requirement and of its dependencies, so that an interruption loses one file at most.
 
-pip keeps nothing of a cancelled run but what its cache holds, and many mirrors allow no caching; nor do all of them
-tell what a wheel needs before it is downloaded. So each wheel is fetched without its dependencies, moved into the
-folder when it is whole, and asked there what it needs. Whether everything fits together is decided by the
-`pip install --no-index` that follows.
+A cancelled pip keeps nothing but the content of its cache. Many mirrors forbid caching, and not all of them state the
+dependencies of a wheel before it is downloaded. Therefore each wheel is downloaded without its dependencies, moved into
+the folder when it is complete, and its metadata is read there. The `pip install --no-index` that follows checks that the
+versions are compatible.
 
 Usage: python fetch_wheels.py FOLDER TEMPORARY REQUIREMENT [ARGUMENTS OF pip download]
 Exit code 3 if this Python's pip cannot be used in this way; pip's own code if a download fails.
@@ -37,7 +37,7 @@ def find(folder, requirement):
 
 
 def needs(wheel, extras):
-    """What a wheel requires here, with the extras that were asked for."""
+    """The dependencies of a wheel in this Python, with the requested extras."""
     with zipfile.ZipFile(wheel) as archive:
         entry = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         metadata = HeaderParser().parsestr(archive.read(entry).decode())
@@ -49,7 +49,7 @@ def needs(wheel, extras):
 
 
 def is_large(requirement):
-    """Libtorch and the CUDA libraries weigh tens to hundreds of megabytes each, the rest a few."""
+    """Libtorch and the CUDA libraries have tens to hundreds of megabytes each, the other packages a few."""
     name = canonicalize_name(requirement.name)
     return name in ("torch", "triton") or name.startswith("nvidia-")
 
@@ -59,7 +59,7 @@ def download(folder, temporary, requirements, arguments):
     shutil.rmtree(temporary, ignore_errors=True)
     command = [sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check", "download"]
     command += ["--no-deps", "--only-binary", ":all:", "--dest", str(temporary), *arguments]
-    # Markers were evaluated already, and extras play no part without dependencies.
+    # Markers have been evaluated, and extras have no effect without dependencies.
     code = subprocess.call(command + [f"{requirement.name}{requirement.specifier}" for requirement in requirements])
     if code != 0:
         sys.exit(code)
@@ -68,7 +68,7 @@ def download(folder, temporary, requirements, arguments):
 
 
 def fetch(folder, temporary, first, arguments):
-    """Go from a requirement to what it needs, level by level."""
+    """Download a requirement and its dependencies, level by level."""
     folder.mkdir(parents=True, exist_ok=True)
     level, seen = [first], set()
     while level:

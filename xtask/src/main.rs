@@ -1,8 +1,8 @@
-//! The project's runner, `cargo xtask`: everything from a clean machine to a report, by name.
+//! `cargo xtask`: set-up of libtorch, build, tests, lints, and the commands that reproduce results.
 //!
-//! It must not know torch: it compiles in seconds on a machine that has nothing but Rust, and what it finds out about
-//! libtorch it reads from files. It must not know what the product does either: `reproduce-*`, `run` and `gpu-check`
-//! build `ddpm` and become it.
+//! This crate does not link libtorch and does not depend on the other crates, so that it compiles in seconds on a machine
+//! with nothing but Rust. It reads facts about libtorch from its files. `reproduce-*`, `error-benchmark`, `gpu-check` and
+//! `run` build `ddpm` and replace this process by it.
 
 #[cfg(not(unix))]
 compile_error!("this project runs on Linux and macOS; on Windows use WSL 2");
@@ -19,17 +19,15 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::tasks::{
-    bench, build, doctor, error_benchmark, gpu_check, lint, reproduce, run, setup, test, torture,
-};
+use crate::tasks::{bench, build, doctor, lint, product, setup, test, torture};
 use crate::workspace::Workspace;
 
 const EXAMPLES: &str = "\
 First steps, on a machine with Rust, a C++17 compiler and Python 3.10 or newer:
   cargo xtask reproduce-digits      sets up, builds, trains, samples and prints the path of a report
   cargo xtask test                  sets up, builds and runs every test
-  cargo xtask error-benchmark --quick  says which schedule, variance and sampler to take, and why
-  cargo xtask doctor                says what is missing, and how to get it
+  cargo xtask error-benchmark --quick  compares schedules, variances and samplers
+  cargo xtask doctor                prints what is missing, and how to install it
 
 Environment:
   LIBTORCH      a libtorch 2.13 of your own: the folder that holds lib/ and include/
@@ -50,30 +48,34 @@ struct Cli {
 enum Task {
     /// Find or install libtorch and link it as `.libtorch`; plain cargo then finds it too
     Setup(setup::Args),
-    /// Say what is installed, what is missing and how to get it, and if CUDA is usable
+    /// Print what is installed, what is missing and how to install it, and whether CUDA is usable
     Doctor,
     /// Set up and build the `ddpm` binary
     Build(build::Args),
     /// Set up and run every test of the workspace, doc tests included
     Test(test::Args),
-    /// Kill a training run at random moments; it must end with the same bits as one that was left alone
+    /// Kill a training run at random times; it must end with the same bits as an uninterrupted run
     Torture(torture::Args),
-    /// Check formatting, lints, documentation, and which crate may depend on which
+    /// Check formatting, lints, documentation, and the dependencies between crates and between modules
     Lint(lint::Args),
     /// Set up, build and run the benchmarks
     Bench(bench::Args),
     /// Train on 8x8 digits, sample and report: minutes on a laptop
-    ReproduceDigits(reproduce::Args),
+    #[command(after_help = product::REPRODUCE_HELP)]
+    ReproduceDigits(product::Args),
     /// Train on Fashion-MNIST, sample and report
-    ReproduceFashion(reproduce::Args),
+    #[command(after_help = product::REPRODUCE_HELP)]
+    ReproduceFashion(product::Args),
     /// Train Ho et al.'s CIFAR-10 model, sample and report: days on one GPU
-    ReproduceCifar(reproduce::Args),
+    #[command(after_help = product::REPRODUCE_HELP)]
+    ReproduceCifar(product::Args),
     /// Sweep schedules, variances, samplers and targets, and report which choices reduce the error
-    ErrorBenchmark(error_benchmark::Args),
+    #[command(after_help = product::ERROR_BENCHMARK_HELP)]
+    ErrorBenchmark(product::Args),
     /// Set up, build and run `ddpm` with the arguments that follow `--`
-    Run(run::Args),
+    Run(product::Args),
     /// Check on a machine with an NVIDIA GPU that training and sampling work on it
-    GpuCheck(gpu_check::Args),
+    GpuCheck(product::Args),
 }
 
 fn main() -> ExitCode {
@@ -84,7 +86,7 @@ fn main() -> ExitCode {
     match dispatch(cli.task) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => match error.downcast_ref::<process::Failed>() {
-            // What failed has already spoken for itself.
+            // The program that failed has printed its error.
             Some(failed) => ExitCode::from(failed.code),
             None => {
                 eprintln!("error: {error:#}");
@@ -104,23 +106,23 @@ fn dispatch(task: Task) -> anyhow::Result<()> {
         Task::Torture(args) => torture::run(&workspace, &args),
         Task::Lint(args) => lint::run(&workspace, &args),
         Task::Bench(args) => bench::run(&workspace, &args),
-        Task::ReproduceDigits(args) => reproduce::run(&workspace, "digits", args),
-        Task::ReproduceFashion(args) => reproduce::run(&workspace, "fashion", args),
-        Task::ReproduceCifar(args) => reproduce::run(&workspace, "cifar10-ho2020", args),
-        Task::ErrorBenchmark(args) => error_benchmark::run(&workspace, args),
-        Task::Run(args) => run::run(&workspace, &args),
-        Task::GpuCheck(args) => gpu_check::run(&workspace, args),
+        Task::ReproduceDigits(args) => product::reproduce(&workspace, "digits", args),
+        Task::ReproduceFashion(args) => product::reproduce(&workspace, "fashion", args),
+        Task::ReproduceCifar(args) => product::reproduce(&workspace, "cifar10-ho2020", args),
+        Task::ErrorBenchmark(args) => product::subcommand(&workspace, "error-benchmark", args),
+        Task::Run(args) => product::run(&workspace, &args),
+        Task::GpuCheck(args) => product::subcommand(&workspace, "gpu-check", args),
     }
 }
 
-/// Help goes out as it is; a mistake becomes one line, like every other error here.
+/// Prints help as it is, and a usage error as one line.
 fn usage(error: &clap::Error) -> ExitCode {
     use clap::error::ErrorKind;
     match error.kind() {
         ErrorKind::DisplayHelp
         | ErrorKind::DisplayVersion
         | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            // The only way this fails is a closed terminal, and then there is nobody to tell.
+            // This fails only if standard output is closed.
             let _ = error.print();
             ExitCode::from(if error.use_stderr() { 2 } else { 0 })
         }

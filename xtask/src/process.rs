@@ -1,4 +1,4 @@
-//! Running other programs: to the end, or by becoming them.
+//! Running other programs, and replacing this process by another program.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::process::{Command, ExitStatus};
 
 use anyhow::{Context, Result, anyhow};
 
-/// A program ended in failure after saying why; the runner ends with the same code.
+/// A program failed and has printed its error; `cargo xtask` exits with the same code.
 #[derive(Debug)]
 pub(crate) struct Failed {
     pub(crate) code: u8,
@@ -29,19 +29,19 @@ impl fmt::Display for Failed {
 
 impl std::error::Error for Failed {}
 
-/// Run to the end; its output is the user's to see.
+/// Run to the end; the program prints to the terminal.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| cannot_start(command.get_program()))?;
     if status.success() { Ok(()) } else { Err(Failed::from_status(status).into()) }
 }
 
-/// Become the program: its exit code, signals and terminal are then its own. Returns only if it cannot be started.
+/// Replace this process by the program, which then has its exit code, signals and terminal. Returns only if it cannot be started.
 pub(crate) fn become_program(command: &mut Command) -> anyhow::Error {
     let error = command.exec();
     anyhow!(error).context(cannot_start(command.get_program()))
 }
 
-/// Standard output of a short question to a program; `None` when it is not there or says no.
+/// Standard output of a program; `None` if it does not exist or fails.
 pub(crate) fn ask(command: &mut Command) -> Option<String> {
     let output = command.output().ok().filter(|output| output.status.success())?;
     Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())

@@ -1,4 +1,4 @@
-//! The checkout that the runner works in, and cargo as it is called there.
+//! The checkout of the project, and cargo commands in it.
 
 use std::env;
 use std::ffi::OsString;
@@ -30,7 +30,7 @@ pub(crate) struct Package {
     pub(crate) targets: Vec<Target>,
 }
 
-/// What a member depends on, as its manifest says.
+/// A dependency of a member.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Dependency {
     pub(crate) name: String,
@@ -48,9 +48,9 @@ pub(crate) struct Target {
 }
 
 impl Workspace {
-    /// The checkout that this runner was started from.
+    /// The checkout that this program was started from.
     pub(crate) fn locate() -> Result<Self> {
-        // Under `cargo xtask` the variable is there at run time; a runner started by hand has the folder it was built in.
+        // `cargo xtask` sets the variable at run time; a binary that is started directly uses the folder in which it was built.
         let package = env::var_os("CARGO_MANIFEST_DIR")
             .filter(|dir| Path::new(dir).file_name().is_some_and(|name| name == "xtask"))
             .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
@@ -65,7 +65,7 @@ impl Workspace {
         &self.root
     }
 
-    /// The link that `.cargo/config.toml` hands to every build as `LIBTORCH`.
+    /// The link that `.cargo/config.toml` passes to every build as `LIBTORCH`.
     pub(crate) fn libtorch_link(&self) -> PathBuf {
         self.root.join(".libtorch")
     }

@@ -29,12 +29,12 @@ fn wait_until(what: &str, happened: impl Fn() -> bool) {
 }
 
 #[test]
-fn a_broken_download_goes_on_with_the_files_that_are_missing() {
+fn a_broken_download_resumes_with_the_files_that_are_missing() {
     let sandbox = Sandbox::new().with_driver();
     let checkout = sandbox.checkout("checkout");
     let message = refusal(checkout.xtask(&["setup"]).env("FAKE_PIP", "fail"));
     assert!(message.contains("pip could not install torch"), "{message}");
-    assert!(message.contains("set up again to go on"), "{message}");
+    assert!(message.contains("set up again to resume"), "{message}");
     assert!(!sandbox.environment(DEFAULT_BUILD).join("ready").exists());
     assert!(!checkout.link().exists(), "nothing points to half an installation");
 

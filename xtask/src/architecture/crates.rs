@@ -1,4 +1,4 @@
-//! Which crate may depend on which, and where `unsafe` may stand: the rules of `docs/architecture.md`, checked.
+//! The check of dependencies between crates and of `unsafe`, by the rules of `docs/architecture.md`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::workspace::{Metadata, Package, Workspace};
 
-/// The arrows: each crate with the siblings that its library or binary may use. Only the benchmark and the command line know training.
+/// Each crate with the siblings on which its library or binary may depend. Only the benchmark and the command line know training.
 const ARROWS: [(&str, &[&str]); 12] = [
     ("ddpm-core", &[]),
     ("ddpm-data", &[]),
@@ -45,7 +45,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
             "torch-ext",
         ],
     ),
-    // For tests alone: no arrow leads to it.
+    // Only tests depend on it.
     ("ddpm-testkit", &[]),
     ("xtask", &[]),
 ];
@@ -53,7 +53,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
 /// Crates that must build and run their tests without libtorch.
 const TORCH_FREE: [&str; 5] = ["ddpm-core", "ddpm-data", "ddpm-report", "ddpm-testkit", "xtask"];
 
-/// What brings libtorch into a build.
+/// Crates that link libtorch.
 const TORCH: [&str; 3] = ["tch", "torch-sys", "torch-ext"];
 
 /// The one crate with `unsafe`.
@@ -74,7 +74,8 @@ fn arrows(metadata: &Metadata) -> Vec<String> {
     for package in &metadata.packages {
         let name = package.name.as_str();
         let Some(siblings) = allowed.get(name) else {
-            violations.push(format!("{name} is a new crate: add its arrows to xtask/src/architecture.rs"));
+            violations
+                .push(format!("{name} is a new crate: add its dependencies to xtask/src/architecture.rs"));
             continue;
         };
         for dependency in &package.dependencies {
@@ -144,7 +145,7 @@ mod tests {
     fn allowed_arrows_pass() {
         let nets = package("ddpm-nets", &[("ddpm-core", None), ("torch-ext", None), ("tch", None)]);
         let cli = package("ddpm-cli", &[("ddpm-train", None), ("ddpm-eval", None)]);
-        // Tests may look further than the code they test.
+        // Tests may depend on more crates than the code.
         let sample = package("ddpm-sample", &[("ddpm-nets", None), ("ddpm-data", Some("dev"))]);
         assert_eq!(arrows(&metadata(&[nets, cli, sample].join(","))), Vec::<String>::new());
     }

@@ -1,4 +1,4 @@
-//! The user's cache folder, where installations live that all checkouts share.
+//! The user's cache folder, which has the installations that all checkouts share.
 
 use std::env;
 use std::ffi::OsString;

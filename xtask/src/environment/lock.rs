@@ -1,4 +1,4 @@
-//! One installation at a time: two checkouts may set up at once, and both share the cache.
+//! The lock of an installation: two checkouts may set up at the same time, and they share the cache.
 
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 
-/// Held until it and every program that shares it have ended.
+/// A file lock, held until this value and every program that shares it have ended.
 pub(crate) struct Lock(File);
 
 impl Lock {
@@ -30,7 +30,7 @@ impl Lock {
                 eprintln!("waiting for another set-up that uses {}", path.with_extension("").display());
                 file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
             }
-            // Some network file systems know no locks. An installation is still marked complete only at its end.
+            // Some network file systems have no locks. An installation is still marked complete only at its end.
             Err(TryLockError::Error(error)) => {
                 eprintln!("note: {} cannot be locked ({error}): do not set up twice at once", path.display());
             }
@@ -38,8 +38,8 @@ impl Lock {
         Ok(Self(file))
     }
 
-    /// Let a program hold the lock too, through its standard input (an empty file). If this runner is killed, what it
-    /// started may live on for a while; the next set-up must not work in the same folder until that has ended.
+    /// Let a program hold the lock too, through its standard input (an empty file). If this process is killed, the program
+    /// may run on; the next set-up must not work in the same folder until the program has ended.
     pub(crate) fn share_with<'a>(&self, command: &'a mut Command) -> Result<&'a mut Command> {
         Ok(command.stdin(Stdio::from(self.0.try_clone()?)))
     }

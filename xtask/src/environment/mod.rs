@@ -1,8 +1,8 @@
 //! The Python environments in the cache: one for each torch version and build, shared by checkouts.
 //!
-//! An environment is a folder `torch-VERSION-BUILD` with a virtual environment in it. The file `ready`, written last,
-//! says that torch is complete and where; the file `test-packages` says the same of the packages for tests. Without
-//! its note nothing in the folder is trusted: an interrupted installation is done anew, from the downloads it kept.
+//! An environment is a folder `torch-VERSION-BUILD` with a virtual environment in it. The file `ready` is written last and
+//! contains the place of torch; the file `test-packages` marks the packages for tests as complete. An installation
+//! without its file is repeated, from the downloads that were kept.
 
 mod cache;
 mod lock;
@@ -28,13 +28,13 @@ use crate::libtorch::{Build, Libtorch};
 use crate::machine::Interpreter;
 use crate::process;
 
-/// A place in the cache, installed or not.
+/// An environment in the cache, installed or not.
 pub(crate) struct Environment {
     dir: PathBuf,
 }
 
 impl Environment {
-    /// The place of the pinned torch in one build.
+    /// The environment of the pinned torch in one build.
     pub(crate) fn of(cache: &Path, build: Build) -> Self {
         let name = match build {
             Build::Cpu => "cpu",
@@ -57,7 +57,7 @@ impl Environment {
 
     /// Its interpreter.
     pub(crate) fn python(&self) -> PathBuf {
-        python_of(&self.dir)
+        pip::python_of(&self.dir)
     }
 
     /// Its libtorch, if the installation is complete.
@@ -73,7 +73,7 @@ impl Environment {
         Lock::acquire(Path::new(&path))
     }
 
-    /// Make the virtual environment anew, keeping what was downloaded.
+    /// Recreate the virtual environment; downloads are kept.
     fn make(&self, python: &Interpreter, lock: &Lock) -> Result<()> {
         for note in ["ready", "test-packages"] {
             match fs::remove_file(self.dir.join(note)) {
@@ -105,7 +105,7 @@ impl Environment {
             pip::explained(error, || {
                 format!(
                     "pip could not install torch {version} (it says why above); what was downloaded is kept in {}: \
-                     set up again to go on, or give a libtorch of your own with `cargo xtask setup --libtorch DIR`",
+                     set up again to resume, or give a libtorch of your own with `cargo xtask setup --libtorch DIR`",
                     self.dir.display()
                 )
             })
@@ -129,7 +129,7 @@ impl Environment {
         Ok(PathBuf::from(answer))
     }
 
-    /// Written under another name and renamed, so that a note is whole or absent.
+    /// Write a note atomically, under another name and then renamed.
     fn write_note(&self, name: &str, text: &str) -> Result<()> {
         let (temporary, place) = (self.dir.join(format!("{name}.new")), self.dir.join(name));
         let write = || {
@@ -140,8 +140,4 @@ impl Environment {
         };
         write().with_context(|| format!("cannot write {}", place.display()))
     }
-}
-
-fn python_of(dir: &Path) -> PathBuf {
-    dir.join("venv/bin/python")
 }

@@ -1,4 +1,4 @@
-//! Getting libtorch into the cache: from what is there already, else by pip.
+//! Finding libtorch in the cache, or installing it there with pip.
 
 use std::fs;
 
@@ -8,8 +8,8 @@ use super::{Environment, Index, Pip, cache_dir};
 use crate::libtorch::{Build, Libtorch};
 use crate::machine::{self, Bytes, Interpreter};
 
-/// What an installation moves and fills, measured on x86-64 Linux with Python 3.11 and rounded up. PyTorch's CPU
-/// wheels could not be measured and are given generously.
+/// Sizes of an installation, measured on x86-64 Linux with Python 3.11 and rounded up. Those of PyTorch's CPU wheels
+/// were not measured and are upper estimates.
 struct Size {
     download: Bytes,
     installed: Bytes,
@@ -22,8 +22,8 @@ const fn size(build: Build) -> Size {
     }
 }
 
-/// An environment with the pinned libtorch. Without a wish, the build that suits the machine: with CUDA where there is
-/// an NVIDIA driver, else the small one if its index can be reached.
+/// An environment with the pinned libtorch. Without a choice of the user it is the build with CUDA where there is an
+/// NVIDIA driver, else the CPU build if its index can be reached.
 pub(crate) fn obtain(wish: Option<Build>) -> Result<(Environment, Libtorch)> {
     let one_build = cfg!(target_os = "macos");
     if one_build && wish == Some(Build::Cuda) {
@@ -59,14 +59,14 @@ pub(crate) fn obtain(wish: Option<Build>) -> Result<(Environment, Libtorch)> {
     )
 }
 
-/// The builds that would do, the best first.
+/// The suitable builds, the best first.
 fn suitable(wish: Option<Build>, one_build: bool, has_driver: impl Fn() -> bool) -> &'static [Build] {
     match wish {
         Some(Build::Cuda) => &[Build::Cuda],
         Some(Build::Cpu) => &[Build::Cpu],
         None if one_build => &[Build::Cpu],
         None if has_driver() => &[Build::Cuda],
-        // The build with CUDA runs on the CPU just as well; it is only larger.
+        // The build with CUDA runs on the CPU as well; it is larger.
         None => &[Build::Cpu, Build::Cuda],
     }
 }
@@ -79,7 +79,7 @@ fn install(
     python: &Interpreter,
 ) -> Result<Option<Libtorch>> {
     let lock = environment.lock()?;
-    // Another checkout may have done it while this one waited.
+    // Another checkout may have installed it while this one waited.
     if let Some(libtorch) = environment.ready() {
         return Ok(Some(libtorch));
     }
@@ -91,7 +91,7 @@ fn install(
     if index == Index::PytorchCpu {
         eprintln!("asking PyTorch's CPU index for the build without CUDA");
         if !Pip::new(dir, &lock).cpu_index_answers() {
-            // An empty environment would only puzzle whoever looks; earlier downloads may still be of use.
+            // Remove the empty environment, but keep earlier downloads.
             let _ = fs::remove_dir_all(dir.join("venv"));
             let _ = fs::remove_dir(dir);
             return Ok(None);
@@ -100,7 +100,7 @@ fn install(
     let (major, minor) = python.version;
     eprintln!(
         "installing libtorch {} for Python {major}.{minor}: about {download} to download, {installed} on disk, once for \
-         all checkouts, into {} (DDPM_CACHE moves it; an interrupted download goes on when you set up again)",
+         all checkouts, into {} (DDPM_CACHE moves it; an interrupted download resumes when you set up again)",
         super::requirements::torch_version(),
         dir.display()
     );

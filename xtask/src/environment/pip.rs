@@ -1,4 +1,4 @@
-//! pip inside an environment, kept from the user's own settings where those would break it.
+//! pip inside an environment, without those settings of the user that would break the installation.
 
 use std::fs;
 use std::io;
@@ -11,27 +11,27 @@ use super::lock::Lock;
 use super::requirements;
 use crate::process::{self, Failed};
 
-/// Where PyTorch publishes builds without CUDA. PyPI has those with it.
+/// PyTorch's index of builds without CUDA. PyPI has the builds with CUDA.
 const CPU_INDEX: &str = "https://download.pytorch.org/whl/cpu";
 
 /// Downloads wheels so that an interruption loses one file at most.
 const FETCH: &str = include_str!("../../python/fetch_wheels.py");
 
-/// Its exit code on a pip that it cannot use.
+/// Exit code of that script if it cannot use this pip.
 const CANNOT_FETCH: u8 = 3;
 
 const PIP: [&str; 4] = ["-m", "pip", "--no-input", "--disable-pip-version-check"];
 
-/// The folder, inside an environment's, of wheels that wait for the rest.
+/// Folder of downloaded wheels, inside the environment's folder.
 const WHEELS: &str = "downloads";
 
-/// The folder, inside an environment's, that pip may scribble in.
+/// Temporary folder of pip, inside the environment's folder.
 pub(super) const TEMPORARY: &str = "tmp";
 
 /// An index to install torch from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Index {
-    /// PyPI, or what the user's pip is configured with.
+    /// PyPI, or the index that the user's pip is configured with.
     Default,
     /// PyTorch's own index of builds without CUDA.
     PytorchCpu,
@@ -46,9 +46,14 @@ impl Index {
     }
 }
 
-/// What the user should know when pip itself failed, which has then given its reason; other errors speak for themselves.
+/// Replaces the error of a failed pip, which has printed its reason, by an explanation; other errors are returned unchanged.
 pub(super) fn explained(error: Error, explanation: impl Fn() -> String) -> Error {
     if error.is::<Failed>() { anyhow!(explanation()) } else { error }
+}
+
+/// The interpreter of the environment at `dir`.
+pub(super) fn python_of(dir: &Path) -> PathBuf {
+    dir.join("venv/bin/python")
 }
 
 /// pip in the environment at `dir`, whose lock it shares.
@@ -78,12 +83,12 @@ impl<'a> Pip<'a> {
             "--timeout",
             "10",
         ]);
-        // What other places offer is not the question.
+        // Only this index is asked.
         probe.env_remove("PIP_EXTRA_INDEX_URL").env_remove("PIP_FIND_LINKS").stderr(Stdio::null());
         process::ask(&mut probe).is_some_and(|text| text.contains(&wanted))
     }
 
-    /// Install one package with all it needs, going on where an interrupted installation stopped.
+    /// Install one package with its dependencies; resumes an interrupted installation.
     pub(crate) fn install_large(&self, index: Index, what: &str) -> Result<()> {
         let (wheels, temporary) = (self.dir.join(WHEELS), self.temporary()?);
         let mut fetch = self.prepare(&["-c", FETCH])?;
@@ -94,14 +99,14 @@ impl<'a> Pip<'a> {
             Some(_) => return fetched,
             None => {}
         }
-        // Most of torch's Python is never run here: it is compiled when it is.
+        // Most Python files of torch are never used here; Python compiles a file when it is imported.
         let from_wheels = ["install", "--no-compile", "--no-warn-script-location", "--find-links"];
         let mut install = self.prepare(&PIP)?;
         install.args(from_wheels).arg(&wheels).arg("--no-index").arg(what);
         if process::run(&mut install).is_ok() {
             return Ok(());
         }
-        eprintln!("the downloaded wheels do not fit together: leaving the choice to pip");
+        eprintln!("the downloaded wheels do not fit together: letting pip resolve the versions");
         let mut install = self.prepare(&PIP)?;
         process::run(install.args(from_wheels).arg(&wheels).args(index.arguments()).arg(what))
     }
@@ -114,12 +119,12 @@ impl<'a> Pip<'a> {
         )
     }
 
-    /// A Python whose messages and progress are the user's to see, and which may live on if the runner is killed.
+    /// A Python that prints to the terminal and shares the lock, since it may outlive this process.
     fn prepare(&self, arguments: &[&str]) -> Result<Command> {
         let mut command = self.python();
         // pip unpacks in the temporary folder, which is often a small disk of its own.
         command.args(arguments).env("TMPDIR", self.temporary()?);
-        // What a product prints on standard output must not be mixed with this.
+        // Standard output is for the output of `ddpm`.
         command.stdout(io::stderr());
         self.lock.share_with(&mut command)?;
         Ok(command)
@@ -131,20 +136,20 @@ impl<'a> Pip<'a> {
         Ok(temporary)
     }
 
-    /// Remove what installations leave behind.
+    /// Remove downloads and temporary files.
     pub(crate) fn tidy(&self) {
         for folder in [WHEELS, TEMPORARY] {
-            // Only space is lost if this fails.
+            // If this fails, only disk space is lost.
             let _ = fs::remove_dir_all(self.dir.join(folder));
         }
     }
 
     fn python(&self) -> Command {
-        let mut command = Command::new(super::python_of(self.dir));
+        let mut command = Command::new(python_of(self.dir));
         for variable in ["PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"] {
             command.env_remove(variable);
         }
-        // A connection that breaks in a large file is taken up where it broke, by a pip that can.
+        // pip 25.1 and newer resume a large file after a lost connection.
         command.env("PIP_USER", "false").env("PYTHONNOUSERSITE", "1").env("PIP_RESUME_RETRIES", "20");
         command
     }

@@ -1,4 +1,4 @@
-//! The Python packages that set-up and tests use, pinned in `python/requirements.txt` and nowhere else.
+//! The pinned Python packages of set-up and tests: `python/requirements.txt`.
 
 /// The file's text; it is also the note that an environment's test packages are complete.
 pub(crate) const PINS: &str = include_str!("../../python/requirements.txt");
@@ -8,7 +8,7 @@ pub(crate) const PINS_PATH: &str = "xtask/python/requirements.txt";
 
 /// The pinned torch, such as `2.13.0`.
 pub(crate) fn torch_version() -> &'static str {
-    // That the line is there is a test's business, and the file is part of this program.
+    // The file is part of this program, and a test checks that it has the line.
     PINS.lines().find_map(|line| line.strip_prefix("torch==")).map_or("", str::trim)
 }
 

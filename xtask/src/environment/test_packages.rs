@@ -41,8 +41,8 @@ impl Environment {
         Ok(())
     }
 
-    /// Make pip forget packages that an interrupted installation left half copied, or it would call them installed.
-    /// pip writes a package's INSTALLER file after all others.
+    /// Remove the metadata of packages that an interrupted installation left incomplete, which pip would regard as
+    /// installed. pip writes the INSTALLER file of a package after all others.
     fn drop_unfinished_packages(&self) -> Result<()> {
         let packages = self.site_packages()?;
         let entries =
@@ -58,11 +58,11 @@ impl Environment {
     }
 }
 
-/// What a Python lacks of the pinned packages, a line each; `None` if it does not run.
+/// The pinned packages that a Python lacks, one line for each; `None` if it does not run.
 pub(crate) fn unmet(python: &Path, workspace: &Workspace) -> Option<Vec<String>> {
     let mut check = Command::new(python);
     check.args(["-c", CHECK]).arg(workspace.root().join(PINS_PATH));
-    // Cargo's path to its own libraries is none of Python's business.
+    // Cargo's library path must not change which libraries Python loads.
     check.env_remove("LD_LIBRARY_PATH").env_remove("DYLD_FALLBACK_LIBRARY_PATH");
     Some(process::ask(&mut check)?.lines().map(str::to_owned).collect())
 }

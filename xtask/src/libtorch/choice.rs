@@ -1,4 +1,4 @@
-//! Which libtorch to use: what the user asked for, then what is there, then an installation.
+//! The choice of libtorch: the user's choice, else the linked one, else an installation.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -7,14 +7,14 @@ use anyhow::{Result, bail};
 
 use super::{Libtorch, Link};
 
-/// What the command line asks for.
+/// The choice on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Wish {
-    /// Whatever suits the machine.
+    /// None: the build that suits the machine.
     Any,
     /// A build that pip installs.
     Install(Build),
-    /// A folder of the user's.
+    /// A folder that the user names.
     Folder(PathBuf),
 }
 
@@ -25,16 +25,16 @@ pub(crate) enum Build {
     Cuda,
 }
 
-/// Where libtorch comes from.
+/// The origin of libtorch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// `LIBTORCH`, which the builds see too.
+    /// `LIBTORCH`, which the builds also read.
     Variable(Libtorch),
     /// A folder given on the command line.
     Folder(Libtorch),
-    /// What `.libtorch` already points to.
+    /// The target of `.libtorch`.
     Link(Libtorch),
-    /// An installation by pip; without a build, whichever suits the machine.
+    /// An installation by pip; `None`: the build that suits the machine.
     Install(Option<Build>),
 }
 
@@ -54,15 +54,15 @@ pub(crate) fn user_libtorch(variable: Option<&OsStr>, link: &Path) -> Result<Opt
     Ok(Some(path.to_path_buf()))
 }
 
-/// The same name in the same folder, however the folder is spelt. What the link points to does not count: a user may
-/// well give that folder by its own name.
+/// Whether a path names the link itself, through whatever path to its folder. The link's target, given by its own path,
+/// is the user's choice.
 fn is_link(path: &Path, link: &Path) -> bool {
     let folder = |path: &Path| path.parent().and_then(|parent| parent.canonicalize().ok());
     path == link
         || (path.file_name() == link.file_name() && folder(path).is_some_and(|dir| Some(dir) == folder(link)))
 }
 
-/// The order of precedence. A flag that `LIBTORCH` would defeat at build time is an error, not a surprise.
+/// The order of precedence. A flag that `LIBTORCH` would override at build time is an error.
 pub(crate) fn choose(wish: &Wish, variable: Option<&Path>, link: Link) -> Result<Source> {
     match (wish, variable) {
         (Wish::Any, Some(dir)) => Ok(Source::Variable(Libtorch::inspect(dir)?)),
@@ -127,7 +127,7 @@ mod tests {
         assert_eq!(user(&temporary.path().join("alias/.libtorch")), None);
         assert_eq!(user(Path::new("")), None);
         assert_eq!(user_libtorch(None, &link).unwrap(), None);
-        // The folder behind the link, by its own name, is the user's word.
+        // The target of the link, given by its own path, is the user's choice.
         assert_eq!(user(&one), Some(one.clone()));
         // So is another checkout's link.
         assert_eq!(

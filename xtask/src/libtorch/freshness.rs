@@ -1,9 +1,9 @@
-//! Build outputs that belong to another libtorch.
+//! Cleaning of build outputs that belong to another libtorch.
 //!
-//! Cargo follows the value of `LIBTORCH`, which stays `.libtorch` when the link is pointed elsewhere: it would rebuild
-//! nothing and link new headers' code against old objects. So the target folder keeps a note of what it was built
-//! against, and a mismatch cleans the crates that saw libtorch's files. The note also catches a second target folder,
-//! a link changed by hand, and a set-up that was interrupted between the link and the cleaning.
+//! Cargo tracks the value of `LIBTORCH`, which stays `.libtorch` when the link changes: it would rebuild nothing and link
+//! objects of two libtorch versions. Therefore the target folder has a note of the libtorch that it was built against,
+//! and a mismatch cleans the crates that read libtorch's files. This also covers a second target folder, a link changed
+//! by hand, and a set-up that was interrupted between the link and the cleaning.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ const READ_LIBTORCH: [&str; 3] = ["torch-sys", "torch-ext", "ddpm-cli"];
 
 const NOTE: &str = ".libtorch-used";
 
-/// Clean what was built against another libtorch than this one, and note it; true if there was something to clean.
+/// Clean outputs that were built against another libtorch and write the note; true if there were any.
 pub(crate) fn clean(workspace: &Workspace, target: &Path, libtorch: &Libtorch) -> Result<bool> {
     let stale = holds_torch(target);
     if stale {

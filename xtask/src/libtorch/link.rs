@@ -8,16 +8,16 @@ use anyhow::{Context, Result, bail};
 
 use super::Libtorch;
 
-/// What is at `.libtorch`.
+/// The state of `.libtorch`.
 #[derive(Debug)]
 pub(crate) enum Link {
     Absent,
-    /// Something that cannot be built against, and why.
+    /// Its target cannot be used, for this reason.
     Unusable(String),
     Usable(Libtorch),
 }
 
-/// Look at the link.
+/// Read the link.
 pub(crate) fn read_link(link: &Path) -> Link {
     if link.symlink_metadata().is_err() {
         return Link::Absent;
@@ -28,8 +28,8 @@ pub(crate) fn read_link(link: &Path) -> Link {
     }
 }
 
-/// Make the link point to a folder; true if that is a change. It is replaced by a rename, so that a build that runs
-/// meanwhile sees one or the other.
+/// Make the link point to a folder; true if that is a change. The link is replaced by a rename, so that a running build
+/// reads either the old or the new target.
 pub(crate) fn point_link_at(link: &Path, dir: &Path) -> Result<bool> {
     match link.symlink_metadata() {
         Ok(found) if !found.is_symlink() => {

@@ -1,4 +1,4 @@
-//! A libtorch folder: what makes one usable here, read from its files alone.
+//! A libtorch folder and its checks, which read files alone.
 
 mod choice;
 mod freshness;
@@ -24,12 +24,12 @@ pub(crate) struct Libtorch {
     pub(crate) dir: PathBuf,
     /// As libtorch gives it, such as `2.13.0+cu130`.
     pub(crate) version: String,
-    /// Whether it brings CUDA code (which needs no GPU to be linked).
+    /// Whether it has CUDA (it can be linked without a GPU).
     pub(crate) cuda: bool,
 }
 
 impl Libtorch {
-    /// Look at a folder; the error says in one line what is wrong with it and what to do.
+    /// Check a folder; the error says in one line what is wrong and what to do.
     pub(crate) fn inspect(dir: &Path) -> Result<Self> {
         let shown = dir.display();
         let dir = fs::canonicalize(dir).with_context(|| format!("no libtorch at {shown}"))?;

@@ -1,4 +1,4 @@
-//! What the machine has: compiler, Python, NVIDIA driver, disk space, and the names of the packages that bring them.
+//! Properties of the machine: compiler, Python, NVIDIA driver, disk space, and the packages that provide them.
 
 mod compiler;
 mod disk;
@@ -13,7 +13,7 @@ pub(crate) use python::{Interpreter, find_python};
 
 use anyhow::{Result, bail};
 
-/// PyTorch publishes libtorch for these machines only; say so before a long download ends in pip's words.
+/// An error on machines for which PyTorch publishes no libtorch, before pip fails.
 pub(crate) fn require_published_wheel() -> Result<()> {
     match (std::env::consts::OS, std::env::consts::ARCH) {
         ("linux", "x86_64" | "aarch64") | ("macos", "aarch64") => Ok(()),

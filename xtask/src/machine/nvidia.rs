@@ -1,4 +1,4 @@
-//! Whether an NVIDIA driver is installed, asked without loading CUDA.
+//! Detection of an NVIDIA driver without loading CUDA.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ pub(crate) const OLDEST_DRIVER: u32 = 580;
 /// An installed driver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Driver {
-    /// Such as `580.65.06`; not every way to notice a driver tells.
+    /// Such as `580.65.06`; not every method of detection gives it.
     pub(crate) version: Option<String>,
     /// The GPUs' names, as far as `nvidia-smi` gave them.
     pub(crate) gpus: Vec<String>,

@@ -1,9 +1,9 @@
-//! How to get what is missing: the package's name in the package manager that this machine has.
+//! How to install missing programs: their package names in the package manager of this machine.
 
 use std::env;
 use std::path::Path;
 
-/// What may be missing.
+/// A program that may be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
     /// A C++17 compiler with its standard and OpenMP libraries.
@@ -26,7 +26,7 @@ enum Manager {
     Unknown,
 }
 
-/// One clause, to follow a colon: the command that installs what is missing.
+/// The command that installs a missing program, as a clause that follows a colon.
 pub(crate) fn remedy(need: Need) -> String {
     remedy_with(find_manager(), need)
 }

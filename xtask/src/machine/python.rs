@@ -1,4 +1,4 @@
-//! A Python that pip's libtorch can be installed with.
+//! Finding a Python with which libtorch can be installed by pip.
 
 use std::env;
 use std::ffi::OsStr;
@@ -14,7 +14,7 @@ use crate::process;
 const OLDEST: (u32, u32) = (3, 10);
 const NEWEST: (u32, u32) = (3, 14);
 
-/// The commands to try: what the user calls Python first, then any other that is installed beside it.
+/// The commands to try: first the user's default Python, then other versions.
 const COMMANDS: [&str; 7] =
     ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10", "python"];
 
@@ -35,7 +35,7 @@ pub(crate) struct Interpreter {
     pub(crate) version: (u32, u32),
 }
 
-/// What a Python says of itself.
+/// Properties of a Python interpreter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Answer {
     version: (u32, u32),
@@ -84,7 +84,7 @@ enum Fault {
 
 fn fault(answer: &Answer) -> Option<Fault> {
     let (major, minor) = answer.version;
-    // Python and Rust have each their name for 64-bit Arm.
+    // Python on macOS and Rust have different names for 64-bit Arm.
     let machine = if answer.machine == "arm64" { "aarch64" } else { &answer.machine };
     if answer.version < OLDEST || answer.version > NEWEST {
         Some(Fault::Other(format!("{major}.{minor}")))

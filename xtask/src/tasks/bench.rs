@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the criterion benchmarks, and nothing else that cargo calls a benchmark.
+//! `cargo xtask bench`: runs the criterion benchmarks.
 
 use anyhow::{Result, bail};
 
@@ -30,7 +30,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     setup::ensure(workspace)?;
     let mut command = workspace.cargo();
     command.arg("bench");
-    // Naming them keeps libraries' unit tests out, which do not know criterion's arguments.
+    // Without names cargo would also run unit tests of libraries, which do not accept criterion's arguments.
     for (package, name) in chosen {
         command.args(["--package", package, "--bench", name]);
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask build`, and the product as other tasks start it.
+//! `cargo xtask build`, and starting the built `ddpm`.
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Set up, build and become `ddpm`.
+/// Set up, build, and replace this process by `ddpm`.
 pub(crate) fn become_product(workspace: &Workspace, args: &[String]) -> Result<()> {
     setup::ensure(workspace)?;
     let binary = build(workspace, true, &[])?;
@@ -48,7 +48,7 @@ struct Built {
     name: String,
 }
 
-/// Build the binary and learn from cargo where it is, whatever configuration decides that.
+/// Build the binary and read its path from cargo's messages.
 fn build(workspace: &Workspace, release: bool, cargo: &[String]) -> Result<PathBuf> {
     let mut command = workspace.cargo();
     command.args([

@@ -1,4 +1,4 @@
-//! `cargo xtask doctor`: what is here, what is missing and how to get it.
+//! `cargo xtask doctor`: prints what is installed, what is missing and how to install it.
 
 use std::env;
 use std::fmt;
@@ -14,14 +14,14 @@ use crate::machine::{self, Driver, OLDEST_DRIVER};
 use crate::process::{self, Failed};
 use crate::workspace::Workspace;
 
-/// How a finding bears on the two commands of the README.
+/// Severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
-    /// As it should be.
+    /// No action is needed.
     Good,
-    /// Worth knowing; everything works.
+    /// Information; everything works.
     Note,
-    /// Something must be done.
+    /// Something must be installed.
     Missing,
 }
 
@@ -46,7 +46,7 @@ impl Finding {
         Self { verdict, subject, text: text.into() }
     }
 
-    /// What was found, or the reason why it was not with the remedy.
+    /// The text that was found, or the error with its remedy.
     fn of(subject: &'static str, found: Result<String>) -> Self {
         match found {
             Ok(text) => Self::new(Verdict::Good, subject, text),
@@ -82,16 +82,14 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         println!("nothing is missing");
         return Ok(());
     }
-    println!(
-        "{missing} missing; `cargo xtask setup` installs libtorch, the rest is yours to install as said above"
-    );
+    println!("{missing} missing; `cargo xtask setup` installs libtorch, install the rest as described above");
     Err(Failed { code: 2 }.into())
 }
 
 fn rust(workspace: &Workspace) -> Finding {
     let needed = env!("CARGO_PKG_RUST_VERSION");
     let version = |name: &str| process::ask(workspace.cargo().args([name, "--version"]));
-    // This runner was compiled, so there is a Rust and it is new enough; lints need two more components.
+    // This program was compiled, so that Rust is present and new enough; lints need two more components.
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let rustc = process::ask(Command::new(rustc).arg("--version")).unwrap_or_else(|| "rustc".to_owned());
     match (version("fmt"), version("clippy")) {
@@ -123,7 +121,7 @@ fn python(have_libtorch: bool) -> Finding {
     }
 }
 
-/// The libtorch that a build would take now, and by whose word.
+/// The libtorch that a build would use now, and its origin.
 fn effective_libtorch(workspace: &Workspace) -> Result<(Libtorch, &'static str)> {
     let link = workspace.libtorch_link();
     if let Some(dir) = libtorch::user_libtorch(env::var_os("LIBTORCH").as_deref(), &link)? {
@@ -218,7 +216,7 @@ struct Cuda {
     message: Option<String>,
 }
 
-/// The built binary's own view of the machine.
+/// The devices that the built binary finds.
 fn product(binary: &Path) -> Vec<Finding> {
     if !binary.exists() {
         return vec![Finding::new(Verdict::Note, "ddpm", "not built yet: `cargo xtask build`")];

@@ -1,4 +1,4 @@
-//! `cargo xtask setup`: a libtorch that every build in this checkout finds.
+//! `cargo xtask setup`: finds or installs libtorch and links it for every build of this checkout.
 
 use std::env;
 use std::path::PathBuf;
@@ -12,14 +12,13 @@ use crate::machine;
 use crate::workspace::Workspace;
 
 const NOTES: &str = "\
-Without a flag: LIBTORCH if you set it, else what .libtorch points to, else an installation
-by pip into a virtual environment in your cache folder, which other checkouts share. Where
-there is an NVIDIA driver that is the build with CUDA (2.7 GB to download, 5 GB on disk),
-elsewhere PyTorch's CPU build if its index answers. On a cluster whose login node has no GPU,
-ask for --cuda.
+Without a flag: LIBTORCH if it is set, else the target of .libtorch, else an installation by
+pip into a virtual environment in your cache folder, which all checkouts share. On a machine
+with an NVIDIA driver that is the build with CUDA (2.7 GB to download, 5 GB on disk), on others
+PyTorch's CPU build if its index answers. On a cluster whose login node has no GPU, use --cuda.
 
-Setting up again does nothing if all is well, and goes on where an interrupted one stopped.
-Linux on x86-64 and arm64 and macOS on Apple silicon take the same path; it was run on x86-64
+Setting up again does nothing if the set-up is complete, and resumes an interrupted one. Linux
+on x86-64 and arm64 and macOS on Apple silicon use the same procedure; it was run on x86-64
 Linux only.";
 
 /// Find or install libtorch.
@@ -59,7 +58,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// What every task that builds does first. Silent when there is nothing to do.
+/// The first step of every task that builds. Prints nothing if the set-up is complete.
 pub(crate) fn ensure(workspace: &Workspace) -> Result<Libtorch> {
     ensure_wish(workspace, &Wish::Any, Linking::IfUnusable)
 }
@@ -81,7 +80,7 @@ fn ensure_wish(workspace: &Workspace, wish: &Wish, linking: Linking) -> Result<L
     let variable = libtorch::user_libtorch(env::var_os("LIBTORCH").as_deref(), &link)?;
     let found = libtorch::read_link(&link);
     if let (Link::Unusable(reason), None) = (&found, &variable) {
-        eprintln!("note: what .libtorch points to is not usable: {reason}");
+        eprintln!("note: the target of .libtorch is not usable: {reason}");
     }
     let link_works = matches!(found, Link::Usable(_));
     let (libtorch, must_link) = match libtorch::choose(wish, variable.as_deref(), found)? {
@@ -97,7 +96,7 @@ fn ensure_wish(workspace: &Workspace, wish: &Wish, linking: Linking) -> Result<L
     if !libtorch::is_fresh(&target, &libtorch) {
         machine::find_compiler()?;
         if libtorch::clean(workspace, &target, &libtorch)? {
-            eprintln!("libtorch is another than before: what was built against it is built again");
+            eprintln!("libtorch has changed: the crates that use it are built again");
         }
     }
     Ok(libtorch)

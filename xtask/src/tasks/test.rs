@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test of the workspace, with the Python that some compare against.
+//! `cargo xtask test`: runs all tests of the workspace, with the Python that some of them compare with.
 
 use std::env;
 use std::fs;
@@ -11,10 +11,10 @@ use super::test_python::{self, TestPython};
 use crate::process;
 use crate::workspace::Workspace;
 
-/// The variable that hands tests a Python with the pinned packages.
+/// The variable that names a Python with the pinned packages.
 const PYTHON: &str = "DDPM_PYTHON";
 
-/// The variable without which long tests do nothing.
+/// The variable that enables long tests.
 const LONG: &str = "DDPM_LONG_TESTS";
 
 /// Set up and run all tests, unit, integration and documentation.
@@ -38,7 +38,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         command.arg("--workspace");
     }
     command.args(&args.cargo);
-    // Threads of libtorch that wait by spinning take the cores from the test that works.
+    // Waiting threads of libtorch spin by default, which slows down tests that run at the same time.
     if env::var_os("OMP_WAIT_POLICY").is_none() {
         command.env("OMP_WAIT_POLICY", "passive");
     }
@@ -63,7 +63,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         eprintln!("{text}");
     }
     let result = process::run(&mut command);
-    // Said again where it will be read: after pages of test output.
+    // Repeated at the end of the output.
     if let Some(text) = skipped {
         eprintln!("{text}");
     }
@@ -82,7 +82,7 @@ fn is_ci() -> bool {
     env::var("CI").is_ok_and(|value| value == "true" || value == "1")
 }
 
-/// The sentence that names the tests which do nothing without Python.
+/// The message that lists the tests which are skipped without Python.
 fn skipped(workspace: &Workspace, reason: &str) -> String {
     let folders = ["crates", "xtask/tests"].map(|folder| workspace.root().join(folder));
     let files = tests_with_python(&folders);

@@ -1,4 +1,4 @@
-//! The Python that tests compare with, handed to them as `DDPM_PYTHON`.
+//! The Python that tests compare with (`DDPM_PYTHON`).
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -15,8 +15,8 @@ pub(crate) enum TestPython {
     Unavailable(String),
 }
 
-/// The user's `DDPM_PYTHON`; else the environment that libtorch is in; else the Python that a libtorch of the user's
-/// came with, if it has exactly the pinned packages (nothing is ever installed there); else an environment in the cache.
+/// The user's `DDPM_PYTHON`; else the environment of libtorch in the cache; else the Python beside the user's own libtorch,
+/// if it has exactly the pinned packages (nothing is installed there); else another environment in the cache.
 pub(crate) fn ensure(workspace: &Workspace, libtorch: &Libtorch) -> Result<TestPython> {
     if let Some(python) = env::var_os("DDPM_PYTHON").filter(|value| !value.is_empty()).map(PathBuf::from) {
         return Ok(users_own(python, workspace));

@@ -1,4 +1,4 @@
-//! `cargo xtask torture`: kills a training run at random moments and checks that it ends as if nothing had happened.
+//! `cargo xtask torture`: kills a training run at random times and compares its checkpoints with those of an uninterrupted run.
 
 use std::env;
 
@@ -8,10 +8,10 @@ use super::setup;
 use crate::process;
 use crate::workspace::Workspace;
 
-/// The variable that tells the test how often to kill.
+/// The variable with the number of kills, which the test reads.
 const KILLS: &str = "DDPM_TORTURE_KILLS";
 
-/// Set up, build and kill a small training run again and again.
+/// Set up, build and kill a small training run repeatedly.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Number of SIGKILLs
@@ -22,7 +22,7 @@ pub(crate) struct Args {
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     setup::ensure(workspace)?;
     let mut command = workspace.cargo();
-    // The test that every test run does with a few kills; one place knows what is compared.
+    // The same test runs with fewer kills in every test run.
     command.args(["test", "--package", "ddpm-cli", "--test", "torture", "--", "--nocapture"]);
     command.env(KILLS, args.kills.to_string());
     if env::var_os("OMP_WAIT_POLICY").is_none() {
