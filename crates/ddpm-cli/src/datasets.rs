@@ -10,7 +10,7 @@ pub(crate) fn fetch(name: DatasetName) -> Result<PathBuf> {
     let mut current: Option<(String, Progress)> = None;
     let mut report = |progress: FetchProgress<'_>| {
         if current.as_ref().is_none_or(|(file, _)| file != progress.file) {
-            eprintln!("fetch: {} ({:.1} MB)", progress.file, progress.total as f64 / 1e6);
+            note!("fetch: {} ({:.1} MB)", progress.file, progress.total as f64 / 1e6);
             let bar = Progress::new("fetch", "bytes", progress.done, progress.total);
             current = Some((progress.file.to_string(), bar));
         }
@@ -32,6 +32,6 @@ pub(crate) fn load_data(name: DatasetName, dir: Option<&Path>) -> Result<Dataset
     }
     let dataset = ddpm_data::load(name, &source)?;
     let held_out = dataset.held_out.as_ref().map_or(0, ddpm_data::ImageSet::len);
-    eprintln!("data: {}, {} training and {held_out} held-out images", name, dataset.train.len());
+    note!("data: {}, {} training and {held_out} held-out images", name, dataset.train.len());
     Ok(dataset)
 }

@@ -1,12 +1,14 @@
 //! Options that every subcommand takes: device, threads, seed, verbosity.
 
+use crate::given::Given;
+use crate::numbers::{seed, whole};
 use clap::Args;
 use torch_ext::device::DeviceChoice;
 
 /// Options of every command.
 #[derive(Args, Debug, Clone)]
 pub(crate) struct Global {
-    /// Where to compute: cpu, cuda, cuda:N, or auto (CUDA where there is one)
+    /// Device: cpu, cuda, cuda:N, or auto (CUDA where there is one); no effect where nothing is computed on tensors
     #[arg(
         long,
         global = true,
@@ -15,13 +17,16 @@ pub(crate) struct Global {
         help_heading = "Global options"
     )]
     pub(crate) device: DeviceChoice,
-    /// CPU threads [default: one a core]
-    #[arg(long, global = true, value_name = "N", help_heading = "Global options")]
+    /// CPU threads [default: one a core]; no effect where nothing is computed on tensors
+    #[arg(long, global = true, value_name = "N", value_parser = whole, help_heading = "Global options")]
     pub(crate) threads: Option<usize>,
     /// Seed of everything random; overrides the configuration's
-    #[arg(long, global = true, value_name = "N", help_heading = "Global options")]
+    #[arg(long, global = true, value_name = "N", value_parser = seed, help_heading = "Global options")]
     pub(crate) seed: Option<u64>,
     /// Log more; twice for details
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
     pub(crate) verbose: u8,
+    /// The options that were typed.
+    #[arg(skip)]
+    pub(crate) given: Given,
 }

@@ -4,36 +4,46 @@
     reason = "help texts are doc comments and speak of shapes such as [n]"
 )]
 
+#[macro_use]
+mod output;
+mod arguments;
+mod checkpoint_sampling;
 mod checkpoints;
-mod classifier;
-mod cli;
+mod classifier_run;
 mod commands;
 mod config;
 mod datasets;
-mod exit;
+mod exit_codes;
+mod given;
 mod global_options;
+mod guiding_classifier;
+mod image_model;
+mod image_run;
 mod noising_options;
-mod output;
-mod pipeline;
+mod numbers;
+mod pictures;
 mod progress;
+mod run;
 mod runtime;
 mod sampler_options;
+mod sampling;
 mod schedule_options;
+mod stage_marks;
+mod stages;
 mod target_file;
-mod target_sampling;
-mod vectors;
+mod training;
+mod vector_run;
 
-use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let arguments = match cli::Cli::try_parse() {
+    let arguments = match arguments::Cli::read() {
         Ok(arguments) => arguments,
-        Err(error) => return exit::usage(&error),
+        Err(error) => return exit_codes::usage(&error),
     };
     runtime::start_logging(arguments.global.verbose);
-    match commands::run(arguments) {
+    match arguments.run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => exit::report(&error),
+        Err(error) => exit_codes::report(&error),
     }
 }

@@ -1,11 +1,11 @@
-//! Where results go: the standard output, or a file.
+//! Results on the standard output or in a file, and messages on the standard error.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use ddpm_nets::tensor_file::write_atomically;
 use serde::Serialize;
 use std::convert::Infallible;
 use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// Prints a whole result. A reader that has seen enough, such as `head`, is no error.
@@ -15,6 +15,38 @@ pub(crate) fn print(text: &str) -> Result<()> {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// Prints a message on the standard error. A reader that is gone or a full disk must not end a run.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end());
+}
+
+/// [`note`] with the arguments of `format!`.
+#[macro_export]
+macro_rules! note {
+    ($($argument:tt)*) => {
+        $crate::output::note(&format!($($argument)*))
+    };
+}
+
+/// Refuses an output that would overwrite one of the inputs: each is an option or key, and its path if it was given.
+pub(crate) fn refuse_overwriting(
+    outputs: &[(&str, Option<&Path>)],
+    inputs: &[(&str, Option<&Path>)],
+) -> Result<()> {
+    let same =
+        |a: &Path, b: &Path| a == b || a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b));
+    for (output, to) in outputs {
+        for (input, from) in inputs {
+            if let (Some(to), Some(from)) = (to, from)
+                && same(to, from)
+            {
+                bail!("{output} {}: would overwrite the input of {input}; choose another file", to.display());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A file, or `-` for the standard output.
@@ -38,6 +70,14 @@ impl JsonOutput {
     /// Whether the standard output is taken, so that nothing for people may be printed there.
     pub(crate) fn is_standard(output: &Option<JsonOutput>) -> bool {
         matches!(output, Some(JsonOutput::Standard))
+    }
+
+    /// The file, unless it is the standard output.
+    pub(crate) fn path(output: &Option<JsonOutput>) -> Option<&Path> {
+        match output {
+            Some(JsonOutput::File(path)) => Some(path),
+            _ => None,
+        }
     }
 
     /// Writes `value` as one line. Numbers keep every digit.

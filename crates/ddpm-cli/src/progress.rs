@@ -54,7 +54,7 @@ impl Progress {
                 let total = self.bar.length().unwrap_or(at);
                 let rate = (at - plain.first) as f64 / plain.begun.elapsed().as_secs_f64();
                 let left = human_seconds((total - at.min(total)) as f64 / rate.max(f64::MIN_POSITIVE));
-                eprintln!("{}: {at}/{total} {}, {left} left  {}", self.label, self.unit, message());
+                note!("{}: {at}/{total} {}, {left} left  {}", self.label, self.unit, message());
             }
             Some(_) => {}
         }
@@ -63,7 +63,7 @@ impl Progress {
     /// Ends the stage with a line that stays.
     pub(crate) fn finish(self, message: &str) {
         self.bar.finish_and_clear();
-        eprintln!("{}: {message}", self.label);
+        note!("{}: {message}", self.label);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The process: devices, threads, logs, and the wish to stop.
+//! The process: devices, threads, logs, and stop requests.
 
 use anyhow::{Context, Result};
 use std::ops::ControlFlow;
@@ -50,10 +50,13 @@ pub(crate) fn device_name(device: Device) -> String {
     }
 }
 
+/// Name, version and commit of the program, for the foot of a report.
+pub(crate) const PROGRAM: &str = concat!("ddpm ", env!("CARGO_PKG_VERSION"), " (", env!("DDPM_COMMIT"), ")");
+
 /// Programs and libraries with their versions, for the foot of a report.
 pub(crate) fn versions() -> Vec<(String, String)> {
     vec![
-        ("ddpm".to_string(), format!("{} ({})", env!("CARGO_PKG_VERSION"), env!("DDPM_COMMIT"))),
+        ("ddpm".to_string(), PROGRAM.trim_start_matches("ddpm ").to_string()),
         ("libtorch".to_string(), torch_ext::device::libtorch_version()),
     ]
 }
@@ -71,7 +74,7 @@ impl StopFlag {
             if seen.swap(true, Ordering::SeqCst) {
                 torch_ext::exit::at_once(130);
             }
-            eprintln!("stopping after this step; once more to stop at once");
+            note!("stopping after this step; once more to stop at once");
         })
         .context("cannot handle interrupts")?;
         Ok(StopFlag(flag))

@@ -1,63 +1,148 @@
-//! A sampler and its options as they are typed. An option that the chosen sampler does not have is an error.
+//! The sampler and its options, from the command line or from `[sample]`, as one typed [`Scheme`]. An option that the chosen sampler does not
+//! have is an error.
 
-use anyhow::{Result, ensure};
-use ddpm_core::Variance;
+use crate::numbers::{count, whole};
+use anyhow::{Result, bail, ensure};
 use ddpm_core::scheme::{Churn, SamplerInfo, Scheme};
+use ddpm_core::{CoreError, Variance};
 use ddpm_sample::Tolerance;
+use serde::{Deserialize, Serialize};
+use std::str::FromStr;
 
-/// The sampler and the options that belong to one sampler each.
-#[derive(clap::Args, Debug, Clone)]
+/// The sampler and the options that belong to one sampler each; `default` is what each sampler takes where an option is absent.
+#[derive(clap::Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[command(next_help_heading = "Sampler")]
+#[serde(default)]
 pub(crate) struct SamplerOptions {
     /// The sampler; --list-samplers of `ddpm sample` shows all
     #[arg(long, default_value = "ddpm", value_name = "NAME")]
-    sampler: String,
+    sampler: SamplerName,
     /// Variance of ddpm's steps: fixed-small, fixed-large, analytic or learned-range [default: the checkpoint's; fixed-large for a target]
     #[arg(long, value_name = "KIND")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) variance: Option<Variance>,
     /// Stochasticity of ddim: 0 deterministic, 1 ancestral [default: 0]
     #[arg(long, value_name = "ETA")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     eta: Option<f64>,
     /// Noise that edm adds back over the whole run, S_churn [default: 0]
     #[arg(long, value_name = "AMOUNT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     churn: Option<f64>,
+    /// Least sigma/alpha at which edm adds noise, S_min [default: 0]
+    #[arg(long, value_name = "SIGMA")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    s_min: Option<f64>,
+    /// Greatest sigma/alpha at which edm adds noise, S_max [default: no limit]
+    #[arg(long, value_name = "SIGMA")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    s_max: Option<f64>,
+    /// Standard deviation of the noise that edm adds, S_noise [default: 1]
+    #[arg(long, value_name = "SCALE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    s_noise: Option<f64>,
     /// Relative error that ode-rk45 allows in a step [default: 1e-5]
     #[arg(long, value_name = "TOL")]
-    pub(crate) rtol: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rtol: Option<f64>,
     /// Absolute error that ode-rk45 allows in a step [default: 1e-5]
     #[arg(long, value_name = "TOL")]
-    pub(crate) atol: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    atol: Option<f64>,
     /// Step of langevin in units of the level's sigma^2 [default: 0.02], or epsilon of annealed-langevin [default: 2e-5]
     #[arg(long, value_name = "SIZE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     step_size: Option<f64>,
     /// Steps of annealed-langevin at each level [default: 100]
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = count)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     level_steps: Option<usize>,
     /// Signal-to-noise ratio of predictor-corrector's corrector [default: 0.16]
     #[arg(long, value_name = "R")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     corrector_snr: Option<f64>,
     /// Corrector steps of predictor-corrector at each level [default: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     corrections: Option<usize>,
 }
 
-fn positive(word: &str) -> Result<usize, String> {
-    match word.parse() {
-        Ok(0) | Err(_) => Err("expected a whole number of at least 1".to_owned()),
-        Ok(value) => Ok(value),
+/// A sampler by the name that files and the command line give it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+struct SamplerName(SamplerInfo);
+
+impl FromStr for SamplerName {
+    type Err = CoreError;
+
+    fn from_str(word: &str) -> Result<Self, CoreError> {
+        Ok(SamplerName(*SamplerInfo::find(word)?))
+    }
+}
+
+impl TryFrom<String> for SamplerName {
+    type Error = CoreError;
+
+    fn try_from(word: String) -> Result<Self, CoreError> {
+        word.parse()
+    }
+}
+
+impl From<SamplerName> for String {
+    fn from(name: SamplerName) -> String {
+        name.0.name.to_owned()
+    }
+}
+
+impl Default for SamplerName {
+    fn default() -> Self {
+        SamplerName(ddpm_core::scheme::SAMPLERS[0])
+    }
+}
+
+/// Where options come from, which decides how errors name them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The command line: `--step-size`.
+    CommandLine,
+    /// A configuration: `sample.step_size`.
+    File,
+}
+
+impl Origin {
+    /// The option as its origin spells it.
+    pub(crate) fn name(self, key: &str) -> String {
+        match self {
+            Origin::CommandLine => format!("--{}", key.replace('_', "-")),
+            Origin::File => format!("sample.{key}"),
+        }
     }
 }
 
 impl SamplerOptions {
     /// The sampler with its options. `own` is the variance where none is given; `langevin_steps` the number of steps of plain Langevin
     /// dynamics, which visits a single level.
-    pub(crate) fn scheme(&self, own: Variance, langevin_steps: Option<usize>) -> Result<Scheme> {
-        let scheme = match SamplerInfo::find(&self.sampler)?.scheme {
+    ///
+    /// Fails for an option of another sampler and for a value out of range; the text names it as `origin` spells it.
+    pub(crate) fn scheme(
+        &self,
+        own: Variance,
+        langevin_steps: Option<usize>,
+        origin: Origin,
+    ) -> Result<Scheme> {
+        self.check_owners(origin)?;
+        self.check_ranges(origin)?;
+        Ok(match self.sampler.0.scheme {
             Scheme::Ddpm { .. } => Scheme::Ddpm { variance: self.variance.unwrap_or(own) },
             Scheme::Ddim { eta } => Scheme::Ddim { eta: self.eta.unwrap_or(eta) },
-            Scheme::Edm { churn } => {
-                Scheme::Edm { churn: Churn { amount: self.churn.unwrap_or(churn.amount), ..churn } }
-            }
+            Scheme::Edm { churn } => Scheme::Edm {
+                churn: Churn {
+                    amount: self.churn.unwrap_or(churn.amount),
+                    min: self.s_min.unwrap_or(churn.min),
+                    max: self.s_max.unwrap_or(churn.max),
+                    noise: self.s_noise.unwrap_or(churn.noise),
+                },
+            },
             Scheme::PredictorCorrector { signal_to_noise, corrections } => Scheme::PredictorCorrector {
                 signal_to_noise: self.corrector_snr.unwrap_or(signal_to_noise),
                 corrections: self.corrections.unwrap_or(corrections),
@@ -71,21 +156,15 @@ impl SamplerOptions {
                 steps: self.level_steps.unwrap_or(steps),
             },
             other => other,
-        };
-        self.check_owners()?;
-        if let Some(eta) = self.eta {
-            ensure!((0.0..=1.0).contains(&eta), "--eta must lie between 0 and 1, got {eta}");
-        }
-        self.tolerance().check()?;
-        Ok(scheme)
+        })
     }
 
-    /// The sampler's name as it was typed.
-    pub(crate) fn name(&self) -> &str {
-        &self.sampler
+    /// The sampler's name.
+    pub(crate) fn name(&self) -> &'static str {
+        self.sampler.0.name
     }
 
-    /// What an adaptive sampler may err by.
+    /// The errors that an adaptive sampler allows in a step.
     pub(crate) fn tolerance(&self) -> Tolerance {
         let default = Tolerance::default();
         Tolerance {
@@ -94,26 +173,64 @@ impl SamplerOptions {
         }
     }
 
-    fn check_owners(&self) -> Result<()> {
-        let name = self.sampler.as_str();
-        let given: [(&str, bool, &[&str]); 9] = [
-            ("--variance", self.variance.is_some(), &["ddpm"]),
-            ("--eta", self.eta.is_some(), &["ddim"]),
-            ("--churn", self.churn.is_some(), &["edm"]),
-            ("--rtol", self.rtol.is_some(), &["ode-rk45"]),
-            ("--atol", self.atol.is_some(), &["ode-rk45"]),
-            ("--step-size", self.step_size.is_some(), &["langevin", "annealed-langevin"]),
-            ("--level-steps", self.level_steps.is_some(), &["annealed-langevin"]),
-            ("--corrector-snr", self.corrector_snr.is_some(), &["predictor-corrector"]),
-            ("--corrections", self.corrections.is_some(), &["predictor-corrector"]),
+    fn check_owners(&self, origin: Origin) -> Result<()> {
+        let name = self.name();
+        let given: [(&str, bool, &[&str]); 12] = [
+            ("variance", self.variance.is_some(), &["ddpm"]),
+            ("eta", self.eta.is_some(), &["ddim"]),
+            ("churn", self.churn.is_some(), &["edm"]),
+            ("s_min", self.s_min.is_some(), &["edm"]),
+            ("s_max", self.s_max.is_some(), &["edm"]),
+            ("s_noise", self.s_noise.is_some(), &["edm"]),
+            ("rtol", self.rtol.is_some(), &["ode-rk45"]),
+            ("atol", self.atol.is_some(), &["ode-rk45"]),
+            ("step_size", self.step_size.is_some(), &["langevin", "annealed-langevin"]),
+            ("level_steps", self.level_steps.is_some(), &["annealed-langevin"]),
+            ("corrector_snr", self.corrector_snr.is_some(), &["predictor-corrector"]),
+            ("corrections", self.corrections.is_some(), &["predictor-corrector"]),
         ];
-        for (option, is_given, owners) in given {
+        for (key, is_given, owners) in given {
             ensure!(
                 !is_given || owners.contains(&name),
-                "{option} belongs to the sampler {}, not to {name}",
+                "{} belongs to the sampler {}, not to {name}",
+                origin.name(key),
                 owners.join(" or ")
             );
         }
+        let churned = self.churn.unwrap_or(0.0) > 0.0;
+        for (key, is_given) in [("s_min", self.s_min), ("s_max", self.s_max), ("s_noise", self.s_noise)]
+            .map(|(k, v)| (k, v.is_some()))
+        {
+            if is_given && !churned {
+                bail!("{} has no effect without {} above 0", origin.name(key), origin.name("churn"));
+            }
+        }
         Ok(())
+    }
+
+    fn check_ranges(&self, origin: Origin) -> Result<()> {
+        if let Some(eta) = self.eta {
+            ensure!((0.0..=1.0).contains(&eta), "{} must lie between 0 and 1, got {eta}", origin.name("eta"));
+        }
+        for (key, value) in
+            [("churn", self.churn), ("s_min", self.s_min), ("s_max", self.s_max), ("s_noise", self.s_noise)]
+        {
+            let Some(value) = value else { continue };
+            ensure!(
+                value >= 0.0 && value.is_finite(),
+                "{} must be finite and not negative, got {value}",
+                origin.name(key)
+            );
+        }
+        for (key, value) in [
+            ("rtol", self.rtol),
+            ("atol", self.atol),
+            ("step_size", self.step_size),
+            ("corrector_snr", self.corrector_snr),
+        ] {
+            let Some(value) = value else { continue };
+            ensure!(value > 0.0 && value.is_finite(), "{} must be positive, got {value}", origin.name(key));
+        }
+        Ok(self.tolerance().check()?)
     }
 }

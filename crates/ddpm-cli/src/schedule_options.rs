@@ -1,8 +1,14 @@
-//! A noise schedule as it is typed, for every command that takes one.
+//! A noise schedule from the command line, for every command that takes one.
 
 use anyhow::{Context, Result, bail, ensure};
 use ddpm_core::{Schedule, ScheduleConfig, ScheduleKind};
+use std::io::Read;
 use std::path::{Path, PathBuf};
+
+/// Levels of the longest schedule: a thousand times the usual number.
+const MOST_LEVELS: usize = 1_000_000;
+/// Bytes of the longest file of numbers.
+const MOST_BYTES: u64 = 1 << 25;
 
 /// The schedule and its parameters. What is left out takes the schedule's default.
 #[derive(clap::Args, Debug, Clone, Default)]
@@ -47,8 +53,16 @@ impl ScheduleOptions {
         })
     }
 
+    /// The files that are read.
+    pub(crate) fn inputs(&self) -> [(&'static str, Option<&Path>); 2] {
+        [("--betas", self.betas.as_deref()), ("--alpha-bars", self.alpha_bars.as_deref())]
+    }
+
     /// The schedule with `train_steps` levels; without that number the list's length, or 1000.
     pub(crate) fn build(&self, train_steps: Option<usize>) -> Result<Schedule> {
+        if let Some(steps) = train_steps {
+            ensure!(steps <= MOST_LEVELS, "a schedule has at most {MOST_LEVELS} levels, got {steps}");
+        }
         let list = |path: &Option<PathBuf>| path.as_deref().map(numbers).transpose();
         let config = ScheduleConfig {
             schedule: self.kind(),
@@ -73,7 +87,13 @@ impl ScheduleOptions {
 /// Reads a JSON list of numbers, or one number a line.
 fn numbers(path: &Path) -> Result<Vec<f64>> {
     let name = path.display();
-    let text = std::fs::read_to_string(path).with_context(|| name.to_string())?;
+    let mut text = String::new();
+    let file = std::fs::File::open(path).with_context(|| name.to_string())?;
+    file.take(MOST_BYTES + 1).read_to_string(&mut text).with_context(|| name.to_string())?;
+    ensure!(
+        text.len() as u64 <= MOST_BYTES,
+        "{name}: expected a list of numbers of at most {MOST_BYTES} bytes"
+    );
     if text.trim_start().starts_with('[') {
         return serde_json::from_str(&text).with_context(|| format!("{name}: expected a list of numbers"));
     }

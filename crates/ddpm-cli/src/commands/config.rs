@@ -1,10 +1,9 @@
-//! `ddpm config`: presets and files.
+//! `ddpm config`: list, show and check configurations.
 
-use crate::config::{AnyConfig, PRESETS, find, load};
+use crate::config::{PRESETS, Preset, find, load};
+use crate::global_options::Global;
+use crate::output::print;
 use anyhow::Result;
-use ddpm_nets::unet::NoiseClassifier;
-use ddpm_nets::{Mlp, ScoreNetwork, UNet};
-use tch::Device;
 
 /// List, show and check configurations
 #[derive(clap::Subcommand, Debug)]
@@ -28,31 +27,20 @@ pub(crate) enum ConfigCommand {
 }
 
 impl ConfigCommand {
-    pub(crate) fn run(&self) -> Result<()> {
+    pub(crate) fn run(&self, global: &Global) -> Result<()> {
+        global.given.refuse(&["seed"], "on ddpm config, which runs nothing")?;
         match self {
             ConfigCommand::List => {
                 let width = PRESETS.iter().map(|preset| preset.name.len()).max().unwrap_or(0);
-                for preset in PRESETS {
-                    println!("{:width$}  {}", preset.name, preset.summary());
-                }
+                let line = |preset: &Preset| format!("{:width$}  {}\n", preset.name, preset.summary());
+                print(&PRESETS.iter().map(line).collect::<String>())
             }
-            ConfigCommand::Show { name } => print!("{}", find(name)?.text),
+            ConfigCommand::Show { name } => print(find(name)?.text),
             ConfigCommand::Check { file, set } => {
                 let (_, config) = load(file, set)?;
-                let parameters = match config {
-                    AnyConfig::Images(config) => {
-                        UNet::new(config.model, Device::Cpu, 0)?.parameters().count()
-                    }
-                    AnyConfig::Classifier(config) => {
-                        NoiseClassifier::new(config.classifier, Device::Cpu, 0)?.parameters().count()
-                    }
-                    AnyConfig::Vectors(config) => {
-                        Mlp::new(config.model, Device::Cpu, 0)?.parameters().count()
-                    }
-                };
-                println!("{file}: valid, {parameters} parameters");
+                let parameters = config.parameters()?;
+                print(&format!("{file}: valid, {parameters} parameters\n"))
             }
         }
-        Ok(())
     }
 }

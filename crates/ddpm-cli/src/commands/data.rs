@@ -1,10 +1,13 @@
 //! `ddpm data`: list, fetch and describe data sets.
 
 use crate::datasets::fetch;
+use crate::global_options::Global;
+use crate::output::print;
 use crate::target_file;
 use anyhow::Result;
 use ddpm_data::moments::moments;
 use ddpm_data::{DatasetName, Source, info, manifest};
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 /// List, fetch and describe data sets
@@ -17,7 +20,7 @@ pub(crate) enum Data {
         /// The data set
         name: DatasetName,
     },
-    /// Say what a data set holds
+    /// Print the number, shape and classes of a data set's images
     Info {
         /// The data set
         name: DatasetName,
@@ -52,13 +55,11 @@ Example:
 }
 
 impl Data {
-    pub(crate) fn run(&self) -> Result<()> {
+    pub(crate) fn run(&self, global: &Global) -> Result<()> {
+        global.given.refuse(&["seed"], "on ddpm data, which draws nothing at random")?;
         match self {
             Data::List => list(),
-            Data::Fetch { name } => {
-                println!("{}", fetch(*name)?.display());
-                Ok(())
-            }
+            Data::Fetch { name } => print(&format!("{}\n", fetch(*name)?.display())),
             Data::Info { name, data_dir, json } => describe(*name, data_dir.as_deref(), *json),
             Data::FitGaussian { name, data_dir, centred, out } => {
                 fit_gaussian(*name, data_dir.as_deref(), *centred, out)
@@ -69,6 +70,7 @@ impl Data {
 
 fn list() -> Result<()> {
     let cache = ddpm_data::datasets_dir()?;
+    let mut text = String::new();
     for name in DatasetName::ALL {
         let Ok(entry) = manifest::entry(name) else { continue };
         let bytes: u64 = entry.files.iter().map(|file| file.size).sum();
@@ -79,9 +81,9 @@ fn list() -> Result<()> {
         } else {
             format!("not fetched: ddpm data fetch {name}")
         };
-        println!("{:14} {:>7.1} MB  {:13} {place}", name.as_str(), bytes as f64 / 1e6, entry.licence);
+        writeln!(text, "{:14} {:>7.1} MB  {:13} {place}", name.as_str(), bytes as f64 / 1e6, entry.licence)?;
     }
-    Ok(())
+    print(&text)
 }
 
 fn fit_gaussian(name: DatasetName, data_dir: Option<&Path>, centred: bool, out: &Path) -> Result<()> {
@@ -91,31 +93,38 @@ fn fit_gaussian(name: DatasetName, data_dir: Option<&Path>, centred: bool, out: 
     }
     target_file::write_moments(out, &moments.mean, &moments.covariance)?;
     let trace: f64 = moments.covariance.iter().step_by(moments.mean.len() + 1).sum();
-    println!(
-        "{}: {} images, {} dimensions, total variance {trace:.4}",
+    print(&format!(
+        "{}: {} images, {} dimensions, total variance {trace:.4}\n",
         out.display(),
         moments.count,
         moments.mean.len()
-    );
-    Ok(())
+    ))
 }
 
 fn describe(name: DatasetName, data_dir: Option<&Path>, json: bool) -> Result<()> {
     let summary = info::summarize(&ddpm_data::load(name, &Source::from_data_dir(data_dir)?)?);
     if json {
-        println!("{}", serde_json::to_string(&summary)?);
-        return Ok(());
+        return print(&format!("{}\n", serde_json::to_string(&summary)?));
     }
+    let mut text = String::new();
     let shape = summary.shape;
-    println!("{name}: {} x {} x {} (channels, height, width)", shape.channels, shape.height, shape.width);
+    writeln!(
+        text,
+        "{name}: {} x {} x {} (channels, height, width)",
+        shape.channels, shape.height, shape.width
+    )?;
     for split in &summary.splits {
-        println!("{}: {} images, pixels sha256 {}", split.split, split.count, split.pixels_sha256);
+        writeln!(text, "{}: {} images, pixels sha256 {}", split.split, split.count, split.pixels_sha256)?;
         for (index, channel) in split.channels.iter().enumerate() {
-            println!("  channel {index}: mean {:.4}, standard deviation {:.4}", channel.mean, channel.std);
+            writeln!(
+                text,
+                "  channel {index}: mean {:.4}, standard deviation {:.4}",
+                channel.mean, channel.std
+            )?;
         }
         for class in &split.classes {
-            println!("  {:>7} {}", class.count, class.name);
+            writeln!(text, "  {:>7} {}", class.count, class.name)?;
         }
     }
-    Ok(())
+    print(&text)
 }

@@ -1,8 +1,11 @@
-//! `ddpm denoise`: one evaluation of a denoiser, from file to file.
+//! `ddpm denoise`: a denoiser evaluated on the tensors of a file.
 
 use crate::checkpoints::{load_images, load_vectors};
+use crate::given::Given;
 use crate::global_options::Global;
-use crate::noising_options::{self, NoisingOptions};
+use crate::noising_options::NoisingOptions;
+use crate::numbers::count;
+use crate::output;
 use crate::runtime;
 use crate::target_file;
 use anyhow::{Context, Result, bail, ensure};
@@ -25,11 +28,10 @@ Examples:
   ddpm denoise --target mixture.json --schedule cosine --train-steps 1000 --input x.safetensors --output eps.safetensors")]
 pub(crate) struct Denoise {
     /// A diffusers pipeline directory
-    #[arg(long, value_name = "DIR", required_unless_present = "target",
-        conflicts_with_all = ["target", "NoisingOptions", "ScheduleOptions"])]
+    #[arg(long, value_name = "DIR", required_unless_present = "target", conflicts_with = "target")]
     checkpoint: Option<PathBuf>,
     /// A closed-form target
-    #[arg(long, value_name = "FILE.json", conflicts_with = "process")]
+    #[arg(long, value_name = "FILE.json")]
     target: Option<PathBuf>,
     /// Inputs
     #[arg(long, value_name = "FILE.safetensors")]
@@ -38,13 +40,13 @@ pub(crate) struct Denoise {
     #[arg(long, value_name = "FILE.safetensors")]
     output: PathBuf,
     /// Rows evaluated at once by a network
-    #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
-    batch_size: i64,
+    #[arg(long, default_value_t = 64, value_name = "N", value_parser = count)]
+    batch_size: usize,
     #[command(flatten)]
     noising: NoisingOptions,
 }
 
-/// What is read: rows x [n, ...], their timesteps `[n]`, and classes `[n]`.
+/// The inputs: rows x [n, ...], their timesteps `[n]`, and classes `[n]`.
 struct Input {
     name: String,
     x: Tensor,
@@ -79,19 +81,41 @@ impl Input {
 
 impl Denoise {
     pub(crate) fn run(&self, global: &Global) -> Result<()> {
+        let given = &global.given;
+        given.refuse(&["seed"], "on ddpm denoise, which draws nothing at random")?;
+        if self.checkpoint.is_some() {
+            given.refuse_group::<NoisingOptions>("with --checkpoint, which has its own noising process")?;
+        } else {
+            given.refuse(
+                &["process"],
+                "on ddpm denoise, whose inputs have timesteps of a schedule; use --schedule",
+            )?;
+            given
+                .refuse(&["batch_size"], "with --target, whose rows are evaluated one timestep at a time")?;
+        }
+        output::refuse_overwriting(
+            &[("--output", Some(&self.output))],
+            &[("--input", Some(&self.input)), ("--target", self.target.as_deref())],
+        )?;
         let device = runtime::prepare(global.device, global.threads)?;
         let input = Input::read(&self.input)?;
         let (eps, x0) = match (&self.target, &self.checkpoint) {
-            (Some(path), _) => self.of_target(path, &input, device)?,
-            (None, Some(dir)) => self.of_checkpoint(dir, &input, device)?,
+            (Some(path), _) => self.of_target(path, &input, given, device)?,
+            (None, Some(dir)) => self.of_checkpoint(dir, &input, given, device)?,
             (None, None) => bail!("--checkpoint or --target is needed"),
         };
         Ok(tensor_file::write(&self.output, [("eps", &eps), ("x0", &x0)])?)
     }
 
     /// eps and x_0 of a closed-form target, evaluated in f64.
-    fn of_target(&self, path: &Path, input: &Input, device: Device) -> Result<(Tensor, Tensor)> {
-        let noising_options::Noising::Discrete { schedule, .. } = self.noising.build()? else {
+    fn of_target(
+        &self,
+        path: &Path,
+        input: &Input,
+        given: &Given,
+        device: Device,
+    ) -> Result<(Tensor, Tensor)> {
+        let Noising::Discrete(schedule) = self.noising.build(given)? else {
             bail!("--process has no timesteps; use --schedule")
         };
         let target = target_file::read(path)?;
@@ -110,10 +134,20 @@ impl Denoise {
     }
 
     /// eps and x_0 of a checkpoint's network.
-    fn of_checkpoint(&self, dir: &Path, input: &Input, device: Device) -> Result<(Tensor, Tensor)> {
+    fn of_checkpoint(
+        &self,
+        dir: &Path,
+        input: &Input,
+        given: &Given,
+        device: Device,
+    ) -> Result<(Tensor, Tensor)> {
         let Input { name, x, y, .. } = input;
         let n = x.size()[0];
         if VectorCheckpoint::is_at(dir)? {
+            given.refuse(
+                &["batch_size"],
+                "on a network on vectors, whose rows are evaluated one timestep at a time",
+            )?;
             return of_vectors(dir, input, device);
         }
         ensure!(x.dim() == 4, "{name}: x must be [n, channels, height, width], got {:?}", x.size());
@@ -122,7 +156,7 @@ impl Denoise {
         let (mut eps, mut x0) = (Vec::new(), Vec::new());
         let mut first = 0;
         while first < n {
-            let count = self.batch_size.min(n - first);
+            let count = (self.batch_size as i64).min(n - first);
             let part = |tensor: &Tensor| tensor.narrow(0, first, count).to_device(device);
             let rows = checkpoint.schedule.visited(&times[first as usize..(first + count) as usize])?;
             let parameterization = checkpoint.scheduler.parameterization();

@@ -1,10 +1,12 @@
-//! `ddpm devices`: what this program can compute on.
+//! `ddpm devices`: the devices that this program can compute on.
 
+use crate::global_options::Global;
+use crate::output::print;
 use anyhow::Result;
 use serde_json::json;
 use torch_ext::device::{cuda_status, libtorch_folder};
 
-/// Say what this program can compute on: CPU threads, and whether CUDA is linked and usable
+/// Print the devices that can be used: CPU threads, and whether CUDA is linked and usable
 #[derive(clap::Args, Debug)]
 pub(crate) struct Devices {
     /// Print JSON
@@ -13,7 +15,8 @@ pub(crate) struct Devices {
 }
 
 impl Devices {
-    pub(crate) fn run(&self) -> Result<()> {
+    pub(crate) fn run(&self, global: &Global) -> Result<()> {
+        global.given.refuse(&["seed"], "on ddpm devices, which runs nothing")?;
         let (threads, cuda) = (tch::get_num_threads(), cuda_status());
         if self.json {
             let answer = json!({
@@ -26,17 +29,19 @@ impl Devices {
                     "message": cuda.message,
                 },
             });
-            println!("{answer}");
+            print(&format!("{answer}\n"))
         } else {
-            println!("libtorch  {}", libtorch_folder().display());
-            println!("cpu       {threads} threads");
             let state = match (cuda.linked, cuda.usable()) {
                 (_, true) => "usable",
                 (true, false) => "linked, not usable",
                 (false, false) => "not linked",
             };
-            println!("cuda      {state}: {}", cuda.message);
+            let folder = libtorch_folder();
+            print(&format!(
+                "libtorch  {}\ncpu       {threads} threads\ncuda      {state}: {}\n",
+                folder.display(),
+                cuda.message
+            ))
         }
-        Ok(())
     }
 }

@@ -50,7 +50,7 @@ impl ErrorBenchmark {
             selection: &self.targets,
             seed: global.seed.unwrap_or(0),
             device,
-            program: crate::cli::PROGRAM,
+            program: runtime::PROGRAM,
         };
         let report =
             ddpm_benchmark::run(&options, &TerminalMonitor { stop: &stop, stage: Mutex::new(None) })?;
@@ -89,7 +89,7 @@ impl Monitor for TerminalMonitor<'_> {
     }
 
     fn message(&self, text: &str) {
-        eprintln!("{text}");
+        note!("{text}");
     }
 
     fn stop_requested(&self) -> bool {

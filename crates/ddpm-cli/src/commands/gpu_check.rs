@@ -1,6 +1,6 @@
-//! `ddpm gpu-check`: does everything that a run does give the same answers on the GPU?
+//! `ddpm gpu-check`: the outputs of a GPU compared with the CPU's, and its speed.
 
-use crate::config::{self, AnyConfig};
+use crate::config::{self, RunConfig};
 use crate::global_options::Global;
 use crate::runtime;
 use anyhow::{Result, bail, ensure};
@@ -29,6 +29,7 @@ const TIMED_STEPS: u32 = 10;
 
 impl GpuCheck {
     pub(crate) fn run(&self, global: &Global) -> Result<()> {
+        global.given.refuse(&["seed"], "on ddpm gpu-check, whose numbers are fixed")?;
         let choice = match global.device {
             DeviceChoice::Auto => DeviceChoice::Cuda(0),
             other => other,
@@ -37,14 +38,14 @@ impl GpuCheck {
         if device == Device::Cpu {
             bail!("gpu-check compares a GPU with the CPU; use --device cuda");
         }
-        let (_, AnyConfig::Images(config)) = config::load(&self.config, &[])? else {
+        let (_, RunConfig::Images(config)) = config::load(&self.config, &[])? else {
             bail!("{}: gpu-check needs a network on images, such as digits", self.config)
         };
         let model = config.model;
         let schedule = config.diffusion.scheduler()?.schedule()?;
         println!("device      {}", runtime::device_name(device));
 
-        let on = |device| Answers::of(&model, &schedule, device);
+        let on = |device| DeviceResults::of(&model, &schedule, device);
         let (cpu, gpu) = (on(Device::Cpu)?, on(device)?);
         let mut worst: f64 = 0.0;
         for (what, a, b, tolerance) in [
@@ -64,21 +65,21 @@ impl GpuCheck {
                 if bf16 { "speed bf16" } else { "speed f32" }
             );
         }
-        ensure!(worst <= 1.0, "the GPU's answers differ from the CPU's by more than is allowed: see above");
+        ensure!(worst <= 1.0, "the GPU's results differ from the CPU's by more than is allowed: see above");
         println!("all good");
         Ok(())
     }
 }
 
-/// What one device answers to the same question.
-struct Answers {
+/// Outputs and gradients of one device on the same inputs.
+struct DeviceResults {
     output: Tensor,
     output_bf16: Tensor,
     loss: Tensor,
     gradients: Tensor,
 }
 
-impl Answers {
+impl DeviceResults {
     fn of(model: &ddpm_nets::UNetConfig, schedule: &Schedule, device: Device) -> Result<Self> {
         let network = UNet::new(undropped(model), device, 1)?;
         // Fresh weights answer nearly 0: fill every weight so that all layers matter.
@@ -115,7 +116,7 @@ impl Answers {
                 network.parameters().tensors().iter().map(|weight| weight.grad().reshape([-1])).collect();
             Tensor::cat(&parts, 0)
         })?;
-        Ok(Answers { output, output_bf16, loss, gradients })
+        Ok(DeviceResults { output, output_bf16, loss, gradients })
     }
 }
 

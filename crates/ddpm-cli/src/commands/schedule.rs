@@ -1,5 +1,7 @@
-//! `ddpm schedule`: the numbers of a noise schedule.
+//! `ddpm schedule`: a noise schedule as a table, JSON or picture.
 
+use crate::global_options::Global;
+use crate::numbers::count;
 use crate::output::{self, JsonOutput};
 use crate::schedule_options::ScheduleOptions;
 use anyhow::Result;
@@ -29,7 +31,7 @@ pub(crate) struct PrintSchedule {
     #[command(flatten)]
     schedule: ScheduleOptions,
     /// Number of levels T [default: 1000, or as many as the file has]
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", value_parser = count)]
     steps: Option<usize>,
     /// Print every level instead of a readable selection
     #[arg(long)]
@@ -67,7 +69,15 @@ impl Columns {
 }
 
 impl PrintSchedule {
-    pub(crate) fn run(&self) -> Result<()> {
+    pub(crate) fn run(&self, global: &Global) -> Result<()> {
+        global.given.refuse(&["seed"], "on ddpm schedule, which draws nothing at random")?;
+        if JsonOutput::is_standard(&self.json) {
+            global
+                .given
+                .refuse(&["all"], "with --json -, which has every level and takes the table's place")?;
+        }
+        let outputs = [("--json", JsonOutput::path(&self.json)), ("--plot", self.plot.as_deref())];
+        output::refuse_overwriting(&outputs, &self.schedule.inputs())?;
         let columns = Columns::of(self.schedule.kind(), &self.schedule.build(self.steps)?);
         if let Some(path) = &self.plot {
             write_atomically(path, plot(&columns).to_svg().as_bytes())?;

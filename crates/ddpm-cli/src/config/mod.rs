@@ -1,68 +1,46 @@
-//! The configuration of a complete run: a preset or a TOML file, with changes from the command line.
+//! Configuration of a run: a preset or a TOML file, with changes from the command line. What is trained decides which sections there are.
 
-mod changes;
+mod classifier_config;
+mod configuration;
+mod data_config;
+mod diffusion_config;
+mod image_config;
 mod preset;
 #[cfg(test)]
-mod recipes;
-mod sections;
+mod preset_tests;
+mod resume;
+mod sample_config;
+mod table;
+#[cfg(test)]
+mod tests;
+mod vector_config;
 
-pub(crate) use changes::check_unchanged;
-pub(crate) use preset::{PRESETS, find};
-pub(crate) use sections::{DataConfig, DiffusionConfig, SampleConfig};
+pub(crate) use classifier_config::ClassifierConfig;
+pub(crate) use configuration::Configuration;
+pub(crate) use data_config::ImageData;
+pub(crate) use image_config::ImageConfig;
+pub(crate) use preset::{PRESETS, Preset, find};
+pub(crate) use resume::check_unchanged;
+pub(crate) use vector_config::VectorConfig;
 
-use crate::classifier::ClassifierRunConfig;
-use crate::vectors::VectorConfig;
-use anyhow::{Context, Result, anyhow, bail};
-use ddpm_eval::EvalConfig;
-use ddpm_nets::UNetConfig;
-use ddpm_train::{ImageDiffusion, TrainConfig};
-use serde::{Deserialize, Serialize};
+use anyhow::{Context, Result, bail};
 use std::path::Path;
+use toml::{Table, Value};
 
-/// A complete run. Each section is documented where it is used.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Config {
-    /// Which images.
-    pub(crate) data: DataConfig,
-    /// The network.
-    pub(crate) model: UNetConfig,
-    /// The noising process and what the network predicts.
-    #[serde(default)]
-    pub(crate) diffusion: DiffusionConfig,
-    /// How it is trained.
-    #[serde(default)]
-    pub(crate) train: TrainConfig,
-    /// How it is sampled.
-    #[serde(default)]
-    pub(crate) sample: SampleConfig,
-    /// What is measured.
-    #[serde(default)]
-    pub(crate) eval: EvalConfig,
-}
-
-/// A configuration and the name that its run takes by default.
-#[derive(Clone, Debug)]
-pub(crate) struct Named {
-    /// The preset, or the file's stem.
-    pub(crate) name: String,
-    /// The configuration.
-    pub(crate) config: Config,
-}
-
-/// A configuration of one of the kinds of run, told apart by `[data]` (vectors) and `[classifier]`.
+/// A configuration of one of the kinds of run. `[data]` with a target makes it one on vectors, `[classifier]` one of a classifier.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum AnyConfig {
+pub(crate) enum RunConfig {
     /// Diffusion on images.
-    Images(Box<Config>),
+    Images(Box<ImageConfig>),
     /// Score matching on vectors.
     Vectors(Box<VectorConfig>),
     /// A classifier of noised images.
-    Classifier(Box<ClassifierRunConfig>),
+    Classifier(Box<ClassifierConfig>),
 }
 
-/// Loads a preset by name, or a file if the word ends in `.toml` or has a path separator, and applies `key=value` changes.
-pub(crate) fn load(word: &str, changes: &[String]) -> Result<(String, AnyConfig)> {
+/// Loads a preset by name, or a file if the word ends in `.toml` or has a path separator, and applies `key=value` changes. Returns the name
+/// that the run takes by default, too: the preset's, or the file's stem.
+pub(crate) fn load(word: &str, changes: &[String]) -> Result<(String, RunConfig)> {
     let is_file = word.ends_with(".toml") || word.contains(std::path::MAIN_SEPARATOR);
     let (name, text) = if is_file {
         let path = Path::new(word);
@@ -72,127 +50,58 @@ pub(crate) fn load(word: &str, changes: &[String]) -> Result<(String, AnyConfig)
     } else {
         (word.to_string(), find(word)?.text.to_string())
     };
-    let config = parse_any(&text, changes).with_context(|| word.to_string())?;
+    let config = RunConfig::parse(&text, changes).with_context(|| word.to_string())?;
     Ok((name, config))
 }
 
-/// Parses a configuration of any kind, applies changes, and checks every section.
-pub(crate) fn parse_any(text: &str, changes: &[String]) -> Result<AnyConfig> {
-    let table = changed_table(text, changes)?;
-    let data = table.get("data").and_then(toml::Value::as_table);
-    if data.is_some_and(|data| data.contains_key("target") || data.contains_key("file")) {
-        let config: VectorConfig = table.try_into().map_err(|e| one_line(&e))?;
-        config.validate()?;
-        return Ok(AnyConfig::Vectors(Box::new(config)));
-    }
-    if table.contains_key("classifier") {
-        let config: ClassifierRunConfig = table.try_into().map_err(|e| one_line(&e))?;
-        config.validate()?;
-        return Ok(AnyConfig::Classifier(Box::new(config)));
-    }
-    Ok(AnyConfig::Images(Box::new(typed(table)?)))
-}
-
-/// Parses a configuration of a run on images, applies changes, and checks every section.
-pub(crate) fn parse(text: &str, changes: &[String]) -> Result<Config> {
-    typed(changed_table(text, changes)?)
-}
-
-fn changed_table(text: &str, changes: &[String]) -> Result<toml::Table> {
-    let mut table: toml::Table = text.parse().map_err(|e| one_line(&e))?;
-    for change in changes {
-        apply(&mut table, change)?;
-    }
-    Ok(table)
-}
-
-fn typed(table: toml::Table) -> Result<Config> {
-    let config: Config = table.try_into().map_err(|e| one_line(&e))?;
-    config.validate()?;
-    Ok(config)
-}
-
-impl Config {
-    /// Checks what each section can check by itself.
-    fn validate(&self) -> Result<()> {
-        self.data.validate()?;
-        self.model.validate()?;
-        self.train.validate()?;
-        self.eval.validate()?;
-        let scheduler = self.diffusion.scheduler()?;
-        ImageDiffusion::check(&self.train, &self.model, &scheduler)?;
-        self.sample.validate(scheduler.schedule()?.steps())
-    }
-
-    /// The whole configuration, defaults included.
-    pub(crate) fn to_toml(&self) -> Result<String> {
-        toml::to_string(self).context("the configuration cannot be written as TOML")
-    }
-}
-
-/// `section.key=value`: the value is TOML, or a plain word.
-fn apply(table: &mut toml::Table, change: &str) -> Result<()> {
-    let (path, value) =
-        change.split_once('=').ok_or_else(|| anyhow!("--set {change}: expected section.key=value"))?;
-    let (path, value) = (path.trim(), value.trim());
-    let parsed = format!("value = {value}")
-        .parse::<toml::Table>()
-        .ok()
-        .and_then(|mut t| t.remove("value"))
-        .unwrap_or_else(|| toml::Value::String(value.to_string()));
-    let keys: Vec<&str> = path.split('.').collect();
-    let Some((last, sections)) = keys.split_last().filter(|(_, sections)| !sections.is_empty()) else {
-        bail!("--set {change}: expected section.key=value");
+/// Parses the configuration of one kind of run, without changes; one of another kind is an error.
+pub(crate) fn parse_as<C: Configuration>(text: &str) -> Result<C> {
+    let table = table::parse(text, &[])?;
+    let trains = match kind(&table) {
+        Kind::Images => ImageConfig::TRAINS,
+        Kind::Vectors => VectorConfig::TRAINS,
+        Kind::Classifier => ClassifierConfig::TRAINS,
     };
-    let mut place = table;
-    for section in sections {
-        let entry = place.entry(*section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-        place = entry.as_table_mut().ok_or_else(|| anyhow!("--set {change}: {section} is not a section"))?;
+    if trains != C::TRAINS {
+        bail!("trains {trains}, not {}", C::TRAINS);
     }
-    place.insert((*last).to_string(), parsed);
-    Ok(())
+    table::typed(table, text)
 }
 
-/// toml's errors draw the offending line; an error here is one line that keeps the key and the reason.
-fn one_line(error: &toml::de::Error) -> anyhow::Error {
-    // Of a table that is being typed the whole text names the key; of a text that is no TOML it would draw the line.
-    let text = if error.span().is_none() { error.to_string() } else { error.message().to_string() };
-    anyhow!("{}", text.trim().replace('\n', " "))
+enum Kind {
+    Images,
+    Vectors,
+    Classifier,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn kind(table: &Table) -> Kind {
+    let data = table.get("data").and_then(Value::as_table);
+    if data.is_some_and(|data| data.contains_key("target") || data.contains_key("file")) {
+        Kind::Vectors
+    } else if table.contains_key("classifier") {
+        Kind::Classifier
+    } else {
+        Kind::Images
+    }
+}
 
-    #[test]
-    fn every_preset_is_valid_and_survives_its_resolved_form() {
-        for preset in PRESETS {
-            let config = parse_any(preset.text, &[]).unwrap_or_else(|e| panic!("{}: {e:#}", preset.name));
-            let resolved = match &config {
-                AnyConfig::Images(config) => config.to_toml().unwrap(),
-                AnyConfig::Vectors(config) => config.to_toml().unwrap(),
-                AnyConfig::Classifier(config) => config.to_toml().unwrap(),
-            };
-            assert_eq!(parse_any(&resolved, &[]).unwrap(), config, "{}", preset.name);
-        }
+impl RunConfig {
+    /// Parses a configuration of any kind, applies changes, and checks every section.
+    pub(crate) fn parse(text: &str, changes: &[String]) -> Result<Self> {
+        let table = table::parse(text, changes)?;
+        Ok(match kind(&table) {
+            Kind::Images => RunConfig::Images(Box::new(table::typed(table, text)?)),
+            Kind::Vectors => RunConfig::Vectors(Box::new(table::typed(table, text)?)),
+            Kind::Classifier => RunConfig::Classifier(Box::new(table::typed(table, text)?)),
+        })
     }
 
-    #[test]
-    fn changes_take_toml_values_and_words() {
-        let text = find("digits").unwrap().text;
-        let changes = ["train.steps=7", "sample.sampler=ddpm", "train.ema.decay = 0.5"].map(String::from);
-        let config = parse(text, &changes).unwrap();
-        assert_eq!((config.train.steps, config.train.ema.decay), (7, 0.5));
-        let wrong = |change: &str| format!("{:#}", parse(text, &[change.to_string()]).unwrap_err());
-        assert!(wrong("train.stepz=7").contains("unknown field `stepz`"), "{}", wrong("train.stepz=7"));
-        assert!(wrong("steps=7").contains("expected section.key=value"));
-        assert!(wrong("train.steps").contains("expected section.key=value"));
-        assert!(wrong("train.steps.x=1").contains("steps is not a section"));
-        assert!(wrong("train.batch_size=0").contains("train.batch_size must be at least 1"));
-        assert!(wrong("model.norm_num_groups=7").contains("model.norm_num_groups"));
-        assert!(wrong("sample.steps=100000").contains("sample.steps"));
-        for change in ["train.stepz=7", "train.steps=x", "data.name=mnist"] {
-            assert!(!wrong(change).contains('\n'));
+    /// Number of parameters of the network.
+    pub(crate) fn parameters(&self) -> Result<u64> {
+        match self {
+            RunConfig::Images(config) => config.parameters(),
+            RunConfig::Vectors(config) => config.parameters(),
+            RunConfig::Classifier(config) => config.parameters(),
         }
     }
 }

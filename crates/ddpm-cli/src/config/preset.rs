@@ -1,4 +1,4 @@
-//! The configurations that the binary carries: the files of `configs/`.
+//! Presets: the files of `configs/`, embedded in the binary.
 
 use anyhow::{Result, bail};
 

@@ -1,10 +1,9 @@
 //! The divergence of the ancestral sampler's path on a closed-form target.
 
 use super::{Decompose, Problem};
-use crate::noising_options::Noising;
 use anyhow::{Result, bail, ensure};
 use ddpm_core::decomposition::{MonteCarlo, Settings, decompose};
-use ddpm_core::{Scheme, Variance};
+use ddpm_core::{Grid, Noising, Scheme, Variance};
 use ddpm_report::results::DecomposeReport;
 
 impl Decompose {
@@ -14,14 +13,15 @@ impl Decompose {
         let Scheme::Ddpm { variance } = *scheme else {
             bail!("the divergence is that of the sampler ddpm; for {} add --w2", scheme.name())
         };
-        let Noising::Discrete { name, schedule } = noising else {
+        let Noising::Discrete(schedule) = noising else {
             bail!("--process goes with --w2; divergences are those of a schedule's levels")
         };
         ensure!(
             variance != Variance::LearnedRange,
             "--variance learned-range needs a network; use fixed-small, fixed-large or analytic"
         );
-        let timesteps = Noising::timesteps(schedule, self.steps, self.grid)?;
+        let grid = self.grid.unwrap_or(Grid::Trailing);
+        let timesteps = grid.visit(schedule, self.steps.unwrap_or(schedule.steps()))?;
         let visited = schedule.visited(&timesteps)?;
         let default = MonteCarlo::default();
         let images = self.images.unwrap_or(default.images);
@@ -31,6 +31,6 @@ impl Decompose {
             monte_carlo: MonteCarlo { images, seed, ..default },
         };
         let result = decompose(target, &visited, &settings)?;
-        Ok(DecomposeReport::closed_form(&self.name(), name, variance, &timesteps, &result)?)
+        Ok(DecomposeReport::closed_form(&self.name(), self.noising.name(), variance, &timesteps, &result)?)
     }
 }

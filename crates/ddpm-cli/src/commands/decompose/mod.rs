@@ -1,4 +1,4 @@
-//! `ddpm decompose`: how much of a sampler's error is initialization, discretization, training and truncation.
+//! `ddpm decompose`: the error of a sampler as a sum of initialization, discretization, training and truncation.
 
 mod checkpoint;
 mod closed_form;
@@ -7,13 +7,15 @@ mod report;
 mod table;
 mod wasserstein;
 
+use crate::given::Given;
 use crate::global_options::Global;
-use crate::noising_options::{Noising, NoisingOptions};
+use crate::noising_options::NoisingOptions;
+use crate::numbers::count;
 use crate::output::{self, JsonOutput};
-use crate::sampler_options::SamplerOptions;
+use crate::sampler_options::{Origin, SamplerOptions};
 use crate::target_file;
 use anyhow::{Result, bail, ensure};
-use ddpm_core::{Grid, Scheme, Target, Variance};
+use ddpm_core::{Grid, Noising, Scheme, Target, Variance};
 use ddpm_report::decomposition_page::check_folder;
 use std::path::{Path, PathBuf};
 
@@ -44,7 +46,7 @@ pub(crate) struct Decompose {
     #[arg(long, value_name = "FILE.json")]
     target: Option<PathBuf>,
     /// Levels visited, or steps along a process [default: all training levels; 1000]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     steps: Option<usize>,
     /// Where the visited levels lie: leading, linspace, trailing, quadratic, log-snr or karras [default: trailing; the checkpoint's]
     #[arg(long, value_name = "NAME")]
@@ -53,7 +55,7 @@ pub(crate) struct Decompose {
     #[arg(long, value_name = "D", default_value_t = 0.0, allow_hyphen_values = true)]
     perturb: f64,
     /// Noising paths, where the terms are estimated [default: 1000]
-    #[arg(long, value_name = "N", conflicts_with = "w2")]
+    #[arg(long, value_name = "N", value_parser = count)]
     images: Option<usize>,
     /// W2 instead of divergences: exact on Gaussian targets, from samples on mixtures
     #[arg(long)]
@@ -65,7 +67,7 @@ pub(crate) struct Decompose {
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
     /// Print every level instead of a readable selection
-    #[arg(long, conflicts_with = "w2")]
+    #[arg(long)]
     all: bool,
     /// Write JSON to a file, or to the standard output (-) instead of the table
     #[arg(long, value_name = "FILE|-")]
@@ -87,17 +89,15 @@ struct Problem {
 
 impl Decompose {
     pub(crate) fn run(&self, global: &Global) -> Result<()> {
-        if let Some(steps) = self.steps {
-            ensure!(steps >= 1, "--steps must be at least 1, got {steps}");
-        }
+        self.refuse_options_without_effect(&global.given)?;
         ensure!(self.perturb.is_finite(), "--perturb must be a finite number, got {}", self.perturb);
-        let problem = self.target.as_ref().map(|path| self.problem(path)).transpose()?;
+        let problem = self.target.as_ref().map(|path| self.problem(path, &global.given)).transpose()?;
         if let Some(folder) = &self.report {
             check_folder(folder)?;
         }
         let report = match (&self.network.checkpoint, &problem) {
             (Some(dir), _) => {
-                let scheme = self.sampler.scheme(Variance::FixedLarge, None)?;
+                let scheme = self.sampler.scheme(Variance::FixedLarge, None, Origin::CommandLine)?;
                 self.network(dir, &scheme, global)?
             }
             (None, Some(problem)) if self.w2 => self.wasserstein(problem, global)?,
@@ -124,12 +124,35 @@ impl Decompose {
         Ok(())
     }
 
-    fn problem(&self, path: &Path) -> Result<Problem> {
+    fn problem(&self, path: &Path, given: &Given) -> Result<Problem> {
         Ok(Problem {
-            scheme: self.sampler.scheme(Variance::FixedLarge, None)?,
-            noising: self.noising.build()?,
+            scheme: self.sampler.scheme(Variance::FixedLarge, None, Origin::CommandLine)?,
+            noising: self.noising.build(given)?,
             target: target_file::read(path)?,
         })
+    }
+
+    /// Refuses options of another kind of decomposition than the one that was asked for, and outputs that are inputs.
+    fn refuse_options_without_effect(&self, given: &Given) -> Result<()> {
+        if self.network.checkpoint.is_some() {
+            given.refuse_group::<NoisingOptions>("with --checkpoint, which has its own noising process")?;
+            given.refuse(&["perturb", "images", "samples", "w2"], "with --checkpoint: it is for --target")?;
+        } else {
+            given.refuse_group::<checkpoint::NetworkOptions>("with --target: it is for --checkpoint")?;
+        }
+        if self.w2 {
+            given.refuse(&["images", "all"], "with --w2, which has no terms by level")?;
+        } else {
+            given.refuse(&["samples"], "without --w2")?;
+        }
+        if JsonOutput::is_standard(&self.json) {
+            given.refuse(&["all"], "with --json -, which has every level and takes the table's place")?;
+        }
+        let [betas, alpha_bars] = self.noising.inputs();
+        output::refuse_overwriting(
+            &[("--json", JsonOutput::path(&self.json))],
+            &[("--target", self.target.as_deref()), betas, alpha_bars],
+        )
     }
 
     fn name(&self) -> String {

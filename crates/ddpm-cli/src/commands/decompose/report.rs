@@ -2,10 +2,10 @@
 
 use super::{Decompose, Problem};
 use crate::global_options::Global;
-use crate::noising_options::Noising;
 use crate::runtime::{self, versions};
+use crate::sampling::default_grid;
 use anyhow::Result;
-use ddpm_core::Grid;
+use ddpm_core::Noising;
 use ddpm_core::decomposition::MonteCarlo;
 use ddpm_eval::target_study::{Noised, TargetStudy};
 use ddpm_nets::checkpoint::read_scheduler_config;
@@ -24,12 +24,8 @@ impl Decompose {
     ) -> Result<()> {
         let Problem { target, noising, .. } = problem;
         let noised = match noising {
-            Noising::Discrete { schedule, .. } => Noised::Schedule(schedule),
-            Noising::Continuous { process, t_min, .. } => Noised::Process { process, t_min: *t_min },
-        };
-        let default_grid = match noising {
-            Noising::Discrete { .. } => Grid::Trailing,
-            Noising::Continuous { .. } => Grid::Linspace,
+            Noising::Discrete(schedule) => Noised::Schedule(schedule),
+            Noising::Continuous { process, t_min } => Noised::Process { process, t_min: *t_min },
         };
         let default = MonteCarlo::default();
         let seed = global.seed.unwrap_or(0);
@@ -37,7 +33,7 @@ impl Decompose {
             name: self.name(),
             target,
             noised,
-            grid: self.grid.unwrap_or(default_grid),
+            grid: self.grid.unwrap_or(default_grid(noising)),
             steps: result.steps,
             scheme: problem.followed(),
             perturbation: self.perturb,
@@ -51,7 +47,7 @@ impl Decompose {
         };
         let report = study.report(result, &mut |what| tracing::info!("{what}"))?;
         report.write(folder)?;
-        eprintln!("report: {}", folder.join(PAGE).display());
+        note!("report: {}", folder.join(PAGE).display());
         Ok(())
     }
 }
@@ -67,7 +63,7 @@ pub(super) fn write_network(folder: &Path, checkpoint: &Path, result: DecomposeR
         versions: versions(),
     };
     page.report()?.write(folder)?;
-    eprintln!("report: {}", folder.join(PAGE).display());
+    note!("report: {}", folder.join(PAGE).display());
     Ok(())
 }
 

@@ -2,13 +2,13 @@
 
 use super::{Decompose, Problem};
 use crate::global_options::Global;
-use crate::noising_options::Noising;
 use crate::progress::Progress;
 use crate::runtime;
+use crate::sampling::{VisitedLevels, on_process};
 use anyhow::{Result, ensure};
 use ddpm_core::decomposition::mmse_per_component;
 use ddpm_core::recursion::{GaussianDenoiser, w2_errors};
-use ddpm_core::{Scheme, Target, Trajectory, Variance};
+use ddpm_core::{Noising, Scheme, Target, Trajectory, Variance};
 use ddpm_eval::sampled_w2::{Effort, SampleRun, sampled_ablation};
 use ddpm_report::results::DecomposeReport;
 
@@ -25,7 +25,7 @@ impl Decompose {
             "--variance learned-range needs a network; use fixed-small, fixed-large or analytic"
         );
         let scheme = problem.followed();
-        let mut trajectory = noising.trajectory(self.steps, self.grid)?;
+        let mut trajectory = VisitedLevels::along(noising, self.steps, self.grid)?.trajectory;
         if scheme == (Scheme::Ddpm { variance: Variance::Analytic }) {
             let mse = mmse_per_component(target, &trajectory)?;
             trajectory = trajectory.with_mse(mse)?;
@@ -38,8 +38,8 @@ impl Decompose {
             ..DecomposeReport::default()
         };
         match noising {
-            Noising::Continuous { name, .. } => report.process = Some((*name).to_owned()),
-            Noising::Discrete { name, .. } => report.schedule = Some((*name).to_owned()),
+            Noising::Continuous { .. } => report.process = Some(self.noising.name().to_owned()),
+            Noising::Discrete(_) => report.schedule = Some(self.noising.name().to_owned()),
         }
         if let Target::Gaussian(law) = target {
             ensure!(
@@ -90,9 +90,6 @@ impl Decompose {
 impl Problem {
     /// The sampler as it runs along the noising that was asked for.
     pub(super) fn followed(&self) -> Scheme {
-        match self.noising {
-            Noising::Continuous { .. } => self.scheme.on_process(),
-            Noising::Discrete { .. } => self.scheme,
-        }
+        on_process(self.scheme, &self.noising)
     }
 }

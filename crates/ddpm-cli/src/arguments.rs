@@ -1,0 +1,88 @@
+//! Command-line arguments of `ddpm` and its subcommands.
+
+use crate::commands;
+use crate::given::Given;
+use crate::global_options::Global;
+use anyhow::Result;
+use clap::{Command as Definition, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+/// Train, sample and explain denoising diffusion models
+#[derive(Parser, Debug)]
+#[command(name = "ddpm", version = VERSION, about, max_term_width = 100, arg_required_else_help = true, after_help = "\
+Examples:
+  ddpm reproduce digits                         data, training, samples, evaluation and report
+  ddpm train --config digits --resume           train, or resume a training
+  ddpm sample --checkpoint runs/digits/checkpoints/latest --num 64 --out grid.png
+  ddpm schedule --schedule cosine               a noise schedule as a table, JSON or picture
+  ddpm decompose --target mixture.json --steps 50   where a sampler's error comes from
+  ddpm error-benchmark --quick                  which schedule, variance and sampler: a sweep and a report
+  ddpm config show digits                       a complete configuration to start from
+Exit codes: 0 success, 2 wrong usage or input, 75 interrupted but resumable.")]
+pub(crate) struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("DDPM_COMMIT"), ")");
+impl Cli {
+    /// Runs the subcommand.
+    pub(crate) fn run(self) -> Result<()> {
+        let global = self.global;
+        match self.command {
+            Command::Reproduce(command) => command.run(&global),
+            Command::Train(command) => command.run(&global),
+            Command::Schedule(command) => command.run(&global),
+            Command::Sample(command) => command.run(&global),
+            Command::Denoise(command) => command.run(&global),
+            Command::Decompose(command) => command.run(&global),
+            Command::ErrorBenchmark(command) => command.run(&global),
+            Command::Data(command) => command.run(&global),
+            Command::Config(command) => command.run(&global),
+            Command::Devices(command) => command.run(&global),
+            Command::GpuCheck(command) => command.run(&global),
+        }
+    }
+
+    /// The arguments of this process.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        let matches = definition().try_get_matches()?;
+        let mut arguments = Cli::from_arg_matches(&matches)?;
+        arguments.global.given = Given::of(&matches);
+        Ok(arguments)
+    }
+}
+
+/// The definition of the command line. Negative numbers reach the check of the option that they are given to.
+pub(crate) fn definition() -> Definition {
+    fn negative_numbers(command: Definition) -> Definition {
+        let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+        let command = command.mut_args(|option| {
+            let takes_value = option.get_action().takes_values();
+            if takes_value { option.allow_negative_numbers(true) } else { option }
+        });
+        names.into_iter().fold(command, |command, name| command.mut_subcommand(name, negative_numbers))
+    }
+    negative_numbers(Cli::command())
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    Reproduce(commands::reproduce::Reproduce),
+    Train(commands::train::Train),
+    Schedule(commands::schedule::PrintSchedule),
+    Sample(commands::sample::Sample),
+    Denoise(commands::denoise::Denoise),
+    Decompose(commands::decompose::Decompose),
+    ErrorBenchmark(commands::error_benchmark::ErrorBenchmark),
+    #[command(subcommand)]
+    Data(commands::data::Data),
+    #[command(subcommand)]
+    Config(commands::config::ConfigCommand),
+    Devices(commands::devices::Devices),
+    GpuCheck(commands::gpu_check::GpuCheck),
+}

@@ -1,0 +1,108 @@
+//! Sampling a checkpoint of a network on images: its own levels, thresholding and stored errors.
+
+use crate::image_model::ImageModel;
+use crate::runtime::StopFlag;
+use crate::sampling::{Model, SamplingJob, VisitedLevels};
+use anyhow::{Result, ensure};
+use ddpm_core::{Grid, Level, Noising, Scheme, Variance};
+use ddpm_data::Split;
+use ddpm_report::results::DenoisingError;
+use ddpm_nets::checkpoint::SchedulerConfig;
+use ddpm_sample::{NoiseInput, Options, Record, Samples, Threshold, Tolerance};
+use std::path::Path;
+use tch::Device;
+
+/// How a checkpoint is sampled.
+pub(crate) struct ImageSampling<'a> {
+    /// The network with classes and guidance.
+    pub(crate) model: ImageModel<'a>,
+    /// Where the checkpoint came from: the analytic variance reads its stored errors.
+    pub(crate) dir: &'a Path,
+    /// The sampler with its options.
+    pub(crate) scheme: Scheme,
+    /// Number of levels visited.
+    pub(crate) steps: usize,
+    /// Which ones; by the checkpoint's own grid unless given.
+    pub(crate) grid: Option<Grid>,
+    /// The timestep at which Langevin dynamics runs.
+    pub(crate) at: Option<f64>,
+    /// The errors that an adaptive sampler allows in a step.
+    pub(crate) tolerance: Tolerance,
+    /// Starting states and noise.
+    pub(crate) noise: NoiseInput,
+    /// Number of images.
+    pub(crate) num: u64,
+    /// Images at once.
+    pub(crate) batch_size: u64,
+    /// Which states to keep.
+    pub(crate) record: Record,
+}
+
+/// Frames and images of the trajectory picture.
+pub(crate) const TRAJECTORY: Record = Record { frames: 11, images: 8 };
+
+impl ImageSampling<'_> {
+    /// Draws the images [num, channels, height, width] in model space.
+    pub(crate) fn run(self, device: Device, stop: &StopFlag) -> Result<Samples> {
+        let checkpoint = self.model.checkpoint;
+        let levels = match self.scheme {
+            Scheme::Langevin { .. } => {
+                ensure!(
+                    self.at.is_some(),
+                    "langevin runs at one noise level of a checkpoint: name it with --at T"
+                );
+                VisitedLevels::single(&Noising::Discrete(checkpoint.schedule.clone()), self.at)?
+            }
+            _ => {
+                let grid = self.grid.unwrap_or(checkpoint.scheduler.spacing());
+                let (schedule, timesteps) = checkpoint.scheduler.visit(grid, self.steps)?;
+                let visited = schedule.visited(&timesteps)?;
+                let mut levels = VisitedLevels::of_timesteps(schedule, &timesteps, grid)?;
+                if self.scheme == (Scheme::Ddpm { variance: Variance::Analytic }) {
+                    levels.trajectory = levels.trajectory.with_mse(stored_mse(self.dir, &visited)?)?;
+                }
+                levels
+            }
+        };
+        let job = SamplingJob {
+            scheme: self.scheme,
+            levels,
+            options: Options {
+                threshold: own_threshold(&checkpoint.scheduler),
+                record: self.record,
+                tolerance: self.tolerance,
+            },
+            noise: self.noise,
+            num: self.num,
+            batch_size: self.batch_size,
+            model: Model::Images(self.model),
+        };
+        job.run(device, stop)
+    }
+}
+
+/// What a checkpoint's authors do to a predicted x_0.
+pub(crate) fn own_threshold(scheduler: &SchedulerConfig) -> Threshold {
+    if scheduler.thresholding {
+        Threshold::Dynamic { quantile: scheduler.dynamic_thresholding_ratio, cap: scheduler.sample_max_value }
+    } else if scheduler.clip_sample {
+        Threshold::Clip { range: scheduler.clip_sample_range }
+    } else {
+        Threshold::None
+    }
+}
+
+/// The stored mean-square error per component at each visited level.
+fn stored_mse(dir: &Path, visited: &[Level]) -> Result<Vec<f64>> {
+    let error = DenoisingError::read(dir)?;
+    // The error on held-out images, where there are any.
+    let split = if error.curve(Split::HeldOut).is_empty() { Split::Train } else { Split::HeldOut };
+    visited
+        .iter()
+        .map(|level| {
+            let mse = error.mse_at(split, level);
+            ensure!(mse.is_some(), "{}: no error stored near {:?}", dir.display(), level.time());
+            Ok(mse.unwrap_or_default() / error.dim as f64)
+        })
+        .collect()
+}

@@ -1,0 +1,77 @@
+//! The configuration of a run that trains a diffusion model on images.
+
+use super::configuration::Configuration;
+use super::data_config::ImageData;
+use super::diffusion_config::DiffusionConfig;
+use super::resume;
+use super::sample_config::SampleConfig;
+use anyhow::Result;
+use ddpm_eval::EvalConfig;
+use ddpm_nets::{UNet, UNetConfig};
+use ddpm_train::{ImageDiffusion, TrainConfig};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use tch::Device;
+
+/// A complete run. Each section is documented where it is used.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ImageConfig {
+    /// Which images.
+    pub(crate) data: ImageData,
+    /// The network.
+    pub(crate) model: UNetConfig,
+    /// The noising schedule and what the network predicts.
+    #[serde(default)]
+    pub(crate) diffusion: DiffusionConfig,
+    /// How it is trained.
+    #[serde(default)]
+    pub(crate) train: TrainConfig,
+    /// How it is sampled.
+    #[serde(default)]
+    pub(crate) sample: SampleConfig,
+    /// What is measured.
+    #[serde(default)]
+    pub(crate) eval: EvalConfig,
+}
+
+impl Configuration for ImageConfig {
+    const TRAINS: &'static str = "a diffusion model on images";
+    const SAMPLE_DEFAULTS: &'static [(&'static str, i64)] = &[("preview_num", 16), ("preview_steps", 50)];
+
+    fn validate(&self) -> Result<()> {
+        self.data.validate()?;
+        self.model.validate()?;
+        self.train.validate()?;
+        self.eval.validate()?;
+        let scheduler = self.diffusion.scheduler()?;
+        ImageDiffusion::check(&self.train, &self.model, &scheduler)?;
+        self.sample.validate(Some(scheduler.schedule()?.steps()))
+    }
+
+    fn train(&self) -> &TrainConfig {
+        &self.train
+    }
+
+    fn trained_part(&self) -> Self {
+        ImageConfig {
+            data: self.data.trained_part(),
+            train: resume::trained_part(&self.train),
+            sample: SampleConfig::default(),
+            eval: EvalConfig::default(),
+            ..self.clone()
+        }
+    }
+
+    fn seeds(&mut self) -> Vec<&mut u64> {
+        vec![&mut self.train.seed, &mut self.sample.seed, &mut self.eval.seed]
+    }
+
+    fn data_dir(&mut self) -> Option<&mut Option<PathBuf>> {
+        Some(&mut self.data.dir)
+    }
+
+    fn parameters(&self) -> Result<u64> {
+        Ok(UNet::new(self.model.clone(), Device::Cpu, 0)?.parameters().count())
+    }
+}

@@ -1,0 +1,75 @@
+//! Exit codes, and errors as one line.
+
+use ddpm_eval::EvalError;
+use ddpm_sample::SampleError;
+use std::process::ExitCode;
+
+/// A usage or input error.
+const INPUT: u8 = 2;
+/// Interrupted; the same command with `--resume` (or the same `reproduce`) resumes. sysexits' EX_TEMPFAIL.
+const INTERRUPTED: u8 = 75;
+
+/// A run that was asked to stop and can be resumed.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped after step {step} as asked; a checkpoint is written: {remedy}")]
+pub(crate) struct Interrupted {
+    /// Steps done.
+    pub(crate) step: u64,
+    /// How to resume.
+    pub(crate) remedy: &'static str,
+}
+
+/// Prints help as it is, and an error of the command line as one line.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    use clap::error::ErrorKind;
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // A reader that closes the pipe early is no error.
+            match crate::output::print(&error.to_string()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => report(&error),
+            }
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            crate::output::note(&error.to_string());
+            ExitCode::from(INPUT)
+        }
+        _ => {
+            let text = error.to_string();
+            // clap adds the usage and a pointer to --help, which would be the second and third line.
+            let message = text.split("\n\nUsage:").next().and_then(|text| text.split("\n\nFor more").next());
+            let words: Vec<&str> = message.unwrap_or(&text).split_whitespace().collect();
+            note!("{} (see --help)", words.join(" "));
+            ExitCode::from(INPUT)
+        }
+    }
+}
+
+/// Whether the user asked for the stop: of training, sampling, evaluation or a sweep.
+fn was_interrupted(error: &anyhow::Error) -> bool {
+    error.is::<Interrupted>()
+        || error.is::<ddpm_benchmark::Stopped>()
+        || matches!(error.downcast_ref(), Some(SampleError::Interrupted { .. }))
+        || matches!(error.downcast_ref(), Some(EvalError::Interrupted))
+}
+
+/// Prints an error as one line and names its exit status.
+pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+    let mut line = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string().replace('\n', " ");
+        // Transparent errors repeat their source's text.
+        if !line.ends_with(text.as_str()) {
+            if !line.is_empty() {
+                line.push_str(": ");
+            }
+            line.push_str(&text);
+        }
+    }
+    if was_interrupted(error) {
+        note!("ddpm: {line}");
+        return ExitCode::from(INTERRUPTED);
+    }
+    note!("error: {line}");
+    ExitCode::from(INPUT)
+}

@@ -1,0 +1,43 @@
+//! Which options were typed, so that one without effect can be refused by its name.
+
+use anyhow::{Result, bail};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Command};
+
+/// The options that stand on the command line, by the names of their fields.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Given(Vec<String>);
+
+impl Given {
+    /// The options given to the subcommand that runs, global ones included.
+    pub(crate) fn of(matches: &ArgMatches) -> Self {
+        let mut matches = matches;
+        while let Some((_, inner)) = matches.subcommand() {
+            matches = inner;
+        }
+        let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        Given(matches.ids().map(|id| id.as_str().to_owned()).filter(|id| typed(id)).collect())
+    }
+
+    /// Refuses the first of these options that was given; `why` completes the sentence "--option has no effect".
+    pub(crate) fn refuse(&self, options: &[&str], why: &str) -> Result<()> {
+        match options.iter().find(|option| self.0.iter().any(|given| given == *option)) {
+            Some(option) => bail!("--{} has no effect {why}", option.replace('_', "-")),
+            None => Ok(()),
+        }
+    }
+
+    /// [`Given::refuse`] of every option of a group.
+    pub(crate) fn refuse_group<A: Args>(&self, why: &str) -> Result<()> {
+        let group = A::augment_args(Command::new("group"));
+        let options: Vec<&str> = group.get_arguments().map(|option| option.get_id().as_str()).collect();
+        self.refuse(&options, why)
+    }
+
+    /// Refuses every option but these.
+    pub(crate) fn refuse_all_but(&self, allowed: &[&str], why: &str) -> Result<()> {
+        let others: Vec<&str> =
+            self.0.iter().map(String::as_str).filter(|given| !allowed.contains(given)).collect();
+        self.refuse(&others, why)
+    }
+}

@@ -1,0 +1,87 @@
+//! A network on images as a sampler sees it: with a class for each image, classifier-free guidance, and guidance by a classifier.
+
+use crate::guiding_classifier::GuidingClassifier;
+use ddpm_core::Level;
+use ddpm_nets::checkpoint::Checkpoint;
+use ddpm_nets::{Denoiser, NetsError, NetworkDenoiser, Prediction};
+use ddpm_sample::guidance::{ClassifierFree, ClassifierGuided, Interval, NetworkClassifier};
+use std::ops::Range;
+use tch::{Device, Tensor};
+
+/// A network with the classes and the guidance of every image that is sampled.
+pub(crate) struct ImageModel<'a> {
+    /// The network.
+    pub(crate) checkpoint: &'a Checkpoint,
+    /// A class for each image; none for an unconditional model.
+    pub(crate) labels: Option<Vec<i64>>,
+    /// Weight of classifier-free guidance (1 is the conditional model) and where it acts; none evaluates the model alone.
+    pub(crate) guidance: Option<(f64, Interval)>,
+    /// A classifier that guides, with a class for each image.
+    pub(crate) classifier: Option<(GuidingClassifier, Vec<i64>)>,
+}
+
+/// The denoiser of one batch of images.
+pub(crate) struct BatchDenoiser<'a> {
+    model: &'a ImageModel<'a>,
+    labels: Option<Tensor>,
+    classes: Option<(&'a GuidingClassifier, Tensor)>,
+}
+
+impl<'a> ImageModel<'a> {
+    /// The network with the classes that it is given unless told otherwise, without guidance.
+    pub(crate) fn plain(checkpoint: &'a Checkpoint, num: u64) -> Self {
+        let labels = default_labels(checkpoint, num);
+        ImageModel { checkpoint, labels, guidance: None, classifier: None }
+    }
+
+    /// The denoiser of these images.
+    pub(crate) fn batch(&'a self, images: &Range<u64>, device: Device) -> BatchDenoiser<'a> {
+        let part = |classes: &[i64]| {
+            Tensor::from_slice(&classes[images.start as usize..images.end as usize]).to_device(device)
+        };
+        BatchDenoiser {
+            model: self,
+            labels: self.labels.as_deref().map(part),
+            classes: self.classifier.as_ref().map(|(classifier, classes)| (classifier, part(classes))),
+        }
+    }
+}
+
+impl Denoiser for BatchDenoiser<'_> {
+    fn predict(&self, x_t: &Tensor, level: &Level) -> Result<Prediction, NetsError> {
+        let ImageModel { checkpoint, guidance, .. } = self.model;
+        let network = |labels| {
+            NetworkDenoiser::new(&checkpoint.network, checkpoint.scheduler.parameterization(), labels)
+        };
+        let conditional = |x_t: &Tensor, level: &Level, labels: &Tensor| {
+            network(Some(labels.shallow_clone())).predict(x_t, level)
+        };
+        let labels = self.labels.as_ref().map(Tensor::shallow_clone);
+        let denoiser: Box<dyn Denoiser> = match (labels, *guidance) {
+            (Some(labels), Some((weight, interval))) => {
+                let no_class = checkpoint.network.config().num_class_embeds.unwrap_or(1) - 1;
+                Box::new(ClassifierFree::new(&conditional, labels, no_class, weight, interval))
+            }
+            (labels, _) => Box::new(network(labels)),
+        };
+        let Some((guide, classes)) = &self.classes else { return denoiser.predict(x_t, level) };
+        let parameterization = guide.classifier.scheduler.parameterization();
+        let classifier =
+            NetworkClassifier::new(&guide.classifier.network, parameterization, classes.shallow_clone());
+        ClassifierGuided::new(denoiser.as_ref(), &classifier, guide.scale, Interval::ALL).predict(x_t, level)
+    }
+}
+
+/// One class an image, round robin, the null class (the last) left out; none for an unconditional model.
+pub(crate) fn default_labels(checkpoint: &Checkpoint, num: u64) -> Option<Vec<i64>> {
+    let classes = checkpoint.network.config().num_class_embeds?;
+    let real = (classes - 1).max(1);
+    Some((0..num as i64).map(|i| i % real).collect())
+}
+
+/// The shape [channels, height, width] of a checkpoint's images.
+pub(crate) fn image_shape(checkpoint: &Checkpoint) -> [i64; 3] {
+    let config = checkpoint.network.config();
+    let [height, width] = config.sample_size.height_width();
+    [config.in_channels, height, width]
+}

@@ -1,0 +1,125 @@
+//! A model while it trains: samples from the same noise every time, and the loss on held-out images by noise level.
+
+use crate::checkpoint_sampling::ImageSampling;
+use crate::image_model::{ImageModel, image_shape};
+use crate::pictures;
+use crate::run::Run;
+use crate::runtime::StopFlag;
+use crate::training::Preview;
+use anyhow::{Context, Result, ensure};
+use ddpm_core::TimeIndex;
+use ddpm_core::scheme::Scheme;
+use ddpm_data::{ImageSet, Split};
+use ddpm_eval::denoising::{Measurement, NetworkModel};
+use ddpm_nets::UNet;
+use ddpm_nets::checkpoint::Checkpoint;
+use ddpm_sample::{NoiseInput, Record, Threshold, Tolerance};
+use ddpm_train::{Due, Findings, LevelLoss, Picture, Validation};
+use tch::Tensor;
+
+/// Noise levels at which the held-out loss is measured: the middles of that many equal parts of the training levels, so that their mean
+/// estimates the loss over all levels.
+const LEVELS: usize = 10;
+
+/// Samples and held-out loss of one run's averaged weights.
+pub(super) struct ImagePreview<'a> {
+    run: &'a Run,
+    held_out: Option<&'a ImageSet>,
+    stop: &'a StopFlag,
+    /// A network for the averaged weights, made at the first look.
+    model: Option<Checkpoint>,
+}
+
+impl Preview for ImagePreview<'_> {
+    fn look(&mut self, due: Due, step: u64, average: &[Tensor]) -> Result<Findings> {
+        self.take_in(average)?;
+        let looked = || -> Result<Findings> {
+            let model = self.model.as_ref().context("a look needs weights")?;
+            Ok(Findings {
+                picture: if due.samples { Some(self.samples(model, step)?) } else { None },
+                validation: if due.validation { self.validate(model)? } else { None },
+            })
+        }();
+        // Asked to stop in the middle: the run writes its checkpoint, and the look is done without.
+        if looked.is_err() && self.stop.is_set() { Ok(Findings::default()) } else { looked }
+    }
+}
+
+impl<'a> ImagePreview<'a> {
+    /// Refuses a validation for which there are no images.
+    pub(super) fn new(run: &'a Run, held_out: Option<&'a ImageSet>, stop: &'a StopFlag) -> Result<Self> {
+        let config = &run.config;
+        ensure!(
+            config.train.validate_every == 0 || held_out.is_some(),
+            "train.validate_every: {} has no held-out images; expected a folder `test` beside `train`",
+            config.data.name
+        );
+        Ok(ImagePreview { run, held_out, stop, model: None })
+    }
+
+    fn take_in(&mut self, average: &[Tensor]) -> Result<()> {
+        if self.model.is_none() {
+            let config = &self.run.config;
+            let scheduler = config.diffusion.scheduler()?;
+            let network = torch_ext::fence(|| UNet::new(config.model.clone(), self.run.device, 0))??;
+            network.parameters().set_requires_grad(false);
+            self.model = Some(Checkpoint { network, schedule: scheduler.schedule()?, scheduler });
+        }
+        let weights = self.model.iter().flat_map(|model| model.network.parameters().tensors());
+        Ok(torch_ext::fence(|| {
+            tch::no_grad(|| weights.zip(average).for_each(|(to, from)| to.shallow_clone().copy_(from)));
+        })?)
+    }
+
+    /// A grid of samples beside the others, by DDIM: without noise on the way, pictures differ by the weights alone.
+    fn samples(&self, model: &Checkpoint, step: u64) -> Result<Picture> {
+        let config = &self.run.config.sample;
+        let num = config.preview_num.unwrap_or(1);
+        let job = ImageSampling {
+            model: ImageModel::plain(model, num),
+            dir: self.run.dir.root(),
+            scheme: Scheme::Ddim { eta: 0.0 },
+            // A short schedule has fewer levels than the default asks for.
+            steps: config.preview_steps.unwrap_or(1).min(model.schedule.steps()),
+            grid: config.grid,
+            at: None,
+            tolerance: Tolerance::default(),
+            num,
+            batch_size: config.batch_size,
+            noise: NoiseInput::keyed(config.seed, &image_shape(model)),
+            record: Record::default(),
+        };
+        let samples = job.run(self.run.device, self.stop)?;
+        let picture = pictures::grid(&samples.x)?;
+        picture.write_png(self.run.dir.samples().join(format!("step-{step:08}.png")))?;
+        Ok(Picture {
+            width: picture.width() as u32,
+            height: picture.height() as u32,
+            channels: picture.channels() as u32,
+            png: picture.encode_png()?,
+        })
+    }
+
+    /// The held-out error of the predicted noise with always the same noise.
+    fn validate(&self, model: &Checkpoint) -> Result<Option<Validation>> {
+        let Some(images) = self.held_out else { return Ok(None) };
+        let config = &self.run.config.eval;
+        let steps = model.schedule.steps();
+        let levels: Vec<_> = (0..LEVELS)
+            .map(|k| model.schedule.level(TimeIndex(((2 * k + 1) * steps / (2 * LEVELS)) as u32)))
+            .collect();
+        let limit = if config.max_images == 0 { usize::MAX } else { config.max_images };
+        let measurement = Measurement { config, threshold: Threshold::None, device: self.run.device };
+        let network = NetworkModel::from(model);
+        let count = images.len().min(limit);
+        let errors =
+            measurement.run(&network, images, Split::HeldOut, count, &levels, &mut |_| self.stop.flow())?;
+        let levels = (0..LEVELS)
+            .map(|k| {
+                let t = ((2 * k + 1) * steps / (2 * LEVELS)) as f64;
+                Ok(LevelLoss { t, loss: errors.epsilon_mse(k)?.mean })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Some(Validation::new(levels)))
+    }
+}

@@ -1,0 +1,121 @@
+//! Pictures of a run: samples one by one and as a grid, the reverse process, and the forward process.
+
+use anyhow::Result;
+use ddpm_core::noise::{NoiseSource, Purpose};
+use ddpm_core::{Schedule, TimeIndex};
+use ddpm_data::picture::{GridLayout, Picture, write_png_folder};
+use ddpm_data::{Dataset, ImageShape};
+use ddpm_nets::pixels::{from_u8, to_u8};
+use ddpm_nets::{noised, normal_rows};
+use ddpm_sample::Samples;
+use ddpm_train::RunDir;
+use std::path::{Path, PathBuf};
+use tch::Tensor;
+
+/// Images in the sample grid.
+const GRID_IMAGES: i64 = 64;
+/// Columns of the forward picture: data, then noisier and noisier.
+pub(crate) const FORWARD_COLUMNS: usize = 12;
+/// Rows of the forward picture.
+pub(crate) const FORWARD_ROWS: usize = 4;
+
+/// Where the pictures of a run are.
+pub(crate) struct Pictures {
+    /// A grid of the first samples.
+    pub(crate) grid: PathBuf,
+    /// As many training images.
+    pub(crate) data: PathBuf,
+    /// Reverse process, a row an image.
+    pub(crate) trajectory: PathBuf,
+    /// Forward process.
+    pub(crate) forward: PathBuf,
+}
+
+impl Pictures {
+    /// The names in a run directory.
+    pub(crate) fn of(run: &RunDir) -> Self {
+        let folder = run.samples();
+        Pictures {
+            grid: folder.join("grid.png"),
+            data: folder.join("data.png"),
+            trajectory: folder.join("trajectory.png"),
+            forward: folder.join("forward.png"),
+        }
+    }
+}
+
+/// Images [n, c, h, w] in model space as one grid.
+pub(crate) fn grid(images: &Tensor) -> Result<Picture> {
+    let shape = shape_of(images);
+    let layout = GridLayout::square(images.size()[0] as usize, shape);
+    Ok(Picture::grid(&bytes(images)?, shape, &layout)?)
+}
+
+/// Writes images [n, c, h, w] in model space as one grid.
+pub(crate) fn write_grid(path: &Path, images: &Tensor) -> Result<()> {
+    Ok(grid(images)?.write_png(path)?)
+}
+
+/// Writes images [n, c, h, w] in model space as one PNG each.
+pub(crate) fn write_each(folder: &Path, images: &Tensor) -> Result<()> {
+    write_png_folder(folder, &bytes(images)?, shape_of(images), 0)?;
+    Ok(())
+}
+
+/// Writes the recorded frames: a row an image and a column a frame, the last being the sample.
+pub(crate) fn write_trajectory(path: &Path, samples: &Samples) -> Result<()> {
+    let rows = samples.frames.first().map_or(0, |frame| frame.x_t.size()[0]);
+    let mut columns: Vec<Tensor> = samples.frames.iter().map(|frame| frame.x_t.shallow_clone()).collect();
+    columns.push(samples.x.narrow(0, 0, rows));
+    write_columns(path, &columns)
+}
+
+/// Writes everything that sampling leaves in a run.
+pub(crate) fn write_samples(run: &RunDir, samples: &Samples) -> Result<()> {
+    let pictures = Pictures::of(run);
+    write_grid(&pictures.grid, &samples.x.narrow(0, 0, samples.x.size()[0].min(GRID_IMAGES)))?;
+    write_trajectory(&pictures.trajectory, samples)?;
+    write_each(&run.samples().join("images"), &samples.x)
+}
+
+/// Writes as many training images as the sample grid has, to compare with.
+pub(crate) fn write_data(run: &RunDir, dataset: &Dataset, count: u64) -> Result<()> {
+    let images = dataset.train.first(count.min(GRID_IMAGES as u64) as usize);
+    let layout = GridLayout::square(images.len(), images.shape());
+    Ok(Picture::grid(images.pixels(), images.shape(), &layout)?.write_png(Pictures::of(run).data)?)
+}
+
+/// Draws the forward process on the first training images: x_t = alpha x_0 + sigma eps with one eps an image.
+pub(crate) fn write_forward(run: &RunDir, dataset: &Dataset, schedule: &Schedule) -> Result<()> {
+    let images = dataset.train.first(FORWARD_ROWS);
+    let shape = images.shape();
+    let size = [images.len() as i64, shape.channels as i64, shape.height as i64, shape.width as i64];
+    let x0 = from_u8(&Tensor::from_slice(images.pixels()).reshape(size));
+    let source = NoiseSource::new(0, Purpose::Evaluation);
+    let rows = 0..images.len() as u64;
+    let eps = normal_rows(&source, rows, 0, &size[1..], tch::Device::Cpu)?;
+    let last = schedule.steps() - 1;
+    let mut columns = vec![x0.shallow_clone()];
+    for k in 1..FORWARD_COLUMNS {
+        let level = schedule.level(TimeIndex((k * last / (FORWARD_COLUMNS - 1)) as u32));
+        columns.push(noised(&x0, &eps, &[level])?);
+    }
+    write_columns(&Pictures::of(run).forward, &columns)
+}
+
+/// One picture from columns of the same number of images.
+fn write_columns(path: &Path, columns: &[Tensor]) -> Result<()> {
+    let images = Tensor::stack(columns, 1).flatten(0, 1);
+    let shape = shape_of(&images);
+    let layout = GridLayout::readable(columns.len(), shape);
+    Ok(Picture::grid(&bytes(&images)?, shape, &layout)?.write_png(path)?)
+}
+
+fn shape_of(images: &Tensor) -> ImageShape {
+    let size = images.size();
+    ImageShape { channels: size[1] as usize, height: size[2] as usize, width: size[3] as usize }
+}
+
+fn bytes(images: &Tensor) -> Result<Vec<u8>> {
+    Ok(Vec::try_from(to_u8(images).contiguous().reshape([-1]).to_device(tch::Device::Cpu))?)
+}

@@ -1,0 +1,39 @@
+//! A run: its configuration, the directory of its results, and the device that it computes on.
+
+use crate::config::{Configuration, ImageConfig, check_unchanged, parse_as};
+use anyhow::{Context, Result};
+use ddpm_train::RunDir;
+use std::path::{Path, PathBuf};
+use tch::Device;
+
+/// A run of one kind; of diffusion on images unless said otherwise.
+#[derive(Debug)]
+pub(crate) struct Run<C = ImageConfig> {
+    /// The preset's name, or the configuration file's stem.
+    pub(crate) name: String,
+    /// The configuration.
+    pub(crate) config: C,
+    /// The run directory.
+    pub(crate) dir: RunDir,
+    /// The device.
+    pub(crate) device: Device,
+}
+
+impl<C: Configuration> Run<C> {
+    /// A run in `folder`, or in `runs/NAME`.
+    pub(crate) fn new(name: String, config: C, folder: Option<PathBuf>, device: Device) -> Self {
+        let folder = folder.unwrap_or_else(|| Path::new("runs").join(&name));
+        Run { name, config, dir: RunDir::new(folder), device }
+    }
+
+    /// Refuses to resume a run that was begun under other settings, or that is of another kind.
+    pub(crate) fn check_unchanged(&self) -> Result<()> {
+        let path = self.dir.config();
+        if !path.exists() {
+            return Ok(());
+        }
+        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let old = parse_as::<C>(&text).with_context(|| path.display().to_string())?;
+        check_unchanged(&old, &self.config, self.dir.root())
+    }
+}

@@ -1,0 +1,197 @@
+//! One sampling job: a denoiser, a sampler, the levels that it visits, and noise. It runs in batches, with progress.
+
+use crate::image_model::ImageModel;
+use crate::progress::{Progress, human_seconds};
+use crate::runtime::StopFlag;
+use anyhow::{Result, ensure};
+use ddpm_core::decomposition::mmse_per_component;
+use ddpm_core::scheme::Trajectory;
+use ddpm_core::{Grid, Level, Noising, Schedule, Scheme, Target, TimeIndex, Variance};
+use ddpm_nets::Denoiser;
+use ddpm_sample::{NoiseInput, Options, Samples, sample, sample_batches, sample_on_grid};
+use std::time::Instant;
+use tch::Device;
+
+/// Steps along a process in continuous time where no number is given.
+pub(crate) const PROCESS_STEPS: usize = 1000;
+
+/// Steps of a whole run beyond which the plan would not fit in memory.
+const MOST_STEPS: usize = 10_000_000;
+
+/// The levels that a sampler visits.
+pub(crate) struct VisitedLevels {
+    /// The levels, the noisiest first.
+    pub(crate) trajectory: Trajectory,
+    /// The schedule and the grid that chose them; none on a process in continuous time.
+    discrete: Option<(Schedule, Grid)>,
+}
+
+impl VisitedLevels {
+    /// `steps` levels (all of a schedule, or [`PROCESS_STEPS`], unless given) of a noising process, by its own grid unless one is given.
+    pub(crate) fn along(noising: &Noising, steps: Option<usize>, grid: Option<Grid>) -> Result<Self> {
+        let grid = grid.unwrap_or(default_grid(noising));
+        Ok(match noising {
+            Noising::Discrete(schedule) => {
+                let timesteps = grid.visit(schedule, steps.unwrap_or(schedule.steps()))?;
+                Self::of_timesteps(schedule.clone(), &timesteps, grid)?
+            }
+            Noising::Continuous { .. } => {
+                let steps = steps.unwrap_or(PROCESS_STEPS);
+                VisitedLevels { trajectory: noising.trajectory(steps, grid)?, discrete: None }
+            }
+        })
+    }
+
+    /// Timesteps of a schedule, the noisiest first, that `grid` chose.
+    pub(crate) fn of_timesteps(schedule: Schedule, timesteps: &[TimeIndex], grid: Grid) -> Result<Self> {
+        let trajectory = Trajectory::discrete(&schedule, timesteps)?;
+        Ok(VisitedLevels { trajectory, discrete: Some((schedule, grid)) })
+    }
+
+    /// A single level, for Langevin dynamics: the one at timestep or time `at`, or the least noisy.
+    pub(crate) fn single(noising: &Noising, at: Option<f64>) -> Result<Self> {
+        let level = level(noising, at)?;
+        let trajectory = Trajectory::of_levels(vec![level, Level::CLEAN], noising.scale(), None)?;
+        Ok(VisitedLevels { trajectory, discrete: None })
+    }
+
+    /// The sampler as it runs along a noising process, and the levels that it visits: one level for plain Langevin dynamics (see
+    /// [`VisitedLevels::single`]), otherwise as in [`VisitedLevels::along`].
+    pub(crate) fn of_scheme(
+        noising: &Noising,
+        scheme: Scheme,
+        steps: Option<usize>,
+        grid: Option<Grid>,
+        at: Option<f64>,
+    ) -> Result<(Scheme, Self)> {
+        let levels = match scheme {
+            Scheme::Langevin { .. } => Self::single(noising, at)?,
+            _ => Self::along(noising, steps, grid)?,
+        };
+        Ok((on_process(scheme, noising), levels))
+    }
+
+    /// The same levels with the mean-square error of the ideal denoiser of `target` at each, where the sampler's variance needs it.
+    pub(crate) fn with_ideal_error(self, target: &Target, scheme: &Scheme) -> Result<Self> {
+        if *scheme != (Scheme::Ddpm { variance: Variance::Analytic }) {
+            return Ok(self);
+        }
+        let mse = mmse_per_component(target, &self.trajectory)?;
+        Ok(VisitedLevels { trajectory: self.trajectory.with_mse(mse)?, ..self })
+    }
+}
+
+/// The sampler as the literature runs it along this noising process.
+pub(crate) fn on_process(scheme: Scheme, noising: &Noising) -> Scheme {
+    match noising {
+        Noising::Discrete(_) => scheme,
+        Noising::Continuous { .. } => scheme.on_process(),
+    }
+}
+
+/// The grid of a noising process where neither the command line nor a checkpoint names one.
+pub(crate) fn default_grid(noising: &Noising) -> Grid {
+    use ddpm_core::Process;
+    match noising {
+        Noising::Discrete(_) => Grid::Trailing,
+        Noising::Continuous { process: Process::Edm { .. } | Process::VarianceExploding { .. }, .. } => {
+            Grid::Karras
+        }
+        Noising::Continuous { .. } => Grid::Linspace,
+    }
+}
+
+/// The level at timestep or time `at`; the least noisy one unless given.
+fn level(noising: &Noising, at: Option<f64>) -> Result<Level> {
+    Ok(match (noising, at) {
+        (_, None) => noising.level_at(0.0)?,
+        (Noising::Discrete(schedule), Some(t)) => {
+            let last = schedule.steps() - 1;
+            ensure!(
+                t >= 0.0 && t <= last as f64 && t.fract() == 0.0,
+                "--at must be a timestep between 0 and {last}, got {t}"
+            );
+            schedule.level(TimeIndex(t as u32))
+        }
+        (Noising::Continuous { process, .. }, Some(t)) => process.level(t)?,
+    })
+}
+
+/// What answers at each level.
+pub(crate) enum Model<'a> {
+    /// One denoiser for all samples: a closed-form target's, or a network on vectors.
+    Denoiser(&'a dyn Denoiser),
+    /// A network on images, with a class and guidance for each image.
+    Images(ImageModel<'a>),
+}
+
+/// What to sample.
+pub(crate) struct SamplingJob<'a> {
+    /// What answers at each level.
+    pub(crate) model: Model<'a>,
+    /// The sampler with its options.
+    pub(crate) scheme: Scheme,
+    /// The levels that it visits.
+    pub(crate) levels: VisitedLevels,
+    /// Thresholding of the predicted x_0, states to keep, tolerances.
+    pub(crate) options: Options,
+    /// Starting states and noise.
+    pub(crate) noise: NoiseInput,
+    /// Number of samples.
+    pub(crate) num: u64,
+    /// Samples at once.
+    pub(crate) batch_size: u64,
+}
+
+impl SamplingJob<'_> {
+    /// Draws the samples [num, ...], as the model gives them.
+    ///
+    /// Fails before anything runs where the sampler cannot visit these levels, and in between when a stop is requested.
+    pub(crate) fn run(&self, device: Device, stop: &StopFlag) -> Result<Samples> {
+        let SamplingJob { model, scheme, levels, noise, num, batch_size, .. } = self;
+        let VisitedLevels { trajectory, discrete } = levels;
+        if let Scheme::AnnealedLangevin { steps, .. } | Scheme::Langevin { steps, .. } = scheme {
+            let all = steps.saturating_mul(trajectory.levels().len());
+            ensure!(
+                all <= MOST_STEPS,
+                "{}: {all} steps are more than the limit of {MOST_STEPS}; take fewer steps or levels",
+                scheme.name()
+            );
+        }
+        let steps = scheme.plan(trajectory)?.len() as u64;
+        let begun = Instant::now();
+        let mut progress = Progress::new("sample", "steps", 0, num.div_ceil(*batch_size) * steps);
+        let mut done = 0;
+        let samples = sample_batches(*num, *batch_size, |range| {
+            let of_batch;
+            let denoiser: &dyn Denoiser = match model {
+                Model::Denoiser(denoiser) => *denoiser,
+                Model::Images(images) => {
+                    of_batch = images.batch(&range, device);
+                    &of_batch
+                }
+            };
+            let noise = &mut noise.batch(range, device)?;
+            let mut report = |_: &ddpm_sample::Progress| {
+                done += 1;
+                progress.set(done, String::new);
+                stop.flow()
+            };
+            match discrete {
+                Some((schedule, grid)) => {
+                    let options = &self.options;
+                    sample_on_grid(denoiser, scheme, schedule, *grid, trajectory, noise, options, &mut report)
+                }
+                None => sample(denoiser, scheme, trajectory, noise, &self.options, &mut report),
+            }
+        })?;
+        progress.finish(&format!(
+            "{num} {} with {}, {} evaluations, {}",
+            if matches!(model, Model::Images(_)) { "images" } else { "samples" },
+            scheme.name(),
+            samples.evaluations,
+            human_seconds(begun.elapsed().as_secs_f64())
+        ));
+        Ok(samples)
+    }
+}

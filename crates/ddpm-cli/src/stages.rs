@@ -1,0 +1,100 @@
+//! The stages of a run, whatever it trains: load the data, train, and what `ddpm reproduce` adds. Each stage is skipped when its result is
+//! complete, so that a rerun resumes where the last one stopped.
+
+use crate::config::Configuration;
+use crate::exit_codes::Interrupted;
+use crate::run::Run;
+use crate::runtime::StopFlag;
+use crate::stage_marks::Stage;
+use anyhow::{Result, bail};
+use ddpm_train::Outcome;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// The stages of one kind of run.
+pub(crate) trait Stages: Configuration {
+    /// What training reads.
+    type Data;
+
+    /// Loads the data, fetching them first where that is needed.
+    fn load_data(run: &Run<Self>) -> Result<Self::Data>;
+
+    /// Trains until the configured number of steps, from the newest checkpoint if `resume`.
+    fn train_model(run: &Run<Self>, data: &Self::Data, resume: bool, stop: &StopFlag) -> Result<Outcome>;
+
+    /// Refuses a run that would take very long on this machine.
+    fn check_duration(_run: &Run<Self>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether there are stages after training.
+    const HAS_REPORT: bool;
+
+    /// The stages after training; returns the report's path.
+    fn evaluate(run: &Run<Self>, data: &Self::Data, stop: &StopFlag) -> Result<PathBuf>;
+}
+
+/// A run of any kind, as the commands see it.
+pub(crate) trait AnyRun {
+    /// `ddpm train`: prints the newest checkpoint.
+    fn train(&self, resume: bool) -> Result<()>;
+
+    /// `ddpm reproduce`: prints the report's path. `fresh` removes earlier results first; `yes` skips the question whether the machine is
+    /// fast enough.
+    fn reproduce(&self, fresh: bool, yes: bool) -> Result<()>;
+}
+
+impl<C: Stages> AnyRun for Run<C> {
+    fn train(&self, resume: bool) -> Result<()> {
+        if resume {
+            self.check_unchanged()?;
+        }
+        let stop = StopFlag::install()?;
+        let data = C::load_data(self)?;
+        match C::train_model(self, &data, resume, &stop)? {
+            Outcome::Finished => crate::output::print(&format!("{}\n", self.dir.latest().display())),
+            Outcome::Interrupted { step } => {
+                Err(Interrupted { step, remedy: "the same command with --resume goes on" }.into())
+            }
+        }
+    }
+
+    fn reproduce(&self, fresh: bool, yes: bool) -> Result<()> {
+        if !C::HAS_REPORT {
+            bail!(
+                "{0} trains {1}, which has no samples and no report; use ddpm train --config {0}",
+                self.name,
+                C::TRAINS
+            );
+        }
+        if fresh {
+            self.dir.clear()?;
+        } else {
+            self.check_unchanged()?;
+        }
+        // First of all, so that a missing folder is found before anything is measured.
+        let data = C::load_data(self)?;
+        if !yes && !self.device.is_cuda() {
+            C::check_duration(self)?;
+        }
+        let stop = StopFlag::install()?;
+        if let Outcome::Interrupted { step } = train_if_needed(self, &data, &stop)? {
+            return Err(Interrupted { step, remedy: "the same command goes on" }.into());
+        }
+        let report = C::evaluate(self, &data, &stop)?;
+        crate::output::print(&format!("{}\n", report.display()))
+    }
+}
+
+/// The training stage of `ddpm reproduce`: nothing where all steps are done.
+fn train_if_needed<C: Stages>(run: &Run<C>, data: &C::Data, stop: &StopFlag) -> Result<Outcome> {
+    let steps = run.config.train().steps;
+    if run.dir.newest_intact()?.is_some_and(|(step, _)| step >= steps) {
+        return Ok(Outcome::Finished);
+    }
+    let before = Stage::Train.mark(run).map_or(0.0, |mark| mark.seconds);
+    let begun = Instant::now();
+    let outcome = C::train_model(run, data, true, stop)?;
+    Stage::Train.finish(run, &format!("{outcome:?}"), before + begun.elapsed().as_secs_f64())?;
+    Ok(outcome)
+}

@@ -1,0 +1,126 @@
+//! Training with a progress bar: loss, throughput, held-out loss, stop requests.
+
+use crate::progress::{Progress, human_seconds};
+use crate::runtime::StopFlag;
+use anyhow::Result;
+use ddpm_train::{Due, Findings, Metrics, Observer, Outcome, RunDir, TrainConfig, Trainable, Trainer};
+use std::path::Path;
+use std::time::Instant;
+use tch::Tensor;
+
+/// What is measured and drawn while a model trains, with its averaged weights.
+pub(crate) trait Preview {
+    /// Samples and measures what is due after `steps` steps.
+    fn look(&mut self, due: Due, steps: u64, average: &[Tensor]) -> Result<Findings>;
+}
+
+/// Shows a progress bar with the loss, and passes a stop request on.
+struct TrainingProgress<'a> {
+    stop: &'a StopFlag,
+    preview: Option<&'a mut (dyn Preview + 'a)>,
+    progress: Option<Progress>,
+    begun: Instant,
+    loss: f64,
+    images_per_second: f64,
+    batch_size: usize,
+    log_every: u64,
+    from: u64,
+}
+
+/// Share of the time spent waiting for images beyond which a warning is logged: a first batch is always waited for.
+const WAIT_WORTH_A_WARNING: f64 = 0.1;
+
+impl Observer for TrainingProgress<'_> {
+    fn started(&mut self, from: u64, to: u64) {
+        self.from = from;
+        self.begun = Instant::now();
+        self.progress = Some(Progress::new("train", "steps", from, to));
+        if from > 0 {
+            note!("train: resumed after step {from}");
+        }
+    }
+
+    fn stepped(&mut self, steps: u64, loss: f64) {
+        // The loss of one batch jumps with its timesteps; show a running mean.
+        self.loss = if self.loss.is_nan() { loss } else { 0.98 * self.loss + 0.02 * loss };
+        let done = (steps - self.from) as f64 * self.batch_size as f64;
+        self.images_per_second = done / self.begun.elapsed().as_secs_f64();
+        let (loss, rate) = (self.loss, self.images_per_second);
+        if let Some(progress) = &mut self.progress {
+            progress.set(steps, || format!("loss {loss:.4}, {rate:.0} images/s"));
+        }
+    }
+
+    fn measured(&mut self, metrics: &Metrics) {
+        tracing::info!(
+            step = metrics.step,
+            loss = metrics.loss,
+            gradient_norm = metrics.gradient_norm,
+            images_per_second = metrics.images_per_second,
+            wait_share = metrics.wait_share
+        );
+        if metrics.wait_share > WAIT_WORTH_A_WARNING {
+            tracing::warn!(
+                "{:.0} % of the last {} steps' time went into waiting for images: the disk or the decoding is slower than the network",
+                100.0 * metrics.wait_share,
+                self.log_every
+            );
+        }
+        if let Some(validation) = &metrics.validation {
+            note!("train: step {}, held-out loss {:.4}", metrics.step, validation.loss);
+        }
+    }
+
+    fn saved(&mut self, _steps: u64, checkpoint: &Path) {
+        tracing::info!("checkpoint {}", checkpoint.display());
+    }
+
+    fn look(
+        &mut self,
+        due: Due,
+        steps: u64,
+        average: &[Tensor],
+    ) -> Result<Findings, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(match &mut self.preview {
+            Some(preview) => preview.look(due, steps, average)?,
+            None => Findings::default(),
+        })
+    }
+
+    fn wants_stop(&self) -> bool {
+        self.stop.is_set()
+    }
+}
+
+/// Trains a model until the configured number of steps, from the newest checkpoint of the run if `resume`. `config_toml` is kept with it;
+/// `preview` looks at the model on the way.
+pub(crate) fn train<'a, M: Trainable>(
+    model: M,
+    config: &TrainConfig,
+    config_toml: &str,
+    run: &RunDir,
+    resume: bool,
+    preview: Option<&'a mut (dyn Preview + 'a)>,
+    stop: &'a StopFlag,
+) -> Result<Outcome> {
+    let mut trainer = Trainer::new(config, model, config_toml, run, resume)?;
+    let mut bar = TrainingProgress {
+        stop,
+        preview,
+        progress: None,
+        begun: Instant::now(),
+        loss: f64::NAN,
+        images_per_second: 0.0,
+        batch_size: config.batch_size,
+        log_every: config.log_every,
+        from: 0,
+    };
+    note!("train: {:.2} M parameters, {} steps", trainer.parameter_count() as f64 / 1e6, config.steps);
+    let outcome = trainer.run(&mut bar)?;
+    let (loss, rate) = (bar.loss, bar.images_per_second);
+    let took = human_seconds(bar.begun.elapsed().as_secs_f64());
+    if let Some(progress) = bar.progress.take() {
+        progress.finish(&format!("loss {loss:.4}, {rate:.0} images/s, {took}"));
+    }
+    Ok(outcome)
+}

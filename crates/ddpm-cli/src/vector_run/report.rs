@@ -1,0 +1,198 @@
+//! The report of a run on vectors: the error of its score on the standard output, a picture, a page.
+
+use crate::config::{Configuration, VectorConfig};
+use crate::run::Run;
+use crate::runtime::device_name;
+use anyhow::Result;
+use ddpm_core::noise::{NoiseSource, Purpose};
+use ddpm_core::transport::{Cloud, sliced_w2};
+use ddpm_core::{Level, Noising, Target};
+use ddpm_eval::score::{field_panel, score_errors};
+use ddpm_nets::checkpoint::VectorCheckpoint;
+use ddpm_nets::{MlpOutput, ScoreDenoiser, ScoreNetwork, tensor_file};
+use ddpm_report::results::ScoreError;
+use ddpm_report::score_page::{PlanePicture, ScoreReport, density_panel};
+use ddpm_sample::Samples;
+use ddpm_train::read_metrics;
+use std::path::PathBuf;
+use tch::Kind;
+
+/// Points in a panel of the picture.
+const POINTS: usize = 1000;
+/// Directions of the sliced distance.
+const DIRECTIONS: usize = 64;
+/// Standard deviations of the data that the picture shows to each side.
+const REACH: f64 = 2.4;
+
+/// Measures the score, prints its errors, and writes the samples, the picture and the page; returns the page's path.
+pub(super) fn write(
+    run: &Run<VectorConfig>,
+    target: &Target,
+    checkpoint: &VectorCheckpoint,
+    samples: &Samples,
+) -> Result<PathBuf> {
+    let denoiser = ScoreDenoiser(&checkpoint.network);
+    let eval = &run.config.eval;
+    let levels = checkpoint.noising.spread(eval.levels)?;
+    let errors = score_errors(&denoiser, target, &levels, eval.samples, eval.seed, run.device)?;
+    print_errors(&errors);
+
+    let rows: Vec<Vec<f64>> = Vec::try_from(samples.x.to_kind(Kind::Double))?;
+    let folder = run.dir.samples();
+    std::fs::create_dir_all(&folder)?;
+    tensor_file::write(&folder.join("samples.safetensors"), [("samples", &samples.x)])?;
+    let picture = if target.dim() == 2 { Some(picture(run, target, checkpoint, &rows)?) } else { None };
+    if let Some(picture) = &picture {
+        picture.write_svg(&folder.join("plane.svg"))?;
+    }
+    let last_level = checkpoint.noising.level_at(0.0)?;
+    let modes = modes(target, &rows, &last_level);
+    let report = ScoreReport {
+        name: run.name.clone(),
+        summary: summary(run, target),
+        facts: facts(run, checkpoint),
+        loss: read_metrics(&run.dir.metrics())?.iter().map(|line| (line.step as f64, line.loss)).collect(),
+        errors,
+        modes,
+        distance: distance(target, &rows, run.config.sample.seed)?,
+        picture,
+        config_toml: run.config.to_toml()?,
+        commands: commands(run),
+    };
+    let path = run.dir.report();
+    report.write(&path)?;
+    Ok(path)
+}
+
+fn print_errors(errors: &[ScoreError]) {
+    println!("relative error of the score, E|s - s*|^2 / E|s*|^2 under the noised density");
+    println!(
+        "{:>10} {:>9} {:>9} {:>11} {:>10} {:>9}",
+        "sigma", "alpha", "log-SNR", "rms score", "error (%)", "+-"
+    );
+    for error in errors {
+        println!(
+            "{:>10.4} {:>9.4} {:>9.3} {:>11.4} {:>10.3} {:>9.3}",
+            error.sigma,
+            error.alpha,
+            error.log_snr,
+            error.score_rms,
+            100.0 * error.relative,
+            100.0 * error.stderr
+        );
+    }
+    if let Some(worst) = errors.iter().max_by(|a, b| a.relative.total_cmp(&b.relative)) {
+        println!("largest: {:.3} % at sigma = {:.4}", 100.0 * worst.relative, worst.sigma);
+    }
+}
+
+/// The law with its samples, the learned field at the least and at a middling noise, and the data.
+fn picture(
+    run: &Run<VectorConfig>,
+    target: &Target,
+    checkpoint: &VectorCheckpoint,
+    rows: &[Vec<f64>],
+) -> Result<PlanePicture> {
+    let least = checkpoint.noising.level_at(0.0)?;
+    let middle = middling(&checkpoint.noising)?;
+    let law = target.matched_gaussian()?;
+    let (mean, covariance) = (law.mean().to_vec(), law.covariance().map(|value| value));
+    let reach = REACH * covariance[(0, 0)].max(covariance[(1, 1)]).sqrt();
+    let mut picture = PlanePicture {
+        description: format!(
+            "{}: contours of the exact density with samples of the trained network; its score (thin) over the exact one (broad) where there \
+             is least noise, and at sigma = {:.2}. An arrow's length saturates where scores are large.",
+            run.name,
+            middle.sigma()
+        ),
+        low: [mean[0] - reach, mean[1] - reach],
+        side: 2.0 * reach,
+        panels: Vec::new(),
+    };
+    let points: Vec<[f64; 2]> = rows.iter().take(POINTS).map(|row| [row[0], row[1]]).collect();
+    let denoiser = ScoreDenoiser(&checkpoint.network);
+    let sampler = run.config.sample.sampler.name();
+    let title = |level: &Level| format!("score at sigma = {:.3}", level.sigma());
+    let panels = vec![
+        density_panel(&picture, format!("samples ({sampler})"), target, &least, points),
+        field_panel(&picture, title(&least), target, &least, &denoiser, run.device)?,
+        field_panel(&picture, title(&middle), target, &middle, &denoiser, run.device)?,
+    ];
+    picture.panels = panels;
+    Ok(picture)
+}
+
+/// The level where noise is about half as large as the data: modes begin to merge.
+fn middling(noising: &Noising) -> Result<Level> {
+    const WANTED: f64 = 1.4;
+    let levels = noising.spread(200)?;
+    let distance = |level: &Level| (level.log_snr() - WANTED).abs();
+    let closest = levels.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)));
+    Ok(closest.copied().map_or_else(|| noising.level_at(0.5), Ok)?)
+}
+
+/// Weight of each component, and the share of samples that most likely come from it.
+fn modes(target: &Target, rows: &[Vec<f64>], level: &Level) -> Vec<(f64, f64)> {
+    let Target::Mixture(law) = target else { return Vec::new() };
+    let mut shares = vec![0.0; law.components().len()];
+    for row in rows {
+        let (responsibilities, _) = law.responsibilities(row, level);
+        for (share, responsibility) in shares.iter_mut().zip(responsibilities) {
+            *share += responsibility / rows.len() as f64;
+        }
+    }
+    law.components().iter().map(|component| component.weight).zip(shares).collect()
+}
+
+/// Sliced W2 to exact samples, and between two sets of exact samples.
+fn distance(target: &Target, rows: &[Vec<f64>], seed: u64) -> Result<Option<(f64, f64)>> {
+    let n = rows.len() as u64;
+    let source = NoiseSource::new(seed, Purpose::Evaluation);
+    let exact =
+        |from: u64| -> Vec<f64> { (from..from + n).flat_map(|i| target.sample(&source, i)).collect() };
+    let (first, second, got) = (exact(0), exact(n), rows.concat());
+    let d = target.dim();
+    let cloud = |values| Cloud::new(d, values);
+    let distance = sliced_w2(&cloud(&got)?, &cloud(&first)?, DIRECTIONS, seed)?;
+    Ok(Some((distance, sliced_w2(&cloud(&second)?, &cloud(&first)?, DIRECTIONS, seed)?)))
+}
+
+fn summary(run: &Run<VectorConfig>, target: &Target) -> String {
+    let train = &run.config.train;
+    format!(
+        "A perceptron learned the score of a {}-dimensional law at every noise level in {} steps of {} fresh samples.",
+        target.dim(),
+        train.steps,
+        train.batch_size
+    )
+}
+
+fn facts(run: &Run<VectorConfig>, checkpoint: &VectorCheckpoint) -> Vec<(String, String)> {
+    let config = &run.config;
+    let objective = toml::to_string(&config.objective).unwrap_or_default();
+    let output = match config.model.output {
+        MlpOutput::Score => "the score",
+        MlpOutput::Energy => "an energy, whose falling slope is the score",
+    };
+    let mut facts = vec![
+        ("objective".to_string(), objective.trim().replace('\n', ", ")),
+        ("output of the network".to_string(), output.to_string()),
+        ("parameters".to_string(), checkpoint.network.parameters().count().to_string()),
+        ("steps x batch".to_string(), format!("{} x {}", config.train.steps, config.train.batch_size)),
+        ("device".to_string(), device_name(run.device)),
+        ("ddpm".to_string(), format!("{} ({})", env!("CARGO_PKG_VERSION"), env!("DDPM_COMMIT"))),
+    ];
+    if let Ok(Some(line)) = read_metrics(&run.dir.metrics()).map(|lines| lines.last().cloned()) {
+        facts.push(("training".to_string(), crate::progress::human_seconds(line.elapsed_seconds)));
+    }
+    facts
+}
+
+fn commands(run: &Run<VectorConfig>) -> String {
+    let checkpoint = run.dir.latest();
+    format!(
+        "ddpm reproduce {}\nddpm sample --checkpoint {} --num 10000 --out samples.safetensors",
+        run.name,
+        checkpoint.display()
+    )
+}
