@@ -6,9 +6,8 @@ use crate::sampling::{Model, SamplingJob, VisitedLevels};
 use anyhow::{Result, ensure};
 use ddpm_core::{Grid, Level, Noising, Scheme, Variance};
 use ddpm_data::Split;
-use ddpm_nets::checkpoint::SchedulerConfig;
 use ddpm_report::results::DenoisingError;
-use ddpm_sample::{NoiseInput, Options, Record, Samples, Threshold, Tolerance};
+use ddpm_sample::{NoiseInput, Options, Record, Samples, Tolerance};
 use std::path::Path;
 use tch::Device;
 
@@ -51,7 +50,7 @@ impl ImageSampling<'_> {
                     self.at.is_some(),
                     "langevin runs at one noise level of a checkpoint: name it with --at T"
                 );
-                VisitedLevels::single(&Noising::Discrete(checkpoint.schedule.clone()), self.at)?
+                VisitedLevels::single(&Noising::Discrete(checkpoint.scheduler.schedule().clone()), self.at)?
             }
             _ => {
                 let grid = self.grid.unwrap_or(checkpoint.scheduler.spacing());
@@ -68,7 +67,7 @@ impl ImageSampling<'_> {
             scheme: self.scheme,
             levels,
             options: Options {
-                threshold: own_threshold(&checkpoint.scheduler),
+                threshold: checkpoint.scheduler.threshold(),
                 record: self.record,
                 tolerance: self.tolerance,
             },
@@ -78,17 +77,6 @@ impl ImageSampling<'_> {
             model: Model::Images(self.model),
         };
         job.run(device, stop)
-    }
-}
-
-/// What a checkpoint's authors do to a predicted x_0.
-pub(crate) fn own_threshold(scheduler: &SchedulerConfig) -> Threshold {
-    if scheduler.thresholding {
-        Threshold::Dynamic { quantile: scheduler.dynamic_thresholding_ratio, cap: scheduler.sample_max_value }
-    } else if scheduler.clip_sample {
-        Threshold::Clip { range: scheduler.clip_sample_range }
-    } else {
-        Threshold::None
     }
 }
 

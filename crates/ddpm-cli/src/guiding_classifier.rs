@@ -1,6 +1,6 @@
 //! A trained classifier that guides a model, and the check that the two fit.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use ddpm_nets::checkpoint::{Checkpoint, ClassifierCheckpoint};
 use std::path::Path;
 use tch::Device;
@@ -17,9 +17,8 @@ impl GuidingClassifier {
     /// Loads a classifier for a model; it must have been trained on the model's images and noise levels.
     pub(crate) fn load(dir: &Path, scale: f64, model: &Checkpoint, device: Device) -> Result<Self> {
         ensure!(scale.is_finite(), "--classifier-scale must be finite, got {scale}");
-        let name = || dir.display().to_string();
         let classifier = ClassifierCheckpoint::load(dir, device)?;
-        let (own, its) = (classifier.scheduler.schedule().with_context(name)?, &model.schedule);
+        let (own, its) = (classifier.scheduler.schedule(), model.scheduler.schedule());
         let same = own.steps() == its.steps()
             && own
                 .levels()

@@ -3,7 +3,10 @@
 use crate::progress::{Progress, human_seconds};
 use crate::runtime::StopFlag;
 use anyhow::Result;
-use ddpm_train::{Due, Findings, Metrics, Observer, Outcome, RunDir, TrainConfig, Trainable, Trainer};
+use ddpm_train::{
+    EvaluationRequest, EvaluationResult, Metrics, Outcome, RunDir, TrainConfig, Trainable, Trainer,
+    TrainingCallbacks,
+};
 use std::path::Path;
 use std::time::Instant;
 use tch::Tensor;
@@ -11,7 +14,12 @@ use tch::Tensor;
 /// What is measured and drawn while a model trains, with its averaged weights.
 pub(crate) trait Preview {
     /// Samples and measures what is due after `steps` steps.
-    fn look(&mut self, due: Due, steps: u64, average: &[Tensor]) -> Result<Findings>;
+    fn evaluate(
+        &mut self,
+        request: EvaluationRequest,
+        steps: u64,
+        average: &[Tensor],
+    ) -> Result<EvaluationResult>;
 }
 
 /// Shows a progress bar with the loss, and passes a stop request on.
@@ -30,7 +38,7 @@ struct TrainingProgress<'a> {
 /// Share of the time spent waiting for images beyond which a warning is logged: a first batch is always waited for.
 const WAIT_WORTH_A_WARNING: f64 = 0.1;
 
-impl Observer for TrainingProgress<'_> {
+impl TrainingCallbacks for TrainingProgress<'_> {
     fn started(&mut self, from: u64, to: u64) {
         self.from = from;
         self.begun = Instant::now();
@@ -51,7 +59,7 @@ impl Observer for TrainingProgress<'_> {
         }
     }
 
-    fn measured(&mut self, metrics: &Metrics) {
+    fn logged(&mut self, metrics: &Metrics) {
         tracing::info!(
             step = metrics.step,
             loss = metrics.loss,
@@ -75,19 +83,19 @@ impl Observer for TrainingProgress<'_> {
         tracing::info!("checkpoint {}", checkpoint.display());
     }
 
-    fn look(
+    fn evaluate(
         &mut self,
-        due: Due,
+        request: EvaluationRequest,
         steps: u64,
         average: &[Tensor],
-    ) -> Result<Findings, Box<dyn std::error::Error + Send + Sync>> {
+    ) -> Result<EvaluationResult, Box<dyn std::error::Error + Send + Sync>> {
         Ok(match &mut self.preview {
-            Some(preview) => preview.look(due, steps, average)?,
-            None => Findings::default(),
+            Some(preview) => preview.evaluate(request, steps, average)?,
+            None => EvaluationResult::default(),
         })
     }
 
-    fn wants_stop(&self) -> bool {
+    fn stop_requested(&self) -> bool {
         self.stop.is_set()
     }
 }

@@ -1,6 +1,6 @@
 //! Gradients that can be differentiated again.
 
-use tch::{Kind, Tensor};
+use tch::Tensor;
 use torch_ext::{TorchError, fence};
 
 /// A handle to `x` that records gradients: `x` itself where it already does, else a copy of its place in the graph.
@@ -12,9 +12,4 @@ pub fn tracked(x: &Tensor) -> Tensor {
 pub fn gradient(of: &Tensor, x: &Tensor) -> Result<Tensor, TorchError> {
     let mut gradients = fence(|| Tensor::run_backward(&[of.sum(of.kind())], &[x], true, true))?;
     Ok(gradients.remove(0))
-}
-
-/// The products v . w of rows [n, ...]: `[n]`.
-pub fn row_dot(v: &Tensor, w: &Tensor) -> Tensor {
-    (v * w).flatten(1, -1).sum_dim_intlist([1i64].as_slice(), false, None::<Kind>)
 }

@@ -1,4 +1,4 @@
-//! What every denoiser has in common: given a noised batch and its level, a prediction that says what it is.
+//! The interface of denoisers, and trained U-Nets as denoisers.
 
 use crate::{NetsError, NetworkInput, UNet, per_row};
 use ddpm_core::{Level, LinearMap, Parameterization, PredictionKind};
@@ -7,12 +7,12 @@ use tch::{Kind, Tensor};
 /// A prediction about a noised batch.
 #[derive(Debug)]
 pub struct Prediction {
-    /// What the value is.
+    /// Which quantity the value is.
     pub kind: PredictionKind,
     /// The predicted quantity, of x_t's shape.
     pub value: Tensor,
-    /// For a learned-range variance: where between the posterior's log-variance (-1) and the transition's (1) the variance lies, of x_t's
-    /// shape (Nichol & Dhariwal 2021, eq. 15).
+    /// For a learned-range variance: where the log-variance lies between the posterior's (-1) and the transition's (1), of x_t's shape (Nichol
+    /// & Dhariwal 2021, eq. 15).
     pub variance_fraction: Option<Tensor>,
 }
 
@@ -42,7 +42,7 @@ impl Prediction {
     }
 }
 
-/// Anything that predicts the clean data (or its equivalent) from noised data.
+/// A model that predicts the clean data (or an equivalent quantity) from noised data.
 pub trait Denoiser {
     /// The prediction for a batch x_t [n, ...] that is all at one level.
     fn predict(&self, x_t: &Tensor, level: &Level) -> Result<Prediction, NetsError>;

@@ -1,28 +1,26 @@
-//! What can go wrong between a folder on disk and a prediction.
+//! Errors of networks, checkpoints and predictions.
 
-use ddpm_core::CoreError;
+use ddpm_core::{CoreError, Mismatch};
 use std::path::{Path, PathBuf};
 use torch_ext::TorchError;
 
-/// A model, a checkpoint or a prediction that cannot be had.
+/// Why a model, a checkpoint or a prediction cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum NetsError {
-    /// A model configuration that no network can have.
-    #[error("model.{key}: {reason}")]
-    Config {
-        /// The configuration key at fault.
+    /// A key of a configuration: what is wrong, and what would be right.
+    #[error("{key}: {reason}")]
+    Key {
+        /// The key with its section, such as `model.dropout`.
         key: String,
         /// What is wrong, and what would be right.
         reason: String,
     },
-    /// A noising process or a prediction that a checkpoint cannot express.
-    #[error("diffusion.{key}: {reason}")]
-    Diffusion {
-        /// The configuration key at fault.
-        key: String,
-        /// What is wrong, and what would be right.
-        reason: String,
-    },
+    /// A setting outside its range.
+    #[error("{} must be {}, got {}", .0.what, .0.expected, .0.got)]
+    Setting(Mismatch),
+    /// An input whose shape, kind or labels do not fit the model.
+    #[error(transparent)]
+    Input(#[from] Mismatch),
     /// A file that cannot be read or written.
     #[error("{}: {source}", path.display())]
     Io {
@@ -39,16 +37,6 @@ pub enum NetsError {
         /// What was expected and what was found.
         reason: String,
     },
-    /// An input whose shape or labels do not fit the model.
-    #[error("{what}: expected {expected}, got {got}")]
-    Input {
-        /// The input.
-        what: &'static str,
-        /// What the model takes.
-        expected: String,
-        /// What was given.
-        got: String,
-    },
     /// A formula was used outside its domain.
     #[error(transparent)]
     Core(#[from] CoreError),
@@ -58,6 +46,16 @@ pub enum NetsError {
 }
 
 impl NetsError {
+    /// A key of `[model]` with a reason.
+    pub fn model(key: &str, reason: impl Into<String>) -> Self {
+        NetsError::Key { key: format!("model.{key}"), reason: reason.into() }
+    }
+
+    /// An input that is not what the model takes.
+    pub fn input(what: &'static str, expected: impl std::fmt::Display, got: impl std::fmt::Display) -> Self {
+        NetsError::Input(Mismatch::new(what, expected, got))
+    }
+
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> NetsError + '_ {
         move |source| NetsError::Io { path: path.to_path_buf(), source }
     }

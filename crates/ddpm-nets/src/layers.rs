@@ -1,9 +1,9 @@
-//! The few layers that a diffusion network is made of, over [`Parameters`].
+//! Layers of the networks, over [`Parameters`].
 
 use crate::parameters::{DEFAULT_INIT, Init, Parameters};
 use tch::{Device, Tensor};
 
-/// Where a layer's weights are named and kept while a network is built.
+/// Names and collects the weights of the layers while a network is built.
 pub(crate) struct Builder<'a> {
     pub(crate) parameters: &'a mut Parameters,
     prefix: String,

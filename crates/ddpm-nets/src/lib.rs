@@ -1,7 +1,13 @@
-//! Denoisers on tensors: the U-Net, what every denoiser has in common, and checkpoints in diffusers' layout.
+//! Networks, denoisers and checkpoints on tensors.
 //!
-//! This crate knows nothing of data sets, objectives, samplers or command lines. A model is something that can be called: samplers and
-//! evaluators see [`Denoiser`] alone.
+//! - networks: [`unet`] (U-Net and classifier of noised images), [`mlp`] (scores of vectors), [`Parameters`] (ordered, named weights)
+//! - denoisers: [`Denoiser`] is the one trait that samplers and evaluators see. A trained network ([`NetworkDenoiser`], [`ScoreDenoiser`]), a
+//!   law in closed form ([`targets`]) and a perturbed denoiser ([`Perturbed`]) implement it
+//! - noised data: [`NoisedBatch`], [`normal_rows`], [`noised`]
+//! - the variational bound of a batch: [`mod@bound`]
+//! - files: [`checkpoint`] (diffusers pipeline directories), [`tensor_file`] (safetensors)
+//!
+//! This crate knows nothing of data sets, objectives, samplers or command lines.
 #![deny(missing_docs)]
 
 pub mod autograd;
@@ -20,6 +26,7 @@ pub mod pixels;
 mod score;
 pub mod targets;
 pub mod tensor_file;
+mod threshold;
 pub mod unet;
 
 pub use denoiser::{Denoiser, NetworkDenoiser, Prediction};
@@ -30,4 +37,5 @@ pub use noised_batch::{NetworkInput, NoisedBatch, along_rows, noised, normal_row
 pub use parameters::Parameters;
 pub use perturbed::Perturbed;
 pub use score::{EpsilonScore, ScoreDenoiser, ScoreNetwork};
+pub use threshold::Threshold;
 pub use unet::{UNet, UNetConfig};

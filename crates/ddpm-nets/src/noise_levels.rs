@@ -31,16 +31,6 @@ impl NoiseLevels {
         }
     }
 
-    /// Number of rows.
-    pub fn len(&self) -> i64 {
-        self.alpha.size()[0]
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Signal scale `[n]`.
     pub fn alpha(&self) -> &Tensor {
         &self.alpha
@@ -51,8 +41,8 @@ impl NoiseLevels {
         &self.sigma
     }
 
-    /// The number by which a network with a learned time embedding knows each row `[n]`: the timestep, the process's time, or sigma;
-    /// 0 for data without noise.
+    /// The number that tells a network the noise level of each row `[n]`: the timestep, the process's time, or sigma; 0 for data without
+    /// noise.
     pub fn time(&self) -> &Tensor {
         &self.time
     }

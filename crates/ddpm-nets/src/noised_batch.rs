@@ -59,7 +59,7 @@ pub fn noised(x0: &Tensor, eps: &Tensor, levels: &[Level]) -> Result<Tensor, Net
     let n = eps.size().first().copied().unwrap_or(0);
     if levels.len() != 1 && levels.len() as i64 != n {
         let expected = format!("{n}, one a row, or 1 for all rows");
-        return Err(NetsError::Input { what: "noise levels", expected, got: levels.len().to_string() });
+        return Err(NetsError::input("noise levels", expected, levels.len()));
     }
     Ok(fence(|| {
         per_row(levels.iter().map(Level::alpha), x0) * x0
@@ -94,7 +94,7 @@ impl NoisedBatch {
     pub fn new(x0: &Tensor, eps: Tensor, levels: Vec<Level>) -> Result<Self, NetsError> {
         if eps.size() != x0.size() {
             let (expected, got) = (format!("{:?}", x0.size()), format!("{:?}", eps.size()));
-            return Err(NetsError::Input { what: "eps", expected, got });
+            return Err(NetsError::input("eps", expected, got));
         }
         let x_t = noised(x0, &eps, &levels)?;
         Ok(NoisedBatch { x0: x0.shallow_clone(), eps, x_t, levels })

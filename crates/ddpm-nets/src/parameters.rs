@@ -1,7 +1,6 @@
 //! The weights of a network as an ordered list of named tensors.
 //!
-//! The order is that of construction and never changes, so optimizer states and averages are plain lists that run beside it, and files
-//! written from it are reproducible.
+//! The order is that of construction. Optimizer moments and averages are lists in the same order, and files written from it are reproducible.
 
 use crate::NetsError;
 use crate::tensor_file::TensorMap;
@@ -23,7 +22,7 @@ pub(crate) enum Init {
     },
 }
 
-/// The scale that Ho et al. give to layers that should start at nothing: their code replaces 0 by it.
+/// The scale that Ho et al. give to layers whose output should start at 0: their code replaces 0 by 1e-10.
 pub(crate) const NEARLY_ZERO: Init = Init::VarianceScaling { scale: 1e-10 };
 /// Ho et al.'s default.
 pub(crate) const DEFAULT_INIT: Init = Init::VarianceScaling { scale: 1.0 };
@@ -75,8 +74,8 @@ impl Parameters {
         self.tensors.iter().map(|t| t.numel() as u64).sum()
     }
 
-    /// Lays the weights of convolutions (rank 4) out channels-last, in place for every handle. Values stay; optimizer moments and averages
-    /// made from them afterwards share the layout.
+    /// Changes the memory layout of convolution weights (rank 4) to channels-last, in place for every handle. Optimizer moments and averages
+    /// that are created afterwards share the layout.
     pub fn set_channels_last(&self) -> Result<(), NetsError> {
         for tensor in self.tensors.iter().filter(|tensor| tensor.dim() == 4) {
             let laid_out = torch_ext::memory_format::channels_last(&tensor.detach())?;

@@ -1,10 +1,10 @@
-//! A denoiser that is off by a known amount.
+//! A denoiser with a known error.
 
 use crate::{Denoiser, NetsError, Prediction};
 use ddpm_core::{Level, PredictionKind};
 use tch::Tensor;
 
-/// Another denoiser with a constant added to every component of its x_0: an imperfect one whose error is known, |e|^2 = d offset^2.
+/// A denoiser with a constant added to every component of its x_0: an added error of |e|^2 = d offset^2.
 pub struct Perturbed<'a> {
     inner: &'a dyn Denoiser,
     offset: f64,

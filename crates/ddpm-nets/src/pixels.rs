@@ -1,4 +1,4 @@
-//! Between bytes and model space, the [-1, 1] that networks see.
+//! Conversion between bytes and model space, the range [-1, 1] that networks see.
 
 use tch::{Kind, Tensor};
 

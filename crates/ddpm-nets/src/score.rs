@@ -1,4 +1,4 @@
-//! Networks as scores: differentiable fields s(x, level) that approximate grad log q_t(x).
+//! Score networks: differentiable fields s(x, level) that approximate grad log q_t(x).
 
 use crate::{Denoiser, NetsError, NoiseLevels, Parameters, Prediction, UNet, along_rows};
 use ddpm_core::{Level, PredictionKind};
@@ -15,7 +15,7 @@ pub trait ScoreNetwork {
 
     /// The score of rows x [n, ...] at their levels, of x's shape. Differentiable in x and in the weights, at least twice.
     ///
-    /// Shapes are the caller's duty ([`ScoreNetwork::check_rows`]).
+    /// Shapes must have been checked ([`ScoreNetwork::check_rows`]): libtorch panics on others.
     fn score(&self, x: &Tensor, levels: &NoiseLevels) -> Result<Tensor, TorchError>;
 }
 

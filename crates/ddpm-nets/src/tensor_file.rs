@@ -1,9 +1,10 @@
-//! safetensors files: named tensors in, named tensors out, written atomically.
+//! Reading and writing of safetensors files.
 
 use crate::NetsError;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use tch::{Kind, Tensor};
 
@@ -54,22 +55,18 @@ pub fn write<'a>(
     write_atomically(path, &bytes)
 }
 
-/// Writes a whole file under a temporary name in the same folder, flushes it to disk and renames it.
+/// Writes a whole file under a temporary name in the same folder, flushes it to disk and renames it. The folder must exist.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), NetsError> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(NetsError::io(path))?;
+    // Temporary files are private to their owner by default; results follow the user's umask.
+    let mode = std::fs::Permissions::from_mode(0o666);
+    let mut file =
+        tempfile::Builder::new().permissions(mode).tempfile_in(folder).map_err(NetsError::io(path))?;
     // Through the wrapper, an error would name the temporary file as well.
     file.as_file_mut().write_all(bytes).map_err(NetsError::io(path))?;
     file.as_file().sync_all().map_err(NetsError::io(path))?;
-    make_readable(file.as_file()).map_err(NetsError::io(path))?;
     file.persist(path).map_err(|e| NetsError::Io { path: path.to_path_buf(), source: e.error })?;
     Ok(())
-}
-
-/// Temporary files are private to their owner; results are ordinary files.
-fn make_readable(file: &std::fs::File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
 }
 
 fn kind_of(dtype: Dtype) -> Option<Kind> {

@@ -3,10 +3,10 @@
 
 use ddpm_core::grid::Grid;
 use ddpm_core::{Level, TimeIndex};
-use ddpm_nets::checkpoint::{self, Checkpoint};
-use ddpm_nets::{NetworkDenoiser, UNet, UNetConfig};
+use ddpm_nets::checkpoint::{Checkpoint, Scheduler};
+use ddpm_nets::{NetworkDenoiser, UNet, UNetConfig, tensor_file};
 use ddpm_testkit::hashed;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
@@ -56,6 +56,12 @@ fn integers(value: &Value) -> Vec<i64> {
     value.as_array().unwrap().iter().map(|v| v.as_i64().unwrap()).collect()
 }
 
+/// diffusers' DDPMScheduler with some keys.
+fn scheduler(mut keys: Value) -> Scheduler {
+    keys["_class_name"] = json!("DDPMScheduler");
+    Scheduler::from_json(&keys).unwrap()
+}
+
 #[test]
 fn every_shape_of_unet_answers_as_diffusers_does() {
     let folder = tempfile::tempdir().unwrap();
@@ -81,13 +87,14 @@ fn every_shape_of_unet_answers_as_diffusers_does() {
         let dir = folder.path().join(name);
         std::fs::create_dir(&dir).unwrap();
         let parameters = network.parameters();
-        let weights = parameters.names().iter().map(String::as_str).zip(parameters.tensors());
-        checkpoint::save(&dir, &config, weights, &checkpoint::SchedulerConfig::default()).unwrap();
+        Checkpoint::save(&dir, &network, parameters.tensors(), &scheduler(json!({}))).unwrap();
         let loaded = Checkpoint::load(&dir, Device::Cpu).unwrap();
         assert_eq!(loaded.network.config(), &config);
         let denoiser = NetworkDenoiser::new(&loaded.network, loaded.scheduler.parameterization(), y);
-        let levels: Vec<Level> =
-            integers(&case["t"]).into_iter().map(|t| loaded.schedule.level(TimeIndex(t as u32))).collect();
+        let levels: Vec<Level> = integers(&case["t"])
+            .into_iter()
+            .map(|t| loaded.scheduler.schedule().level(TimeIndex(t as u32)))
+            .collect();
         let prediction = denoiser.predict_rows(&x, &levels).unwrap();
         let output = match prediction.variance_fraction {
             Some(fraction) => Tensor::cat(&[prediction.value, fraction], 1),
@@ -118,8 +125,8 @@ fn ho_et_al_network_is_expressed_exactly() {
 fn schedules_and_grids_are_diffusers_own() {
     for case in golden("scheduler.json").as_array().unwrap() {
         let name = case["name"].as_str().unwrap();
-        let config: checkpoint::SchedulerConfig = serde_json::from_value(case["config"].clone()).unwrap();
-        let schedule = config.schedule().unwrap();
+        let scheduler = scheduler(case["config"].clone());
+        let schedule = scheduler.schedule();
         for (t, expected) in integers(&case["t"]).into_iter().zip(case["alpha_bar"].as_array().unwrap()) {
             let expected = expected.as_f64().unwrap();
             let got = schedule.level(TimeIndex(t as u32)).alpha_bar();
@@ -170,8 +177,11 @@ fn damaged_checkpoints_are_refused_by_file() {
         let dir = folder.path().join("checkpoint");
         let _ = std::fs::remove_dir_all(&dir);
         std::fs::create_dir(&dir).unwrap();
-        let weights = parameters.names().iter().map(String::as_str).zip(parameters.tensors()).skip(skip);
-        checkpoint::save(&dir, &config, weights, &checkpoint::SchedulerConfig::default()).unwrap();
+        Checkpoint::save(&dir, &network, parameters.tensors(), &scheduler(json!({}))).unwrap();
+        let path = dir.join("unet/diffusion_pytorch_model.safetensors");
+        let mut weights = tensor_file::read(&path).unwrap();
+        parameters.names()[..skip].iter().for_each(|name| assert!(weights.remove(name).is_some()));
+        tensor_file::write(&path, weights.iter().map(|(name, tensor)| (name.as_str(), tensor))).unwrap();
         dir
     };
     let refused = |dir: &Path, expected: &str| {
@@ -204,6 +214,9 @@ fn damaged_checkpoints_are_refused_by_file() {
     refused(&edit(config, "\"dropout\"", "\"droput\""), "unknown field `droput`");
     refused(&edit(config, "\"DownBlock2D\"", "\"SkipDownBlock2D\""), "unknown variant `SkipDownBlock2D`");
     refused(&edit(config, "UNet2DModel", "UNet1DModel"), "UNet1DModel is not supported");
-    refused(&edit("scheduler/scheduler_config.json", "fixed_small", "learned"), "unknown variant `learned`");
+    refused(
+        &edit("scheduler/scheduler_config.json", "fixed_small", "learned"),
+        "variance_type: expected one of fixed_small, fixed_large, learned_range",
+    );
     refused(&edit("model_index.json", "unet", "vae"), "names no unet");
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first thing that fails")]
 
 use ddpm_core::{Level, Noising, NoisingConfig, PredictionKind, Process, ProcessConfig, Time};
-use ddpm_nets::autograd::{gradient, row_dot, tracked};
+use ddpm_nets::autograd::{gradient, tracked};
 use ddpm_nets::checkpoint::VectorCheckpoint;
 use ddpm_nets::{Denoiser, Mlp, MlpConfig, MlpOutput, NoiseLevels, ScoreDenoiser, ScoreNetwork};
 use tch::{Device, Kind, Tensor};
@@ -30,6 +30,11 @@ fn levels(n: usize) -> Vec<Level> {
 
 fn largest(x: &Tensor) -> f64 {
     x.abs().max().double_value(&[])
+}
+
+/// The products v . w of rows [n, ...]: `[n]`.
+fn row_dot(v: &Tensor, w: &Tensor) -> Tensor {
+    (v * w).flatten(1, -1).sum_dim_intlist([1i64].as_slice(), false, None::<Kind>)
 }
 
 #[test]

@@ -1,6 +1,7 @@
-//! Many images in batches.
+//! Sampling of many images in batches.
 
 use crate::{SampleError, Samples};
+use ddpm_core::Mismatch;
 use std::ops::Range;
 use tch::Tensor;
 
@@ -14,7 +15,7 @@ pub fn sample_batches(
 ) -> Result<Samples, SampleError> {
     if total == 0 || batch == 0 {
         let name = if total == 0 { "number of samples" } else { "batch size" };
-        return Err(SampleError::Setting { name, expected: "at least 1", got: 0.0 });
+        return Err(SampleError::Setting(Mismatch::new(name, "at least 1", 0)));
     }
     let mut joined = one(0..batch.min(total))?;
     let mut parts = vec![joined.x.shallow_clone()];

@@ -1,10 +1,9 @@
-//! The loop that walks a sampler down its levels.
+//! The sampling loop.
 
-use crate::sampler::sampler;
-use crate::{Evaluator, Moved, Noise, SampleError, Sampler, Threshold, Tolerance};
+use crate::{AdaptiveOde, Evaluator, LinearSampler, Moved, Noise, SampleError, Sampler, Tolerance};
 use ddpm_core::Level;
 use ddpm_core::scheme::{Scheme, Trajectory};
-use ddpm_nets::Denoiser;
+use ddpm_nets::{Denoiser, Threshold};
 use std::ops::ControlFlow;
 use tch::Tensor;
 
@@ -42,7 +41,7 @@ pub struct Frame {
     pub x0: Tensor,
 }
 
-/// Where sampling stands, after each step.
+/// Progress after a step.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
     /// Steps taken.
@@ -53,7 +52,7 @@ pub struct Progress {
     pub level: Level,
 }
 
-/// What came out.
+/// The result of sampling.
 #[derive(Debug)]
 pub struct Samples {
     /// The samples [n, ...] in model space.
@@ -80,6 +79,18 @@ pub fn sample(
     let mut sampler = sampler(scheme, trajectory, options.tolerance)?;
     let start = torch_ext::fence(|| noise.start(trajectory.start()))??;
     run(denoiser, sampler.as_mut(), start, noise, options, progress)
+}
+
+/// The sampler of a scheme along a trajectory. `tolerance` is for methods that choose their own steps.
+pub fn sampler(
+    scheme: &Scheme,
+    trajectory: &Trajectory,
+    tolerance: Tolerance,
+) -> Result<Box<dyn Sampler>, SampleError> {
+    match scheme {
+        Scheme::OdeRk45 => Ok(Box::new(AdaptiveOde::new(trajectory, tolerance)?)),
+        _ => Ok(Box::new(LinearSampler::new(scheme.plan(trajectory)?))),
+    }
 }
 
 /// The same with any sampler and any starting state.

@@ -1,4 +1,4 @@
-//! Data to noise by the probability-flow ODE, and interpolation between what comes out (Song et al. 2021, sec. 4.3 and appendix D.2).
+//! Encoding of data as noise by the probability-flow ODE, and interpolation between encodings (Song et al. 2021, sec. 4.3 and appendix D.2).
 
 use crate::{LinearSampler, Noise, Options, Progress, SampleError, Samples, run};
 use ddpm_core::Level;
@@ -25,7 +25,7 @@ pub fn encode(
         .windows(2)
         .map(|pair| runge_kutta(process, &pair[0], &pair[1], &Tableau::HEUN))
         .collect::<Result<Vec<_>, _>>()?;
-    // Data stand in for the least noisy level: what noise they lack there is below what the ODE can resolve.
+    // The ODE starts at the least noisy level, with data in place of noised data: the missing noise is below the discretization error.
     let start = torch_ext::fence(|| x0 * rising[0].alpha())?;
     run(denoiser, &mut LinearSampler::new(plan), start, &mut NoNoise, options, progress)
 }
@@ -55,7 +55,6 @@ impl Noise for NoNoise {
     }
 
     fn draw(&mut self) -> Result<Tensor, SampleError> {
-        let (expected, got) = ("no draw: the method is deterministic".to_string(), "a draw".to_string());
-        Err(SampleError::Noise { what: "z", expected, got })
+        Err(SampleError::noise("z", "no draw: the method is deterministic", "a draw"))
     }
 }

@@ -1,6 +1,6 @@
-//! What can stop a sampler.
+//! Errors of sampling.
 
-use ddpm_core::{CoreError, Level, Time};
+use ddpm_core::{CoreError, Level, Mismatch, Time};
 use ddpm_nets::NetsError;
 use torch_ext::TorchError;
 
@@ -14,15 +14,8 @@ pub enum SampleError {
         level: String,
     },
     /// Noise of the wrong shape, or too little of it.
-    #[error("noise {what}: expected {expected}, got {got}")]
-    Noise {
-        /// Which tensor.
-        what: &'static str,
-        /// What the sampler needs.
-        expected: String,
-        /// What was given.
-        got: String,
-    },
+    #[error("noise {0}")]
+    Noise(Mismatch),
     /// The variance was to come from the network, which has none.
     #[error(
         "variance learned-range needs a network with twice the output channels; this denoiser predicts no variance"
@@ -35,15 +28,8 @@ pub enum SampleError {
         level: String,
     },
     /// A setting outside its range.
-    #[error("{name} must be {expected}, got {got}")]
-    Setting {
-        /// The setting.
-        name: &'static str,
-        /// The allowed range in words.
-        expected: &'static str,
-        /// The offending value.
-        got: f64,
-    },
+    #[error("{} must be {}, got {}", .0.what, .0.expected, .0.got)]
+    Setting(Mismatch),
     /// The progress callback asked to stop.
     #[error("sampling was interrupted after {steps} steps")]
     Interrupted {
@@ -59,6 +45,16 @@ pub enum SampleError {
     /// libtorch failed.
     #[error(transparent)]
     Torch(#[from] TorchError),
+}
+
+impl SampleError {
+    pub(crate) fn noise(
+        what: &'static str,
+        expected: impl std::fmt::Display,
+        got: impl std::fmt::Display,
+    ) -> Self {
+        SampleError::Noise(Mismatch::new(what, expected, got))
+    }
 }
 
 /// A level in words: its time coordinate as the user knows it, and its log-SNR.

@@ -1,9 +1,9 @@
 //! Inpainting by known-region replacement (Song et al. 2021, appendix I.2): after every step the known region is set to the known data, noised
 //! to the level that was reached.
 //!
-//! Nothing is learned, and nothing is conditioned exactly: the unknown region sees the known one only through states whose noise is drawn
-//! anew in every step. More steps do not cure it. On two numbers with correlation 0.9, of which one is known, the other moves 0.70 of the way
-//! that exact conditioning asks for, at 200 steps as at 1,000 (a test holds this).
+//! The conditioning is approximate: the unknown region depends on the known one only through states whose noise is drawn anew in every step.
+//! More steps do not help. Of two numbers with correlation 0.9 one is known; the mean of the other moves by 0.70 of what exact conditioning
+//! gives, at 200 steps as at 1,000 (a test holds this).
 
 use crate::{Evaluator, Moved, Noise, SampleError, Sampler};
 use ddpm_nets::noised;

@@ -1,8 +1,9 @@
-//! Samplers over any denoiser.
+//! Sampling with any denoiser.
 //!
-//! A method is data, `ddpm_core::scheme::Scheme`, with the levels it goes through, `ddpm_core::scheme::Trajectory`; [`sample`] runs it. Noise is
-//! an argument ([`NoiseInput`]), so that image i gets the same numbers whatever the batch size. This crate knows nothing of networks, files of checkpoints, data sets or pictures: it sees
-//! [`ddpm_nets::Denoiser`] alone.
+//! [`sample`] runs a method, `ddpm_core::scheme::Scheme`, along the levels of a `ddpm_core::scheme::Trajectory`. Noise is an argument
+//! ([`NoiseInput`]): image i gets the same numbers whatever the batch size. Guidance and inpainting wrap denoisers and samplers.
+//!
+//! This crate knows nothing of networks, checkpoint files, data sets or pictures: it sees [`ddpm_nets::Denoiser`] alone.
 //!
 //! ```
 //! use ddpm_core::scheme::{Scheme, Trajectory};
@@ -32,27 +33,28 @@
 //! ```
 #![deny(missing_docs)]
 
-mod adaptive;
+mod adaptive_ode;
 mod batches;
 mod driver;
 mod encoding;
 mod error;
-mod evaluation;
+mod evaluator;
 pub mod guidance;
 mod inpainting;
-mod noise;
+mod linear_sampler;
+mod noise_input;
 mod sampler;
-mod stride;
-mod threshold;
+mod strided_ddim;
 
-pub use adaptive::{AdaptiveOde, Tolerance};
+pub use adaptive_ode::{AdaptiveOde, Tolerance};
 pub use batches::sample_batches;
-pub use driver::{Frame, Options, Progress, Record, Samples, run, sample};
+pub use ddpm_nets::Threshold;
+pub use driver::{Frame, Options, Progress, Record, Samples, run, sample, sampler};
 pub use encoding::{encode, interpolate};
 pub use error::SampleError;
-pub use evaluation::{Evaluation, Evaluator};
+pub use evaluator::{Evaluation, Evaluator};
 pub use inpainting::Inpainting;
-pub use noise::{BatchNoise, Noise, NoiseInput};
-pub use sampler::{LinearSampler, Moved, Sampler, sampler};
-pub use stride::{sample_on_grid, strided_ddim};
-pub use threshold::Threshold;
+pub use linear_sampler::LinearSampler;
+pub use noise_input::{BatchNoise, Noise, NoiseInput};
+pub use sampler::{Moved, Sampler};
+pub use strided_ddim::{sample_on_grid, strided_ddim};

@@ -1,20 +1,20 @@
-//! A classifier that learns to name the class of noised images, for classifier guidance (Dhariwal & Nichol 2021, sec. 4).
+//! Training of a classifier of noised images, for classifier guidance (Dhariwal & Nichol 2021, sec. 4).
 
-use crate::config::TrainConfig;
+use crate::train_config::TrainConfig;
 use crate::{TimeSampler, TrainError, Trainable, TrainingImages};
 use ddpm_core::Parameterization;
 use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_data::Shard;
-use ddpm_nets::checkpoint::{ClassifierCheckpoint, SchedulerConfig};
+use ddpm_nets::checkpoint::{ClassifierCheckpoint, Scheduler};
 use ddpm_nets::unet::{ClassifierConfig, NoiseClassifier};
 use ddpm_nets::{NetsError, NetworkInput, NoisedBatch, Parameters};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
-/// A classifier, the labelled images it sees, and the noise they are seen through. Its loss is the cross-entropy, in nats.
+/// A classifier and its labelled training images. The loss is the cross-entropy, in nats.
 #[derive(Debug)]
 pub struct ImageClassification<'a> {
-    scheduler: &'a SchedulerConfig,
+    scheduler: &'a Scheduler,
     parameterization: Parameterization,
     network: NoiseClassifier,
     images: TrainingImages,
@@ -29,17 +29,21 @@ impl<'a> ImageClassification<'a> {
     pub fn new(
         config: &TrainConfig,
         model: &ClassifierConfig,
-        scheduler: &'a SchedulerConfig,
+        scheduler: &'a Scheduler,
         images: TrainingImages,
         device: Device,
     ) -> Result<Self, TrainError> {
         check_images(model, &images)?;
-        let schedule = scheduler.schedule()?;
         Ok(ImageClassification {
             parameterization: scheduler.parameterization(),
             network: torch_ext::fence(|| NoiseClassifier::new(model.clone(), device, config.seed))??,
             images,
-            times: TimeSampler::new(config.times, schedule, config.batch_size, config.seed),
+            times: TimeSampler::new(
+                config.times,
+                scheduler.schedule().clone(),
+                config.batch_size,
+                config.seed,
+            ),
             noise: NoiseSource::new(config.seed, Purpose::TrainingNoise),
             dropout: NoiseSource::new(config.seed, Purpose::Dropout),
             horizontal_flips: config.horizontal_flips,
@@ -82,24 +86,15 @@ impl Trainable for ImageClassification<'_> {
 }
 
 fn no_labels() -> TrainError {
-    let reason = "a classifier needs a data set with labels".to_string();
-    TrainError::Nets(NetsError::Config { key: "num_classes".into(), reason })
+    NetsError::model("num_classes", "a classifier needs a data set with labels").into()
 }
 
 fn check_images(model: &ClassifierConfig, images: &TrainingImages) -> Result<(), TrainError> {
-    let [height, width] = model.sample_size.height_width();
-    let shape = images.shape();
-    let got = [shape.channels as i64, shape.height as i64, shape.width as i64];
-    if got != [model.in_channels, height, width] {
-        return Err(TrainError::ImageShape {
-            expected: format!("{} x {height} x {width}", model.in_channels),
-            got: format!("{} x {} x {}", shape.channels, shape.height, shape.width),
-        });
-    }
+    images.check_shape(model.in_channels, model.sample_size)?;
     let classes = images.classes().ok_or_else(no_labels)? as i64;
     if model.num_classes != classes {
         let reason = format!("must be {classes}, the data set's classes, got {}", model.num_classes);
-        return Err(TrainError::Nets(NetsError::Config { key: "num_classes".into(), reason }));
+        return Err(NetsError::model("num_classes", reason).into());
     }
     Ok(())
 }

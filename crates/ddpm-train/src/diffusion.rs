@@ -1,12 +1,12 @@
 //! Training of a U-Net denoiser on images.
 
-use crate::config::{Precision, TrainConfig};
-use crate::health;
+use crate::nonfinite;
+use crate::train_config::{Precision, TrainConfig};
 use crate::{Objective, ObjectiveConfig, TrainError, Trainable, TrainingBatch, TrainingImages, WorstSample};
 use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_core::{TimeIndex, Variance};
 use ddpm_data::{ImageSet, Shard};
-use ddpm_nets::checkpoint::{self, SchedulerConfig};
+use ddpm_nets::checkpoint::{Checkpoint, Scheduler};
 use ddpm_nets::{NetsError, Parameters, UNet, UNetConfig};
 use rand_distr::{Bernoulli, Distribution};
 use std::cell::RefCell;
@@ -16,7 +16,7 @@ use tch::{Device, Tensor};
 /// A U-Net, its training images and its objective.
 #[derive(Debug)]
 pub struct ImageDiffusion<'a> {
-    scheduler: &'a SchedulerConfig,
+    scheduler: &'a Scheduler,
     network: UNet,
     images: TrainingImages,
     objective: Objective,
@@ -34,7 +34,7 @@ impl<'a> ImageDiffusion<'a> {
     pub fn new(
         config: &TrainConfig,
         model: &UNetConfig,
-        scheduler: &'a SchedulerConfig,
+        scheduler: &'a Scheduler,
         images: &ImageSet,
         device: Device,
     ) -> Result<Self, TrainError> {
@@ -46,7 +46,7 @@ impl<'a> ImageDiffusion<'a> {
     pub fn with_images(
         config: &TrainConfig,
         model: &UNetConfig,
-        scheduler: &'a SchedulerConfig,
+        scheduler: &'a Scheduler,
         images: TrainingImages,
         device: Device,
     ) -> Result<Self, TrainError> {
@@ -73,24 +73,20 @@ impl<'a> ImageDiffusion<'a> {
 
 impl ImageDiffusion<'_> {
     /// Checks, without data and without a network, that model, process and objective belong together.
-    pub fn check(
-        config: &TrainConfig,
-        model: &UNetConfig,
-        scheduler: &SchedulerConfig,
-    ) -> Result<(), TrainError> {
+    pub fn check(config: &TrainConfig, model: &UNetConfig, scheduler: &Scheduler) -> Result<(), TrainError> {
         Self::parts(config, model, scheduler, 256).map(|_| ())
     }
 
     fn parts(
         config: &TrainConfig,
         model: &UNetConfig,
-        scheduler: &SchedulerConfig,
+        scheduler: &Scheduler,
         grey_levels: u16,
     ) -> Result<(Objective, Option<LabelDropout>), TrainError> {
         let variance = scheduler.variance();
         check_output(model, variance)?;
         let objective = Objective::new(ObjectiveConfig {
-            schedule: scheduler.schedule()?,
+            schedule: scheduler.schedule().clone(),
             parameterization: scheduler.parameterization(),
             variance,
             loss: config.loss,
@@ -161,7 +157,7 @@ impl Trainable for ImageDiffusion<'_> {
     fn worst_sample(&self, step: u64, shard: &Shard) -> Result<Option<WorstSample>, TrainError> {
         let part = self.part(step, shard)?;
         let losses = tch::no_grad(|| self.losses(&part))?;
-        Ok(Some(health::worst_sample(&losses, &part.batch.condition)?))
+        Ok(Some(nonfinite::worst_sample(&losses, &part.batch.condition)?))
     }
 
     fn stepped(&mut self) {
@@ -181,23 +177,13 @@ impl Trainable for ImageDiffusion<'_> {
     }
 
     fn publish(&self, dir: &Path, weights: &[Tensor]) -> Result<(), TrainError> {
-        let named = self.parameters().names().iter().map(String::as_str).zip(weights);
-        Ok(checkpoint::save(dir, self.network.config(), named, self.scheduler)?)
+        Ok(Checkpoint::save(dir, &self.network, weights, self.scheduler)?)
     }
 }
 
 fn check_images(model: &UNetConfig, images: &TrainingImages) -> Result<(), TrainError> {
-    let [height, width] = model.sample_size.height_width();
-    let shape = images.shape();
-    let got = [shape.channels as i64, shape.height as i64, shape.width as i64];
-    if got != [model.in_channels, height, width] {
-        return Err(TrainError::ImageShape {
-            expected: format!("{} x {height} x {width}", model.in_channels),
-            got: format!("{} x {} x {}", shape.channels, shape.height, shape.width),
-        });
-    }
-    let wrong =
-        |reason: String| Err(TrainError::Nets(NetsError::Config { key: "num_class_embeds".into(), reason }));
+    images.check_shape(model.in_channels, model.sample_size)?;
+    let wrong = |reason: String| Err(NetsError::model("num_class_embeds", reason).into());
     match (model.num_class_embeds, images.classes()) {
         (None, _) => Ok(()),
         (Some(_), None) => wrong("is set, but the data set has no labels".into()),
@@ -226,7 +212,7 @@ fn check_output(model: &UNetConfig, variance: Variance) -> Result<(), TrainError
         "in_channels"
     };
     let reason = format!("must be {expected} ({why}), got {}", model.out_channels);
-    Err(TrainError::Nets(NetsError::Config { key: "out_channels".into(), reason }))
+    Err(NetsError::model("out_channels", reason).into())
 }
 
 /// Shows the null class instead of an image's own, now and then (Ho & Salimans 2022).
@@ -246,13 +232,10 @@ impl LabelDropout {
         let Some(rows) = model.num_class_embeds else {
             let reason =
                 format!("{probability} has no effect on an unconditional model; set model.num_class_embeds");
-            return Err(TrainError::Combination { key: "train.label_dropout", reason });
+            return Err(TrainError::key("train.label_dropout", reason));
         };
-        let law = Bernoulli::new(probability).map_err(|_| TrainError::Config {
-            key: "label_dropout".to_string(),
-            expected: "in [0, 1]",
-            got: probability.to_string(),
-        })?;
+        let law = Bernoulli::new(probability)
+            .map_err(|_| TrainError::setting("label_dropout", "in [0, 1]", probability))?;
         let source = NoiseSource::new(config.seed, Purpose::LabelDropout);
         Ok(Some(LabelDropout { law, null: rows - 1, source }))
     }

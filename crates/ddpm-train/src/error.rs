@@ -1,37 +1,23 @@
-//! What can stop a training run.
+//! Errors of training.
 
-use crate::Illness;
-use ddpm_core::CoreError;
+use crate::nonfinite::NonFiniteStep;
+use crate::tensorboard::EventError;
+use ddpm_core::{CoreError, Mismatch};
 use ddpm_data::DataError;
 use ddpm_nets::NetsError;
 use std::path::{Path, PathBuf};
 use torch_ext::TorchError;
 
-/// A run that cannot start or cannot go on.
+/// Why a run cannot start or continue.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// A setting outside its range.
-    #[error("train.{key} must be {expected}, got {got}")]
-    Config {
-        /// The key inside `[train]`.
-        key: String,
-        /// The allowed range in words.
-        expected: &'static str,
-        /// The value given.
-        got: String,
-    },
-    /// Parts of an objective that do not belong together.
+    /// A setting of `[train]` outside its range.
+    #[error("{} must be {}, got {}", .0.what, .0.expected, .0.got)]
+    Setting(Mismatch),
+    /// A key of a configuration: what is wrong, and what would be right.
     #[error("{key}: {reason}")]
-    Combination {
+    Key {
         /// The key, with its section.
-        key: &'static str,
-        /// What is wrong, and what would be right.
-        reason: String,
-    },
-    /// An objective that cannot be had on these data, or an option outside its range.
-    #[error("objective.{key}: {reason}")]
-    Objective {
-        /// The key inside `[objective]`.
         key: &'static str,
         /// What is wrong, and what would be right.
         reason: String,
@@ -44,11 +30,11 @@ pub enum TrainError {
         /// What the data set has.
         got: String,
     },
-    /// A loss or a gradient is no longer a number.
+    /// A loss or a gradient is NaN or infinite.
     #[error(
         "{0}; earlier checkpoints are intact, but the same settings fail again: start another --run with a lower train.learning_rate"
     )]
-    NonFinite(Illness),
+    NonFinite(NonFiniteStep),
     /// A run directory already holds a run.
     #[error("{} already holds a run; continue it with --resume, or choose another --run", .0.display())]
     RunExists(PathBuf),
@@ -62,7 +48,7 @@ pub enum TrainError {
     },
     /// The last checkpoint of a process could not be written.
     #[error(
-        "the checkpoint of step {step} cannot be written: {cause}; once that is mended, --resume goes on from {}",
+        "the checkpoint of step {step} cannot be written: {cause}; once that is mended, --resume continues from {}",
         last.map_or_else(|| "the start".to_string(), |last| format!("step {last}"))
     )]
     Unsaved {
@@ -101,23 +87,36 @@ pub enum TrainError {
     /// libtorch failed.
     #[error(transparent)]
     Torch(#[from] TorchError),
-    /// The observer could not look at the model.
+    /// A callback failed.
     #[error(transparent)]
-    Look(Box<dyn std::error::Error + Send + Sync>),
+    Callback(Box<dyn std::error::Error + Send + Sync>),
     /// The TensorBoard file could not be written.
     #[error(transparent)]
-    Events(#[from] crate::tensorboard::EventError),
+    Events(#[from] EventError),
 }
 
 impl TrainError {
-    /// Whether the disk is at fault (full, over a quota, gone for a moment), so that trying again later may help.
+    /// A setting of `[train]` that must be `expected`.
+    pub(crate) fn setting(
+        key: &str,
+        expected: impl std::fmt::Display,
+        got: impl std::fmt::Display,
+    ) -> TrainError {
+        TrainError::Setting(Mismatch::new(format!("train.{key}"), expected, got))
+    }
+
+    pub(crate) fn key(key: &'static str, reason: impl Into<String>) -> TrainError {
+        TrainError::Key { key, reason: reason.into() }
+    }
+
+    /// Whether the disk is at fault (full, over a quota, absent for a moment), so that a later attempt may succeed.
     pub(crate) fn is_storage(&self) -> bool {
         matches!(
             self,
             TrainError::Io { .. }
                 | TrainError::Nets(NetsError::Io { .. })
                 | TrainError::Data(DataError::Io { .. })
-                | TrainError::Events(crate::tensorboard::EventError::Write { .. })
+                | TrainError::Events(EventError::Write { .. })
         )
     }
 

@@ -1,48 +1,51 @@
-//! Training: the objective, the optimizer, averaged weights, exact resume, and the files a run leaves behind.
+//! Training: objectives, the optimizer, averaged weights, exact resume, and the files of a run.
 //!
-//! [`Trainer`] owns one run of a [`Trainable`] model from its first to its last step. What happens around it (progress bars, sample grids, signals) is an
-//! [`Observer`] that the caller hands in; this crate knows nothing of samplers, reports or command lines.
+//! [`Trainer`] runs a [`Trainable`] model from its first to its last step. Progress bars, sample grids and
+//! signals are [`TrainingCallbacks`] of the caller; this crate knows nothing of samplers, reports or command lines.
 //!
 //! All randomness derives from (seed, step, global sample index, purpose), so resuming needs no generator state and is exact.
 #![deny(missing_docs)]
 
-mod batches;
+mod callbacks;
+mod checkpoint_manifest;
 mod classification;
-mod config;
 mod diffusion;
 mod ema;
 mod error;
-mod health;
-mod look;
-mod manifest;
 mod metrics;
+mod nonfinite;
 mod objective;
 mod optimizer;
 mod records;
-mod run;
+mod retention;
+mod run_dir;
 pub mod score_matching;
-mod state;
 mod step;
 pub mod tensorboard;
+mod train_config;
 mod trainable;
 mod trainer;
+mod training_images;
+mod training_state;
+mod validation;
 
-pub use batches::{DeviceImages, ImageBatch, TrainingImages};
+pub use callbacks::{EvaluationRequest, EvaluationResult, Picture, TrainingCallbacks};
+pub use checkpoint_manifest::verify_published;
 pub use classification::ImageClassification;
-pub use config::{AverageConfig, Decay, EmaConfig, MAIN_AVERAGE, Optimizer, Precision, TrainConfig};
 pub use diffusion::ImageDiffusion;
-pub use ema::{Averages, Ema};
+pub use ema::{AverageConfig, Averages, Ema, EmaConfig, MAIN_AVERAGE};
 pub use error::TrainError;
-pub use health::{Illness, WorstSample};
-pub use look::{Due, Findings, LevelLoss, Picture, Validation};
-pub use manifest::verify_published;
 pub use metrics::{Metrics, read_metrics};
+pub use nonfinite::{NonFiniteStep, WorstSample};
 pub use objective::{
     DrawnLevel, LossConfig, Objective, ObjectiveConfig, TimeSampler, TimesConfig, TrainingBatch,
 };
 pub use optimizer::{Adam, clip_global_norm};
-pub use run::RunDir;
-pub use state::TrainingState;
+pub use run_dir::RunDir;
 pub use step::StepOutcome;
+pub use train_config::{Decay, Optimizer, Precision, TrainConfig};
 pub use trainable::Trainable;
-pub use trainer::{Observer, Outcome, Trainer};
+pub use trainer::{Outcome, Trainer};
+pub use training_images::{DeviceImages, ImageBatch, TrainingImages};
+pub use training_state::TrainingState;
+pub use validation::{LevelLoss, Validation};

@@ -1,4 +1,4 @@
-//! What a run measures as it goes, one JSON object a line.
+//! `metrics.jsonl`: the metrics of a training run, one JSON object a line.
 
 use crate::{TrainError, Validation};
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ pub struct Metrics {
     pub images_per_second: f64,
     /// Seconds of training in this run, those before a resume included.
     pub elapsed_seconds: f64,
-    /// Share of the time since the line before, looks left out, in which a step waited for its images.
+    /// Share of the time since the line before, evaluations excluded, in which a step waited for its images.
     #[serde(default)]
     pub wait_share: f64,
     /// The loss on held-out images, where this step measured it.
@@ -29,7 +29,7 @@ pub struct Metrics {
     pub validation: Option<Validation>,
 }
 
-/// Reads a metrics file; a last line that was cut short by a crash is passed over.
+/// Reads a metrics file up to the first line that is not whole, such as one that a crash cut short.
 pub fn read_metrics(path: &Path) -> Result<Vec<Metrics>, TrainError> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -53,12 +53,12 @@ pub(crate) struct MetricsFile {
     file: File,
     /// Bytes of whole lines in the file.
     length: u64,
-    /// Lines that the disk has not taken yet.
+    /// Lines that are not written yet.
     pending: String,
 }
 
 impl MetricsFile {
-    /// Opens the file for a run that goes on after `step`: later lines are dropped. Also returns the last line that stays.
+    /// Opens the file for a run that resumes after `step`: later lines are removed. Also returns the last line that stays.
     pub(crate) fn resume(path: &Path, step: u64) -> Result<(Self, Option<Metrics>), TrainError> {
         let mut kept = read_metrics(path)?;
         kept.retain(|line| line.step <= step);
@@ -90,7 +90,7 @@ impl MetricsFile {
 
     fn write_pending(&mut self) -> Result<(), TrainError> {
         if let Err(error) = self.file.write_all(self.pending.as_bytes()) {
-            // Part of a line may have found room: a later attempt must not go on behind it.
+            // Part of a line may have been written: it is removed before a later attempt.
             let _ = self.file.set_len(self.length);
             return Err(TrainError::io(&self.path)(error));
         }

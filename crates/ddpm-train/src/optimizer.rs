@@ -1,4 +1,4 @@
-//! Adam over an ordered list of weights, with its state in the open so that a run can be resumed exactly.
+//! Adam over an ordered list of weights, with accessible moments so that a run can be resumed exactly.
 
 use tch::{Kind, Tensor};
 use torch_ext::foreach::{self, AdamStep, AdamTensors};
@@ -13,7 +13,7 @@ pub struct Adam {
 }
 
 impl Adam {
-    /// Moments at rest.
+    /// Moments of 0.
     pub fn new(weights: &[Tensor]) -> Self {
         let zeros = || tch::no_grad(|| weights.iter().map(|w| w.detach().zeros_like()).collect());
         let counters =
@@ -55,8 +55,8 @@ impl Adam {
     }
 }
 
-/// The global norm of the gradients; gradients are scaled so that it does not exceed `limit` (0: no limit). A norm that is not finite leaves
-/// them as they are, for whoever looks into it.
+/// The global norm of the gradients; gradients are scaled so that it does not exceed `limit` (0: no limit). A non-finite norm
+/// leaves them unchanged, so that the layer can be found.
 pub fn clip_global_norm(grads: &[Tensor], limit: f64) -> Result<f64, TorchError> {
     let norm = fence(|| foreach::norms(grads).map(|norms| norms.norm()))??;
     let value = fence(|| norm.double_value(&[]))?;

@@ -1,4 +1,4 @@
-//! What a run writes down as it goes: lines of metrics and TensorBoard events. A disk that is full for a while does not end the run.
+//! The records of a training run: `metrics.jsonl` and TensorBoard events. A full disk does not end the run.
 
 use crate::metrics::{Metrics, MetricsFile};
 use crate::tensorboard::EventWriter;
@@ -8,19 +8,19 @@ use crate::{Picture, RunDir, TrainError};
 pub(crate) struct Records {
     metrics: MetricsFile,
     events: EventWriter,
-    /// The last attempt failed: said once, not at every line.
+    /// The last attempt failed; the warning is given once.
     failing: bool,
 }
 
 impl Records {
-    /// Opens the records of a run that goes on after `step`; also returns the last line of metrics up to there.
+    /// Opens the records of a run that resumes after `step`; also returns the last line of metrics up to there.
     pub(crate) fn resume(run: &RunDir, step: u64) -> Result<(Self, Option<Metrics>), TrainError> {
         let (metrics, last) = MetricsFile::resume(&run.metrics(), step)?;
         let events = EventWriter::create(run.root(), step + 1)?;
         Ok((Records { metrics, events, failing: false }, last))
     }
 
-    /// Writes a line down. A disk that refuses it is a warning: metrics go out with a later line, events are left out.
+    /// Writes a line. A disk error is a warning: metrics are written with a later line, events are left out.
     pub(crate) fn line(&mut self, line: &Metrics) -> Result<(), TrainError> {
         let metrics = self.metrics.append(line);
         let mut scalars = vec![
@@ -38,28 +38,28 @@ impl Records {
         }
         let scalars: Vec<(&str, f64)> = scalars.iter().map(|(tag, value)| (tag.as_str(), *value)).collect();
         let events = self.events.scalars(line.step, &scalars);
-        self.forgive(metrics.and(events.map_err(TrainError::from)))
+        self.tolerate(metrics.and(events.map_err(TrainError::from)))
     }
 
-    /// Shows a picture of samples.
+    /// Writes a picture of samples.
     pub(crate) fn picture(&mut self, step: u64, picture: &Picture) -> Result<(), TrainError> {
         let Picture { width, height, channels, png } = picture;
         let events = self.events.image_png(step, "samples", *width, *height, *channels, png);
-        self.forgive(events.map_err(TrainError::from))
+        self.tolerate(events.map_err(TrainError::from))
     }
 
-    /// Brings everything to the disk, so that no line is missing from a run that goes on from the checkpoint to be written.
+    /// Flushes everything to the disk before a checkpoint is written, so that no line is missing from a resumed run.
     pub(crate) fn sync(&mut self) -> Result<(), TrainError> {
         let metrics = self.metrics.sync();
         let events = self.events.flush();
-        self.forgive(metrics.and(events.map_err(TrainError::from)))
+        self.tolerate(metrics.and(events.map_err(TrainError::from)))
     }
 
-    fn forgive(&mut self, outcome: Result<(), TrainError>) -> Result<(), TrainError> {
+    fn tolerate(&mut self, outcome: Result<(), TrainError>) -> Result<(), TrainError> {
         match outcome {
             Err(error) if error.is_storage() => {
                 if !self.failing {
-                    tracing::warn!("metrics cannot be written for now: {error}; training goes on");
+                    tracing::warn!("metrics cannot be written: {error}; training continues");
                 }
                 self.failing = true;
                 Ok(())

@@ -1,12 +1,14 @@
 //! One optimizer step: loss, gradients, clip, Adam, averages.
 
-use crate::health::{self, Illness, WorstSample};
-use crate::optimizer::clip_global_norm;
-use crate::{TrainError, Trainable, Trainer};
+use crate::ema::Averages;
+use crate::nonfinite::{self, NonFiniteStep, WorstSample};
+use crate::optimizer::{Adam, clip_global_norm};
+use crate::train_config::TrainConfig;
+use crate::{TrainError, Trainable};
 use ddpm_data::Shard;
 use tch::Tensor;
 
-/// What a step gave.
+/// The loss and the gradient norm of a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepOutcome {
     /// The loss, averaged over the batch.
@@ -15,26 +17,39 @@ pub struct StepOutcome {
     pub gradient_norm: f64,
 }
 
-impl<M: Trainable> Trainer<'_, M> {
-    /// One step. None where something was not finite and `train.skip_nonfinite` allowed to pass over it: weights, moments and averages are
-    /// then as before.
-    pub fn advance(&mut self) -> Result<Option<StepOutcome>, TrainError> {
+/// A model, its optimizer and its averages.
+#[derive(Debug)]
+pub(crate) struct Stepper<'a, M> {
+    pub(crate) config: &'a TrainConfig,
+    pub(crate) model: M,
+    pub(crate) adam: Adam,
+    pub(crate) averages: Averages,
+    /// Steps done, skipped ones included.
+    pub(crate) step: u64,
+    /// Steps skipped because of a non-finite loss or gradient.
+    pub(crate) skipped: u64,
+}
+
+impl<M: Trainable> Stepper<'_, M> {
+    /// One step. None for a step with a non-finite loss or gradient that `train.skip_nonfinite` allows to skip: weights, moments and averages
+    /// are then as before.
+    pub(crate) fn advance(&mut self) -> Result<Option<StepOutcome>, TrainError> {
         let outcome = match self.try_step()? {
             Ok(outcome) => Some(outcome),
-            Err(illness) if self.skipped < self.config.skip_nonfinite => {
+            Err(failure) if self.skipped < self.config.skip_nonfinite => {
                 self.skipped += 1;
                 let allowed = self.config.skip_nonfinite;
-                tracing::warn!("{illness}; passed over ({} of at most {allowed})", self.skipped);
+                tracing::warn!("{failure}; skipped ({} of at most {allowed})", self.skipped);
                 None
             }
-            Err(illness) => return Err(TrainError::NonFinite(illness)),
+            Err(failure) => return Err(TrainError::NonFinite(failure)),
         };
         self.model.stepped();
         self.step += 1;
         Ok(outcome)
     }
 
-    fn try_step(&self) -> Result<Result<StepOutcome, Illness>, TrainError> {
+    fn try_step(&self) -> Result<Result<StepOutcome, NonFiniteStep>, TrainError> {
         let weights = self.model.parameters().tensors();
         torch_ext::fence(|| {
             for weight in weights {
@@ -54,13 +69,13 @@ impl<M: Trainable> Trainer<'_, M> {
                 share.double_value(&[])
             })?;
             if !total.is_finite() {
-                return Ok(Err(self.examine("loss", total)?));
+                return Ok(Err(self.locate("loss", total)?));
             }
         }
         let grads = self.gradients()?;
         let gradient_norm = clip_global_norm(&grads, self.config.gradient_clip)?;
         if !gradient_norm.is_finite() {
-            return Ok(Err(self.examine("gradient norm", gradient_norm)?));
+            return Ok(Err(self.locate("gradient norm", gradient_norm)?));
         }
         let updates = self.step - self.skipped;
         self.adam.step(weights, &grads, self.config.adam_at(self.step), updates)?;
@@ -79,8 +94,8 @@ impl<M: Trainable> Trainer<'_, M> {
         Ok(torch_ext::fence(|| self.model.parameters().tensors().iter().map(Tensor::grad).collect())?)
     }
 
-    /// Finds out where a step broke, whose gradients the weights still hold.
-    fn examine(&self, what: &'static str, value: f64) -> Result<Illness, TrainError> {
+    /// The place of a failure. The weights still hold the gradients of the step.
+    fn locate(&self, what: &'static str, value: f64) -> Result<NonFiniteStep, TrainError> {
         let mut worst: Option<WorstSample> = None;
         for part in self.parts()? {
             let found = self.model.worst_sample(self.step, &part)?;
@@ -91,8 +106,13 @@ impl<M: Trainable> Trainer<'_, M> {
         }
         let parameters = self.model.parameters();
         let names = parameters.names();
-        let weights = health::not_finite(names, parameters.tensors())?;
-        let grads = health::not_finite(names, &self.gradients()?)?;
-        Ok(Illness { what, value, step: self.step, place: health::place(&weights, &grads, worst) })
+        let weights = nonfinite::not_finite(names, parameters.tensors())?;
+        let grads = nonfinite::not_finite(names, &self.gradients()?)?;
+        Ok(NonFiniteStep {
+            what,
+            value,
+            step: self.step,
+            place: nonfinite::describe_place(&weights, &grads, worst),
+        })
     }
 }

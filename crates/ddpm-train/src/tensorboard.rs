@@ -2,8 +2,8 @@
 //!
 //! An event file is a sequence of TFRecords, each holding one `Event` protocol buffer. The first names the format,
 //! `brain.Event:2`. A run that is resumed adds a file beside the older ones; its second event is a session start at the
-//! first step to be written, on which TensorBoard's reader drops everything that older files recorded at that step or
-//! later, so that steps which a crash made void are not drawn twice.
+//! first step to be written. On it TensorBoard's reader drops everything that older files recorded at that step or later,
+//! so that repeated steps are not drawn twice.
 
 mod proto;
 mod record;
@@ -24,7 +24,7 @@ const FILE_VERSION: &str = "brain.Event:2";
 /// Every event file's name begins so; TensorBoard recognizes files by it.
 const FILE_PREFIX: &str = "events.out.tfevents.";
 
-/// What can go wrong while event files are written.
+/// Why an event file cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum EventError {
     /// The folder for event files could not be made or listed.
@@ -87,7 +87,7 @@ impl EventWriter {
         let folder_error = |source| EventError::Folder { path: dir.to_path_buf(), source };
         fs::create_dir_all(dir).map_err(folder_error)?;
         // TensorBoard reads the files of a folder in the order of their names, and a session start only affects
-        // what was read before it: the name must sort last even if the clock stood still or was set back.
+        // what was read before it: the name must sort last even if the clock was set back.
         let newest = newest_file_time(dir).map_err(folder_error)?;
         let now = clock().max(0.0) as u64;
         let time = newest.map_or(now, |newest| now.max(newest.saturating_add(1)));
@@ -110,12 +110,7 @@ impl EventWriter {
         &self.path
     }
 
-    /// Records one value; TensorBoard keeps 32 bits of it. Slashes in the tag group plots: `loss/train`.
-    pub fn scalar(&mut self, step: u64, tag: &str, value: f64) -> Result<(), EventError> {
-        self.scalars(step, &[(tag, value)])
-    }
-
-    /// Records several values of one step in one event.
+    /// Records values of one step in one event; TensorBoard keeps 32 bits of each. Slashes in the tag group plots: `loss/train`.
     pub fn scalars(&mut self, step: u64, values: &[(&str, f64)]) -> Result<(), EventError> {
         let value = values
             .iter()

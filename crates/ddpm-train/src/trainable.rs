@@ -1,4 +1,4 @@
-//! What the trainer knows of a model: its weights, its loss on the samples of a step, and how it is published.
+//! The interface between the trainer and a model: weights, loss, checkpoint.
 
 use crate::{TrainError, WorstSample};
 use ddpm_data::Shard;
@@ -8,7 +8,7 @@ use tch::Tensor;
 
 /// A model together with its data and its objective.
 ///
-/// All randomness of [`Trainable::loss`] is a function of the step and of global sample indices, so that a resumed run goes on exactly.
+/// All randomness of [`Trainable::loss`] is a function of the step and of global sample indices, so that a resumed run is exact.
 pub trait Trainable {
     /// The weights, in an order that never changes.
     fn parameters(&self) -> &Parameters;
@@ -16,7 +16,7 @@ pub trait Trainable {
     /// The mean loss of a process's samples of step `step` (0-based): a scalar whose gradient reaches the weights.
     fn loss(&self, step: u64, shard: &Shard) -> Result<Tensor, TrainError>;
 
-    /// For the message when a step fails: the worst of the samples of that step, if the model can tell. The weights are those of the step.
+    /// The sample of a step with the largest loss, for the message when the step fails; none if the model cannot tell.
     fn worst_sample(&self, step: u64, shard: &Shard) -> Result<Option<WorstSample>, TrainError> {
         let _ = (step, shard);
         Ok(None)
@@ -27,7 +27,7 @@ pub trait Trainable {
         0.0
     }
 
-    /// Called after every step, one that was passed over included: what a loss keeps from step to step moves on here.
+    /// Called after every step, skipped ones included, to update what a loss keeps from step to step.
     fn stepped(&mut self) {}
 
     /// Writes what a loss keeps from step to step into a checkpoint's `state/`.

@@ -2,12 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
 use ddpm_core::grid::Grid;
-use ddpm_core::{PredictionKind, ScheduleConfig, TimeIndex};
+use ddpm_core::{PredictionKind, ScheduleConfig, TimeIndex, Variance};
 use ddpm_data::{ImageSet, ImageShape, Shard};
-use ddpm_nets::checkpoint::{ClassifierCheckpoint, SchedulerConfig, VarianceType};
+use ddpm_nets::Threshold;
+use ddpm_nets::checkpoint::{ClassifierCheckpoint, SamplingDefaults, Scheduler};
 use ddpm_nets::unet::ClassifierConfig;
 use ddpm_train::{
-    EmaConfig, ImageClassification, Observer, Outcome, RunDir, TrainConfig, Trainable, Trainer,
+    EmaConfig, ImageClassification, Outcome, RunDir, TrainConfig, Trainable, Trainer, TrainingCallbacks,
     TrainingImages,
 };
 use serde_json::json;
@@ -25,7 +26,7 @@ fn images() -> ImageSet {
 
 struct Silent;
 
-impl Observer for Silent {}
+impl TrainingCallbacks for Silent {}
 
 #[test]
 fn a_classifier_is_sure_at_low_noise_and_unsure_at_high() {
@@ -34,14 +35,13 @@ fn a_classifier_is_sure_at_low_noise_and_unsure_at_high() {
         "down_block_types": ["DownBlock2D", "DownBlock2D"], "norm_num_groups": 4,
     }))
     .unwrap();
-    let scheduler = SchedulerConfig::new(
-        &ScheduleConfig::default(),
-        PredictionKind::Epsilon.into(),
-        Grid::Trailing,
-        VarianceType::FixedLarge,
-        true,
-    )
-    .unwrap();
+    let sampling = SamplingDefaults {
+        spacing: Grid::Trailing,
+        variance: Variance::FixedLarge,
+        threshold: Threshold::UNIT,
+    };
+    let scheduler =
+        Scheduler::new(&ScheduleConfig::default(), PredictionKind::Epsilon.into(), sampling).unwrap();
     let config = TrainConfig {
         steps: 200,
         batch_size: 32,
@@ -61,7 +61,7 @@ fn a_classifier_is_sure_at_low_noise_and_unsure_at_high() {
     assert_eq!(trainer.run(&mut Silent).unwrap(), Outcome::Finished);
 
     let checkpoint = ClassifierCheckpoint::load(&run.latest(), Device::Cpu).unwrap();
-    let schedule = checkpoint.scheduler.schedule().unwrap();
+    let schedule = checkpoint.scheduler.schedule();
     tch::manual_seed(0);
     // The mean probability of the truth among many noised images of either class.
     let truth = |t: u32| {

@@ -36,7 +36,7 @@ fn tensorboard_reads_what_was_written_and_forgets_superseded_steps() {
     // A run that died after step 9, with its last checkpoint at step 5.
     let mut writer = EventWriter::create(dir.path(), 0).unwrap();
     for step in 0..10_u32 {
-        writer.scalar(u64::from(step), "loss/train", f64::from(step) + 0.25).unwrap();
+        writer.scalars(u64::from(step), &[("loss/train", f64::from(step) + 0.25)]).unwrap();
     }
     let png = include_bytes!("data/2x1.png");
     writer.image_png(3, "samples", 2, 1, 3, png).unwrap();

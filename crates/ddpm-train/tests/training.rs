@@ -2,12 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
 use ddpm_data::{DatasetName, Shard, Source};
-use ddpm_nets::checkpoint::SchedulerConfig;
+use ddpm_nets::checkpoint::Scheduler;
 use ddpm_nets::tensor_file::{self, TensorMap};
 use ddpm_nets::{Parameters, UNetConfig};
 use ddpm_train::{
-    AverageConfig, EmaConfig, ImageDiffusion, Observer, Outcome, RunDir, TrainConfig, TrainError, Trainable,
-    Trainer, TrainingState, WorstSample, read_metrics,
+    AverageConfig, EmaConfig, ImageDiffusion, Outcome, RunDir, TrainConfig, TrainError, Trainable, Trainer,
+    TrainingCallbacks, TrainingState, WorstSample, read_metrics,
 };
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 struct Silent;
-impl Observer for Silent {}
+impl TrainingCallbacks for Silent {}
 
 fn config(steps: u64) -> TrainConfig {
     TrainConfig {
@@ -39,9 +39,9 @@ fn config(steps: u64) -> TrainConfig {
     }
 }
 
-fn scheduler() -> SchedulerConfig {
-    serde_json::from_value(json!({
-        "num_train_timesteps": 1000, "beta_start": 1e-4, "beta_end": 0.02, "beta_schedule": "linear",
+fn scheduler() -> Scheduler {
+    Scheduler::from_json(&json!({
+        "_class_name": "DDPMScheduler", "num_train_timesteps": 1000, "beta_start": 1e-4, "beta_end": 0.02, "beta_schedule": "linear",
         "variance_type": "fixed_large", "clip_sample": true, "prediction_type": "epsilon",
     }))
     .unwrap()
@@ -56,7 +56,7 @@ fn network(dropout: f64) -> UNetConfig {
     .unwrap()
 }
 
-fn model<'a>(config: &TrainConfig, scheduler: &'a SchedulerConfig, dropout: f64) -> ImageDiffusion<'a> {
+fn model<'a>(config: &TrainConfig, scheduler: &'a Scheduler, dropout: f64) -> ImageDiffusion<'a> {
     let digits = ddpm_data::load(DatasetName::Digits, &Source::from_data_dir(None).unwrap()).unwrap();
     ImageDiffusion::new(config, &network(dropout), scheduler, &digits.train, Device::Cpu).unwrap()
 }
@@ -222,7 +222,7 @@ struct Unmounts {
     saved: Vec<u64>,
 }
 
-impl Observer for Unmounts {
+impl TrainingCallbacks for Unmounts {
     fn stepped(&mut self, steps: u64, _loss: f64) {
         let (here, there) = (self.run.join("checkpoints"), self.run.join("elsewhere"));
         if steps == self.away.start {

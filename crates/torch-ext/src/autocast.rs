@@ -1,4 +1,4 @@
-//! bf16 autocast for a given device; tch's own leaves CPU matrix products in f32.
+//! bf16 autocast for a given device. tch's own autocast leaves CPU matrix products in f32.
 
 use crate::{TorchError, shim};
 use tch::Device;

@@ -1,4 +1,4 @@
-//! Devices: parsing a choice and loading CUDA when it is asked for.
+//! Devices: parsing of `--device`, and loading of CUDA at run time.
 //!
 //! The linker drops libtorch_cuda from a binary that names none of its symbols, so CUDA is loaded at run time: one binary then serves
 //! machines with and without a GPU, and starts faster where none is asked for.
@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::sync::OnceLock;
 use tch::Device;
 
-/// What the user asked for.
+/// The device that the user chose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum DeviceChoice {
     /// The first CUDA device if there is a usable one, else the CPU.
@@ -69,14 +69,14 @@ impl DeviceChoice {
     }
 }
 
-/// What this process knows of CUDA.
+/// The state of CUDA in this process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CudaStatus {
-    /// Whether libtorch's CUDA library is there and was loaded.
+    /// Whether libtorch's CUDA library was found and loaded.
     pub linked: bool,
     /// Number of devices that CUDA reports.
     pub devices: i64,
-    /// One line for people: why CUDA cannot be used, or how many devices there are.
+    /// One line of text: why CUDA cannot be used, or how many devices there are.
     pub message: String,
 }
 

@@ -1,7 +1,7 @@
-//! One boundary where libtorch's failures become errors.
+//! Conversion of libtorch's failures to errors.
 //!
 //! tch's operators panic when libtorch throws (out of memory, shapes that do not fit). Code inside a fence may use them freely; the fence
-//! catches exactly those panics. Any other panic is a bug of ours and goes on.
+//! catches exactly those panics. Any other panic is a bug and is passed on.
 
 use crate::TorchError;
 use std::cell::Cell;

@@ -15,7 +15,7 @@ pub mod tf32;
 
 pub use fence::fence;
 
-/// A failure inside libtorch, or a device that cannot be had.
+/// A failure inside libtorch, or a device that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TorchError {
     /// libtorch refused an operation; the first line of its text.

@@ -1,4 +1,4 @@
-//! TF32: f32 matrix products and convolutions on NVIDIA GPUs with factors rounded to 10 bits of mantissa. CPUs know nothing of it.
+//! TF32: f32 matrix products and convolutions on NVIDIA GPUs with factors rounded to 10 bits of mantissa. No effect on CPUs.
 
 use crate::{TorchError, shim};
 

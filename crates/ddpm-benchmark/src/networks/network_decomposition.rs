@@ -9,11 +9,10 @@ use ddpm_data::Dataset;
 use ddpm_eval::decomposition::{Names, NetworkStudy, Thresholded};
 use ddpm_eval::denoising::NetworkModel;
 use ddpm_eval::{EvalConfig, EvalError, Spectrum};
-use ddpm_nets::checkpoint::{Checkpoint, SchedulerConfig};
+use ddpm_nets::checkpoint::Checkpoint;
 use ddpm_report::results::{
     Floor, Images, InitializationBracket, Memorization, TrainingErrorBracket, VarianceReport,
 };
-use ddpm_sample::Threshold;
 use serde::{Deserialize, Serialize};
 use tch::Device;
 
@@ -98,11 +97,11 @@ impl Measurement {
         monitor: &dyn Monitor,
     ) -> Result<NetworkTerms> {
         let model = NetworkModel::from(checkpoint);
-        let timesteps = self.grid.visit(&checkpoint.schedule, self.steps)?;
+        let timesteps = self.grid.visit(checkpoint.scheduler.schedule(), self.steps)?;
         let study = NetworkStudy {
-            network: Thresholded { model: &model, threshold: threshold(&checkpoint.scheduler) },
+            network: Thresholded { model: &model, threshold: checkpoint.scheduler.threshold() },
             reference: None,
-            schedule: &checkpoint.schedule,
+            schedule: checkpoint.scheduler.schedule(),
             timesteps: &timesteps,
             grid: self.grid,
             variance: self.variance,
@@ -149,14 +148,5 @@ impl Measurement {
             enough_steps: network.advice.enough_steps,
             discretization_of_all: network.advice.discretization_of_all_nats,
         })
-    }
-}
-
-/// What the sampler of a checkpoint does to a predicted x_0.
-fn threshold(scheduler: &SchedulerConfig) -> Threshold {
-    if scheduler.clip_sample {
-        Threshold::Clip { range: scheduler.clip_sample_range }
-    } else {
-        Threshold::None
     }
 }

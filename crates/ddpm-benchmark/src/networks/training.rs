@@ -4,7 +4,7 @@ use super::training_recipe::{TrainingRecipe, TrainingSettings};
 use crate::monitor::{Monitor, Stopped};
 use anyhow::{Context, Result, ensure};
 use ddpm_data::Dataset;
-use ddpm_train::{ImageDiffusion, Observer, Outcome, RunDir, Trainer};
+use ddpm_train::{ImageDiffusion, Outcome, RunDir, Trainer, TrainingCallbacks};
 use std::path::PathBuf;
 use std::time::Instant;
 use tch::Device;
@@ -62,7 +62,7 @@ struct Callbacks<'a> {
     begun: Instant,
 }
 
-impl Observer for Callbacks<'_> {
+impl TrainingCallbacks for Callbacks<'_> {
     fn started(&mut self, from: u64, to: u64) {
         (self.from, self.begun) = (from, Instant::now());
         self.monitor.begin("train", "steps", from, to);
@@ -74,7 +74,7 @@ impl Observer for Callbacks<'_> {
         self.monitor.advance(steps, &format!("loss {loss:.4}, {rate:.0} images/s"));
     }
 
-    fn wants_stop(&self) -> bool {
+    fn stop_requested(&self) -> bool {
         self.monitor.stop_requested()
     }
 }

@@ -6,8 +6,9 @@ use anyhow::{Context, Result};
 use ddpm_core::{Grid, PredictionKind, ScheduleConfig, Variance};
 use ddpm_data::DatasetName;
 use ddpm_eval::EvalConfig;
+use ddpm_nets::Threshold;
 use ddpm_nets::UNetConfig;
-use ddpm_nets::checkpoint::{SchedulerConfig, VarianceType};
+use ddpm_nets::checkpoint::{SamplingDefaults, Scheduler};
 use ddpm_train::{EmaConfig, TrainConfig};
 use serde::{Deserialize, Serialize};
 
@@ -43,10 +44,14 @@ struct DiffusionSection {
 
 impl TrainingSettings {
     /// What the checkpoint stores of the noising process. Both presets train a mean alone and sample with `fixed-large`.
-    pub(super) fn scheduler(&self) -> Result<SchedulerConfig> {
+    pub(super) fn scheduler(&self) -> Result<Scheduler> {
         let DiffusionSection { prediction, clip_sample, schedule, .. } = &self.diffusion;
-        let (grid, variance) = (Grid::Trailing, VarianceType::FixedLarge);
-        Ok(SchedulerConfig::new(schedule, (*prediction).into(), grid, variance, *clip_sample)?)
+        let sampling = SamplingDefaults {
+            spacing: Grid::Trailing,
+            variance: Variance::FixedLarge,
+            threshold: if *clip_sample { Threshold::UNIT } else { Threshold::None },
+        };
+        Ok(Scheduler::new(schedule, (*prediction).into(), sampling)?)
     }
 }
 

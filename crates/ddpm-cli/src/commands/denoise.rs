@@ -152,13 +152,14 @@ impl Denoise {
         }
         ensure!(x.dim() == 4, "{name}: x must be [n, channels, height, width], got {:?}", x.size());
         let checkpoint = load_images(dir, device)?;
-        let times = input.times(checkpoint.schedule.steps())?;
+        let times = input.times(checkpoint.scheduler.schedule().steps())?;
         let (mut eps, mut x0) = (Vec::new(), Vec::new());
         let mut first = 0;
         while first < n {
             let count = (self.batch_size as i64).min(n - first);
             let part = |tensor: &Tensor| tensor.narrow(0, first, count).to_device(device);
-            let rows = checkpoint.schedule.visited(&times[first as usize..(first + count) as usize])?;
+            let rows =
+                checkpoint.scheduler.schedule().visited(&times[first as usize..(first + count) as usize])?;
             let parameterization = checkpoint.scheduler.parameterization();
             let denoiser = NetworkDenoiser::new(&checkpoint.network, parameterization, y.as_ref().map(part));
             let x_t = part(x);

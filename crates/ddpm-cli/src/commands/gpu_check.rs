@@ -42,7 +42,7 @@ impl GpuCheck {
             bail!("{}: gpu-check needs a network on images, such as digits", self.config)
         };
         let model = config.model;
-        let schedule = config.diffusion.scheduler()?.schedule()?;
+        let schedule = config.diffusion.scheduler()?.schedule().clone();
         println!("device      {}", runtime::device_name(device));
 
         let on = |device| DeviceResults::of(&model, &schedule, device);

@@ -169,7 +169,7 @@ impl Sample {
         let job = ImageSampling {
             dir,
             scheme: self.scheme(checkpoint.scheduler.variance(), given)?,
-            steps: self.steps.unwrap_or(checkpoint.schedule.steps()),
+            steps: self.steps.unwrap_or(checkpoint.scheduler.schedule().steps()),
             grid: self.grid,
             at: self.at,
             tolerance: self.sampler.tolerance(),

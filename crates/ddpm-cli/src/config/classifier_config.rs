@@ -3,7 +3,6 @@
 use super::configuration::Configuration;
 use super::data_config::ImageData;
 use super::diffusion_config::DiffusionConfig;
-use super::resume;
 use anyhow::{Result, bail, ensure};
 use ddpm_core::Parameterization;
 use ddpm_nets::unet::{ClassifierConfig as NetworkConfig, NoiseClassifier};
@@ -64,11 +63,7 @@ impl Configuration for ClassifierConfig {
     }
 
     fn trained_part(&self) -> Self {
-        ClassifierConfig {
-            data: self.data.trained_part(),
-            train: resume::trained_part(&self.train),
-            ..self.clone()
-        }
+        ClassifierConfig { data: self.data.trained_part(), train: self.train.trained_part(), ..self.clone() }
     }
 
     fn seeds(&mut self) -> Vec<&mut u64> {

@@ -4,7 +4,8 @@ use anyhow::{Result, ensure};
 use ddpm_core::grid::Grid;
 use ddpm_core::schedule::ScheduleConfig;
 use ddpm_core::{Parameterization, Preconditioning, PredictionKind, Variance};
-use ddpm_nets::checkpoint::{SchedulerConfig, VarianceType};
+use ddpm_nets::Threshold;
+use ddpm_nets::checkpoint::{SamplingDefaults, Scheduler};
 use serde::{Deserialize, Serialize};
 
 /// What a network predicts.
@@ -55,23 +56,13 @@ impl Default for DiffusionConfig {
 
 impl DiffusionConfig {
     /// The part of a checkpoint that stands for this section.
-    pub(crate) fn scheduler(&self) -> Result<SchedulerConfig> {
-        let variance = match self.variance {
-            Variance::FixedSmall => VarianceType::FixedSmall,
-            Variance::FixedLarge => VarianceType::FixedLarge,
-            Variance::LearnedRange => VarianceType::LearnedRange,
-            Variance::Analytic => anyhow::bail!(
-                "diffusion.variance: analytic is a choice when sampling (sample.variance); a checkpoint stores fixed-small, fixed-large or learned-range"
-            ),
+    pub(crate) fn scheduler(&self) -> Result<Scheduler> {
+        let sampling = SamplingDefaults {
+            spacing: Grid::Trailing,
+            variance: self.variance,
+            threshold: if self.clip_sample { Threshold::UNIT } else { Threshold::None },
         };
-        let parameterization = self.parameterization()?;
-        Ok(SchedulerConfig::new(
-            &self.schedule,
-            parameterization,
-            Grid::Trailing,
-            variance,
-            self.clip_sample,
-        )?)
+        Ok(Scheduler::new(&self.schedule, self.parameterization()?, sampling)?)
     }
 
     fn parameterization(&self) -> Result<Parameterization> {

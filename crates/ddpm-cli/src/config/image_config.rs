@@ -3,7 +3,6 @@
 use super::configuration::Configuration;
 use super::data_config::ImageData;
 use super::diffusion_config::DiffusionConfig;
-use super::resume;
 use super::sample_config::SampleConfig;
 use anyhow::Result;
 use ddpm_eval::EvalConfig;
@@ -46,7 +45,7 @@ impl Configuration for ImageConfig {
         self.eval.validate()?;
         let scheduler = self.diffusion.scheduler()?;
         ImageDiffusion::check(&self.train, &self.model, &scheduler)?;
-        self.sample.validate(Some(scheduler.schedule()?.steps()))
+        self.sample.validate(Some(scheduler.schedule().steps()))
     }
 
     fn train(&self) -> &TrainConfig {
@@ -56,7 +55,7 @@ impl Configuration for ImageConfig {
     fn trained_part(&self) -> Self {
         ImageConfig {
             data: self.data.trained_part(),
-            train: resume::trained_part(&self.train),
+            train: self.train.trained_part(),
             sample: SampleConfig::default(),
             eval: EvalConfig::default(),
             ..self.clone()

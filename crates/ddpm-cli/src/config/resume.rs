@@ -2,26 +2,8 @@
 
 use super::configuration::Configuration;
 use anyhow::{Result, bail};
-use ddpm_train::{Decay, TrainConfig};
 use std::path::Path;
 use toml::Value;
-
-/// The settings of `[train]` that the weights after a given step depend on; the others are at their defaults.
-pub(super) fn trained_part(train: &TrainConfig) -> TrainConfig {
-    let default = TrainConfig::default();
-    TrainConfig {
-        // A learning rate that decays towards the last step depends on which step that is.
-        steps: if train.learning_rate_decay == Decay::Constant { default.steps } else { train.steps },
-        checkpoint_every: default.checkpoint_every,
-        keep_checkpoints: default.keep_checkpoints,
-        keep_every: default.keep_every,
-        log_every: default.log_every,
-        skip_nonfinite: default.skip_nonfinite,
-        sample_every: default.sample_every,
-        validate_every: default.validate_every,
-        ..train.clone()
-    }
-}
 
 /// Refuses if `new` differs from the run's `old` configuration in anything that its weights depend on; the text names the keys.
 pub(crate) fn check_unchanged<C: Configuration>(old: &C, new: &C, run: &Path) -> Result<()> {

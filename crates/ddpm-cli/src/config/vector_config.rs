@@ -2,7 +2,6 @@
 
 use super::configuration::Configuration;
 use super::data_config::TargetData;
-use super::resume;
 use super::sample_config::SampleConfig;
 use anyhow::{Context, Result, bail, ensure};
 use ddpm_core::{Noising, NoisingConfig, Scheme, Variance};
@@ -111,7 +110,7 @@ impl Configuration for VectorConfig {
 
     fn trained_part(&self) -> Self {
         VectorConfig {
-            train: resume::trained_part(&self.train),
+            train: self.train.trained_part(),
             sample: SampleConfig::default(),
             eval: ScoreEval::default(),
             ..self.clone()

@@ -1,7 +1,6 @@
 //! The decomposition stage: how much of the network's error is initialization, discretization and training.
 
 use super::spectrum::LazySpectrum;
-use crate::checkpoint_sampling::own_threshold;
 use crate::checkpoints::load_images;
 use crate::progress::{Progress, human_seconds};
 use crate::run::Run;
@@ -75,7 +74,7 @@ pub(super) fn decompose_if_needed(
         };
         let model = NetworkModel::from(&checkpoint);
         let study = NetworkStudy {
-            network: Thresholded { model: &model, threshold: own_threshold(&checkpoint.scheduler) },
+            network: Thresholded { model: &model, threshold: checkpoint.scheduler.threshold() },
             reference: None,
             schedule: &schedule,
             timesteps: &timesteps,

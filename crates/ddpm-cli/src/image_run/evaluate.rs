@@ -1,7 +1,6 @@
 //! The evaluation stage: the denoising error at every noise level, and the classical error terms.
 
 use super::spectrum::LazySpectrum;
-use crate::checkpoint_sampling::own_threshold;
 use crate::checkpoints::load_images;
 use crate::progress::{Progress, human_seconds};
 use crate::run::Run;
@@ -45,7 +44,7 @@ pub(super) fn evaluate_if_needed(
         let visited = schedule.visited(&timesteps)?;
         let measurement = Measurement {
             config: &config.eval,
-            threshold: own_threshold(&checkpoint.scheduler),
+            threshold: checkpoint.scheduler.threshold(),
             device: run.device,
         };
         let model = NetworkModel::from(&checkpoint);

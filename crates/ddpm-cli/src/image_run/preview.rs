@@ -14,7 +14,7 @@ use ddpm_eval::denoising::{Measurement, NetworkModel};
 use ddpm_nets::UNet;
 use ddpm_nets::checkpoint::Checkpoint;
 use ddpm_sample::{NoiseInput, Record, Threshold, Tolerance};
-use ddpm_train::{Due, Findings, LevelLoss, Picture, Validation};
+use ddpm_train::{EvaluationRequest, EvaluationResult, LevelLoss, Picture, Validation};
 use tch::Tensor;
 
 /// Noise levels at which the held-out loss is measured: the middles of that many equal parts of the training levels, so that their mean
@@ -31,17 +31,22 @@ pub(super) struct ImagePreview<'a> {
 }
 
 impl Preview for ImagePreview<'_> {
-    fn look(&mut self, due: Due, step: u64, average: &[Tensor]) -> Result<Findings> {
+    fn evaluate(
+        &mut self,
+        request: EvaluationRequest,
+        step: u64,
+        average: &[Tensor],
+    ) -> Result<EvaluationResult> {
         self.take_in(average)?;
-        let looked = || -> Result<Findings> {
+        let looked = || -> Result<EvaluationResult> {
             let model = self.model.as_ref().context("a look needs weights")?;
-            Ok(Findings {
-                picture: if due.samples { Some(self.samples(model, step)?) } else { None },
-                validation: if due.validation { self.validate(model)? } else { None },
+            Ok(EvaluationResult {
+                picture: if request.samples { Some(self.samples(model, step)?) } else { None },
+                validation: if request.validation { self.validate(model)? } else { None },
             })
         }();
         // Asked to stop in the middle: the run writes its checkpoint, and the look is done without.
-        if looked.is_err() && self.stop.is_set() { Ok(Findings::default()) } else { looked }
+        if looked.is_err() && self.stop.is_set() { Ok(EvaluationResult::default()) } else { looked }
     }
 }
 
@@ -63,7 +68,7 @@ impl<'a> ImagePreview<'a> {
             let scheduler = config.diffusion.scheduler()?;
             let network = torch_ext::fence(|| UNet::new(config.model.clone(), self.run.device, 0))??;
             network.parameters().set_requires_grad(false);
-            self.model = Some(Checkpoint { network, schedule: scheduler.schedule()?, scheduler });
+            self.model = Some(Checkpoint { network, scheduler });
         }
         let weights = self.model.iter().flat_map(|model| model.network.parameters().tensors());
         Ok(torch_ext::fence(|| {
@@ -80,7 +85,7 @@ impl<'a> ImagePreview<'a> {
             dir: self.run.dir.root(),
             scheme: Scheme::Ddim { eta: 0.0 },
             // A short schedule has fewer levels than the default asks for.
-            steps: config.preview_steps.unwrap_or(1).min(model.schedule.steps()),
+            steps: config.preview_steps.unwrap_or(1).min(model.scheduler.schedule().steps()),
             grid: config.grid,
             at: None,
             tolerance: Tolerance::default(),
@@ -104,9 +109,9 @@ impl<'a> ImagePreview<'a> {
     fn validate(&self, model: &Checkpoint) -> Result<Option<Validation>> {
         let Some(images) = self.held_out else { return Ok(None) };
         let config = &self.run.config.eval;
-        let steps = model.schedule.steps();
+        let steps = model.scheduler.schedule().steps();
         let levels: Vec<_> = (0..LEVELS)
-            .map(|k| model.schedule.level(TimeIndex(((2 * k + 1) * steps / (2 * LEVELS)) as u32)))
+            .map(|k| model.scheduler.schedule().level(TimeIndex(((2 * k + 1) * steps / (2 * LEVELS)) as u32)))
             .collect();
         let limit = if config.max_images == 0 { usize::MAX } else { config.max_images };
         let measurement = Measurement { config, threshold: Threshold::None, device: self.run.device };

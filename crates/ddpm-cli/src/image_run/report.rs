@@ -10,7 +10,7 @@ use crate::runtime::{device_name, versions};
 use crate::stage_marks::Stage;
 use anyhow::{Context, Result};
 use ddpm_data::{Dataset, DatasetName, ImageSet};
-use ddpm_nets::checkpoint::read_scheduler_config;
+use ddpm_nets::checkpoint::read_scheduler;
 use ddpm_report::decomposition_page::{NetworkPage, PAGE};
 use ddpm_report::results::DecomposeReport;
 use ddpm_report::results::DenoisingError;
@@ -74,7 +74,8 @@ fn decomposition(run: &Run, checkpoint: &Path) -> Result<Option<DecompositionLin
     let name = path.display();
     let text = std::fs::read_to_string(&path).with_context(|| name.to_string())?;
     let result: DecomposeReport = serde_json::from_str(&text).with_context(|| name.to_string())?;
-    let schedule = read_scheduler_config(checkpoint)?.schedule()?;
+    let scheduler = read_scheduler(checkpoint)?;
+    let schedule = scheduler.schedule();
     let paths = Pictures::of(&run.dir);
     let sample = &run.config.sample;
     let samples = Picture {

@@ -37,6 +37,6 @@ pub(super) fn sample_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) ->
         let samples = job.run(run.device, stop)?;
         pictures::write_samples(&run.dir, &samples)?;
         pictures::write_data(&run.dir, dataset, config.num)?;
-        pictures::write_forward(&run.dir, dataset, &checkpoint.schedule)
+        pictures::write_forward(&run.dir, dataset, checkpoint.scheduler.schedule())
     })
 }

@@ -1,23 +1,23 @@
 //! A noise-conditional perceptron on vectors, as a score or as an energy.
 //!
-//! With p^2 = alpha^2 data_std^2 + sigma^2, the variance of a component of x_t, and u = x_t / p the network F corrects what would be right
-//! for a Gaussian of that variance:
+//! p^2 = alpha^2 data_std^2 + sigma^2 is the variance of a component of x_t, and u = x_t / p. The network F is a correction to the score of a
+//! Gaussian of that variance:
 //!
 //! ```text
 //! score     s(x) = ( -u + F(u, c) ) / p
 //! energy    E(x) = |u|^2 / 2 + F(u, c)        s(x) = -grad E(x)
 //! ```
 //!
-//! Inputs and outputs of F have one scale at every level (Karras et al. 2022, sec. 5, scale theirs to the same end). At little noise s is
-//! the score of the data themselves, which is bounded where the data have a density; a network that predicts eps would have to answer
-//! sigma times that, next to nothing, and errs by a large share of it.
+//! Inputs and outputs of F have one scale at every level, as in Karras et al. 2022, sec. 5. At little noise s is the score of the data, which
+//! is bounded where the data have a density. A network that predicts eps would have to predict sigma times that, a number near 0, with a
+//! large relative error.
 //!
 //! c holds cosines and sines of multiples of the angle 2 arctan(sigma / (alpha data_std)), the angle of Salimans & Ho (2022, app. D) doubled.
 //! Where noise is far below or far above the data the law of x_t / p stops changing with the level, and so does the angle.
 
-mod config;
+mod mlp_config;
 
-pub use config::{MlpConfig, MlpOutput};
+pub use mlp_config::{MlpConfig, MlpOutput};
 
 use crate::autograd::{gradient, tracked};
 use crate::layers::{Builder, Linear};
@@ -36,7 +36,7 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    /// A network with fresh weights drawn from `seed`. Its last layer starts at nothing: the first score is that of a Gaussian.
+    /// A network with fresh weights drawn from `seed`. Its last layer starts near 0: the first score is that of a Gaussian.
     pub fn new(config: MlpConfig, device: Device, seed: u64) -> Result<Self, NetsError> {
         config.validate()?;
         let mut parameters = Parameters::new(device, seed);
@@ -89,8 +89,8 @@ impl Mlp {
 
     /// -grad E, with a graph of its own through which it can be differentiated again.
     fn descent(&self, x: &Tensor, levels: &NoiseLevels) -> Result<Tensor, TorchError> {
-        // The gradient is the answer here, whether or not the caller records gradients. The fence inside sees to it that a failure does
-        // not leave them switched on.
+        // Gradients are recorded even if the caller does not. The fence inside returns a failure as an error, so that `with_grad` can restore
+        // the caller's setting.
         tch::with_grad(|| {
             let (x, energy) = torch_ext::fence(|| {
                 let x = tracked(x);
@@ -114,7 +114,7 @@ impl ScoreNetwork for Mlp {
         let size = x.size();
         if size.len() != 2 || size[1] != self.config.dim {
             let (expected, got) = (format!("[n, {}]", self.config.dim), format!("{size:?}"));
-            return Err(NetsError::Input { what: "x", expected, got });
+            return Err(NetsError::input("x", expected, got));
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The parts of the U-Net: residual blocks, self-attention, and the changes of resolution.
 
-use super::config::{TimeScaleShift, UNetConfig};
+use super::unet_config::{TimeScaleShift, UNetConfig};
 use crate::layers::{Builder, Conv2d, GroupNorm, Linear};
 use crate::parameters::{DEFAULT_INIT, NEARLY_ZERO};
 use tch::Tensor;

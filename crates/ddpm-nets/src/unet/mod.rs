@@ -1,17 +1,18 @@
 //! The U-Net of Ho et al. 2020 in the generality of diffusers' `UNet2DModel`, whose state-dict keys it shares.
 
 mod blocks;
-mod classifier;
-mod config;
+mod levels;
+mod noise_classifier;
+mod unet_config;
 
-pub use classifier::{ClassifierConfig, NoiseClassifier};
-pub use config::{DownBlockType, SampleSize, TimeScaleShift, UNetConfig, UpBlockType};
+pub use noise_classifier::{ClassifierConfig, NoiseClassifier};
+pub use unet_config::{DownBlockType, SampleSize, TimeScaleShift, UNetConfig, UpBlockType};
 
 use crate::embedding::{Sinusoids, TimeEmbedding};
 use crate::layers::{Builder, Conv2d, Embedding, GroupNorm};
 use crate::parameters::{DEFAULT_INIT, NEARLY_ZERO};
 use crate::{NetsError, Parameters};
-use blocks::{Attention, Downsample, ResidualBlock, Upsample};
+use levels::{DownLevel, Middle, UpLevel, attended, build_down, build_up};
 use tch::{Device, Tensor};
 
 /// A noise-conditional U-Net.
@@ -28,25 +29,6 @@ pub struct UNet {
     up: Vec<UpLevel>,
     norm_out: GroupNorm,
     conv_out: Conv2d,
-}
-
-#[derive(Debug)]
-struct DownLevel {
-    blocks: Vec<(ResidualBlock, Option<Attention>)>,
-    downsample: Option<Downsample>,
-}
-
-#[derive(Debug)]
-struct Middle {
-    first: ResidualBlock,
-    attention: Option<Attention>,
-    second: ResidualBlock,
-}
-
-#[derive(Debug)]
-struct UpLevel {
-    blocks: Vec<(ResidualBlock, Option<Attention>)>,
-    upsample: Option<Upsample>,
 }
 
 impl UNet {
@@ -106,13 +88,13 @@ impl UNet {
     /// The raw output [n, out_channels, h, w] for x [n, in_channels, h, w], times `[n]` (any numeric kind) and, for a class-conditional
     /// network, labels `[n]` i64. `train` switches dropout on.
     ///
-    /// Shapes are the caller's duty ([`UNet::check_input`]); libtorch panics on others.
+    /// Shapes must have been checked ([`UNet::check_input`]): libtorch panics on others.
     pub fn forward(&self, x: &Tensor, t: &Tensor, labels: Option<&Tensor>, train: bool) -> Tensor {
         let mut time = self.time_embedding.forward(&self.sinusoids.forward(t));
         if let (Some(table), Some(labels)) = (&self.class_embedding, labels) {
             time += table.forward(labels);
         }
-        // Every residual block begins its time path with the same SiLU: once is enough.
+        // The first operation of every residual block's time path, done once.
         let time = time.silu();
 
         let mut h = self.conv_in.forward(x);
@@ -144,7 +126,7 @@ impl UNet {
 
     /// Checks shapes and labels of an input before libtorch sees it.
     pub fn check_input(&self, x: &Tensor, t: &Tensor, labels: Option<&Tensor>) -> Result<(), NetsError> {
-        let wrong = |what, expected: String, got: String| Err(NetsError::Input { what, expected, got });
+        let wrong = |what, expected: String, got: String| Err(NetsError::input(what, expected, got));
         let [height, width] = self.config.sample_size.height_width();
         let size = x.size();
         if size.len() != 4 || size[1..] != [self.config.in_channels, height, width] {
@@ -170,82 +152,5 @@ impl UNet {
                 Ok(())
             }
         }
-    }
-}
-
-fn attended(h: Tensor, attention: Option<&Attention>) -> Tensor {
-    match attention {
-        Some(attention) => attention.forward(&h),
-        None => h,
-    }
-}
-
-fn build_down(b: &mut Builder<'_>, config: &UNetConfig, skips: &mut Vec<i64>) -> Vec<DownLevel> {
-    let mut b = b.sub("down_blocks");
-    let mut from = config.block_out_channels[0];
-    let mut levels = Vec::new();
-    for (i, (&to, kind)) in config.block_out_channels.iter().zip(&config.down_block_types).enumerate() {
-        let mut b = b.sub(i);
-        let mut blocks = Vec::new();
-        for k in 0..config.layers_per_block {
-            let block = ResidualBlock::new(b.sub(format_args!("resnets.{k}")), config, from, to, 1.0);
-            let attention = (*kind == DownBlockType::AttnDownBlock2D)
-                .then(|| attention_at(b.sub(format_args!("attentions.{k}")), config, to));
-            blocks.push((block, attention));
-            skips.push(to);
-            from = to;
-        }
-        let downsample = (i + 1 < config.block_out_channels.len()).then(|| {
-            skips.push(to);
-            Downsample::new(b.sub("downsamplers.0"), config, to)
-        });
-        levels.push(DownLevel { blocks, downsample });
-    }
-    levels
-}
-
-fn build_up(b: &mut Builder<'_>, config: &UNetConfig, skips: &mut Vec<i64>) -> Vec<UpLevel> {
-    let mut b = b.sub("up_blocks");
-    let widths: Vec<i64> = config.block_out_channels.iter().rev().copied().collect();
-    let mut from = widths[0];
-    let mut levels = Vec::new();
-    for (i, (&to, kind)) in widths.iter().zip(&config.up_block_types).enumerate() {
-        let mut b = b.sub(i);
-        let mut blocks = Vec::new();
-        for k in 0..=config.layers_per_block {
-            let skip = skips.pop().expect("one skip for each block on the way up");
-            let block = ResidualBlock::new(b.sub(format_args!("resnets.{k}")), config, from + skip, to, 1.0);
-            let attention = (*kind == UpBlockType::AttnUpBlock2D)
-                .then(|| attention_at(b.sub(format_args!("attentions.{k}")), config, to));
-            blocks.push((block, attention));
-            from = to;
-        }
-        let upsample = (i + 1 < widths.len()).then(|| Upsample::new(b.sub("upsamplers.0"), to));
-        levels.push(UpLevel { blocks, upsample });
-    }
-    levels
-}
-
-fn attention_at(b: Builder<'_>, config: &UNetConfig, channels: i64) -> Attention {
-    Attention::new(b, config, channels, Some(config.norm_num_groups), 1.0)
-}
-
-impl Middle {
-    fn new(mut b: Builder<'_>, config: &UNetConfig) -> Self {
-        let width = config.block_out_channels[config.block_out_channels.len() - 1];
-        let scale = config.mid_block_scale_factor;
-        Middle {
-            first: ResidualBlock::new(b.sub("resnets.0"), config, width, width, scale),
-            attention: config.add_attention.then(|| {
-                let groups = config.middle_attention_groups();
-                Attention::new(b.sub("attentions.0"), config, width, groups, scale)
-            }),
-            second: ResidualBlock::new(b.sub("resnets.1"), config, width, width, scale),
-        }
-    }
-
-    fn forward(&self, x: &Tensor, time: &Tensor, train: bool) -> Tensor {
-        let h = attended(self.first.forward(x, time, train), self.attention.as_ref());
-        self.second.forward(&h, time, train)
     }
 }

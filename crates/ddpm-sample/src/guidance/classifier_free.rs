@@ -1,6 +1,6 @@
 //! Classifier-free guidance (Ho & Salimans 2022): D = D(x) + w (D(x|y) - D(x)), both halves in one evaluation.
 
-use super::Interval;
+use super::interval::Interval;
 use ddpm_core::Level;
 use ddpm_nets::{Denoiser, NetsError, Prediction};
 use tch::{Kind, Tensor};
@@ -58,7 +58,7 @@ impl Denoiser for ClassifierFree<'_> {
         if labels != [n] || self.labels.kind() != Kind::Int64 {
             let (expected, got) =
                 (format!("[{n}] of kind Int64"), format!("{labels:?} of kind {:?}", self.labels.kind()));
-            return Err(NetsError::Input { what: "labels", expected, got });
+            return Err(NetsError::input("labels", expected, got));
         }
         let weight = if self.interval.contains(level) { self.weight } else { 1.0 };
         let none = self.labels.full_like(self.no_class);

@@ -1,4 +1,4 @@
-//! The last losses of every training level, and the law that follows from them.
+//! Importance sampling of training levels: the last losses of every level, and their probabilities (Nichol & Dhariwal 2021, eq. 18).
 
 use crate::TrainError;
 use ddpm_core::TimeIndex;
@@ -38,7 +38,7 @@ impl LossHistory {
         }
     }
 
-    /// Remembers a loss; the oldest one of a full level is forgotten.
+    /// Adds a loss; of a full level the oldest one is removed.
     pub(super) fn push(&mut self, t: TimeIndex, loss: f64) {
         let t = t.0 as usize;
         let row = &mut self.losses[t * self.length..(t + 1) * self.length];

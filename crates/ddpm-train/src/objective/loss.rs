@@ -1,4 +1,4 @@
-//! `[train.loss]`: what is minimized.
+//! The `[train.loss]` section: the training loss.
 
 use ddpm_core::{Preconditioning, Variance, Weight};
 use serde::{Deserialize, Serialize};

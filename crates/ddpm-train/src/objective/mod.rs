@@ -135,9 +135,11 @@ impl Objective {
             LossConfig::Gaussian {} => {
                 let predicted = self.predicted(batch, &value)?;
                 let answer = Answer { x0: &predicted, variance_fraction: fraction.as_ref() };
-                let z = batch.z.as_ref().ok_or_else(|| TrainError::Combination {
-                    key: "train.loss.kind",
-                    reason: "\"gaussian\" needs noise for x_{t-1}; pass z with the batch".into(),
+                let z = batch.z.as_ref().ok_or_else(|| {
+                    TrainError::key(
+                        "train.loss.kind",
+                        "\"gaussian\" needs noise for x_{t-1}; pass z with the batch",
+                    )
                 })?;
                 Ok(bound::regression(&self.steps_of(batch), &batch.noised.x0, &answer, z, self.grey_levels)?)
             }

@@ -1,28 +1,28 @@
-//! What an objective depends on besides the batch, and which parts belong together.
+//! The configuration of an objective, and which of its parts go together.
 
 use super::loss::LossConfig;
 use super::times::TimesConfig;
 use crate::TrainError;
 use ddpm_core::{Parameterization, PredictionKind, Schedule, Variance};
 
-/// Everything that an objective depends on besides the batch.
+/// The configuration of an objective.
 #[derive(Clone, Debug)]
 pub struct ObjectiveConfig {
     /// The training levels.
     pub schedule: Schedule,
-    /// What the network is shown and what it answers.
+    /// The scaling of the network's input and the quantity that it predicts.
     pub parameterization: Parameterization,
     /// Variance of the reverse steps, for terms of the bound.
     pub variance: Variance,
-    /// What is minimized.
+    /// The loss.
     pub loss: LossConfig,
-    /// Which levels are drawn.
+    /// The distribution of the levels.
     pub times: TimesConfig,
     /// Grey levels of the data, evenly spaced in [-1, 1].
     pub grey_levels: u16,
     /// Images a step in all processes together.
     pub batch_size: usize,
-    /// Names the noise.
+    /// Seed of levels and noise.
     pub seed: u64,
 }
 
@@ -43,7 +43,7 @@ impl ObjectiveConfig {
 
     /// Checks that the parts belong together; the error names the key.
     pub(super) fn validate(&self) -> Result<(), TrainError> {
-        let wrong = |key: &'static str, reason: String| Err(TrainError::Combination { key, reason });
+        let wrong = |key: &'static str, reason: String| Err(TrainError::key(key, reason));
         self.times.validate()?;
         let (loss, learned) = (self.loss.name(), self.variance == Variance::LearnedRange);
         match self.loss {

@@ -1,4 +1,4 @@
-//! `[train.times]`: which noise levels a batch is seen at.
+//! The `[train.times]` section: how the noise levels of a batch are drawn.
 
 use super::history::LossHistory;
 use crate::TrainError;
@@ -8,7 +8,7 @@ use rand_distr::{Distribution, StandardUniform, Uniform};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// The law of the noise levels. Variants without settings have braces so that serde refuses the settings of others.
+/// The distribution of the noise levels. Variants without settings have braces so that serde refuses the settings of others.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "sampler", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum TimesConfig {
@@ -16,10 +16,10 @@ pub enum TimesConfig {
     Uniform {},
     /// Every training level alike, spread evenly over the batch: (u + i/B) mod 1 of the way for its i-th image (Kingma et al. 2021, sec. I.1).
     Stratified {},
-    /// In proportion to the root mean square of a level's last losses, which are weighed back (Nichol & Dhariwal 2021, eq. 18). Uniform
-    /// until every level has its history.
+    /// In proportion to the root mean square of a level's last losses, with importance weights 1/(T p) (Nichol & Dhariwal 2021, eq. 18).
+    /// Uniform until every level has its history.
     Importance {
-        /// Losses remembered a level.
+        /// Number of losses kept for each level.
         #[serde(default = "ten")]
         history: usize,
         /// Share of uniform draws.
@@ -59,8 +59,8 @@ impl Default for TimesConfig {
 impl TimesConfig {
     /// Checks every setting; the text names the key.
     pub fn validate(&self) -> Result<(), TrainError> {
-        let check = |ok: bool, key: &'static str, expected: &'static str, got: String| {
-            if ok { Ok(()) } else { Err(TrainError::Config { key: key.to_string(), expected, got }) }
+        let check = |ok: bool, key: &str, expected: &str, got: String| {
+            if ok { Ok(()) } else { Err(TrainError::setting(key, expected, got)) }
         };
         match *self {
             TimesConfig::Uniform {} | TimesConfig::Stratified {} => Ok(()),
@@ -144,7 +144,7 @@ impl TimeSampler {
             .collect()
     }
 
-    /// Remembers the losses of training levels, in the order of their samples. Losses that are not finite teach nothing.
+    /// Records the losses of training levels, in the order of their samples. Non-finite losses are left out.
     pub fn record_losses(&mut self, losses: &[(TimeIndex, f64)]) {
         if let Some(history) = &mut self.history {
             losses.iter().filter(|(_, loss)| loss.is_finite()).for_each(|&(t, loss)| history.push(t, loss));
@@ -156,12 +156,12 @@ impl TimeSampler {
         self.history.is_some()
     }
 
-    /// Writes what was learnt from losses into a checkpoint's `state/`.
+    /// Writes the recorded losses into a checkpoint's `state/`.
     pub fn save(&self, state: &Path) -> Result<(), TrainError> {
         self.history.as_ref().map_or(Ok(()), |history| history.save(state))
     }
 
-    /// Restores it.
+    /// Restores them.
     pub fn load(&mut self, state: &Path) -> Result<(), TrainError> {
         self.history.as_mut().map_or(Ok(()), |history| history.load(state))
     }

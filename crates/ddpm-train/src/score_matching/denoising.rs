@@ -7,10 +7,10 @@
 //!
 //! In expectation this is explicit score matching of the noised law q_t plus a constant: E[-eps/sigma | x_t] is its score. Averaged over
 //! many levels with weights lambda(sigma) = sigma^2 it is the objective of noise-conditional score networks (Song & Ermon 2019, eq. 5-6);
-//! with levels from a process in continuous time, that of score-based SDEs (Song et al. 2021, eq. 7). The target's variance 1/sigma^2 is
-//! what makes small noise slow to learn, which the implicit objectives do not share.
+//! with levels from a process in continuous time, that of score-based SDEs (Song et al. 2021, eq. 7). The target has
+//! variance 1/sigma^2, which makes small noise slow to learn; the implicit objectives do not have this problem.
 
-use super::{Field, row_sum};
+use super::field::{Field, row_sum};
 use ddpm_nets::along_rows;
 use tch::Tensor;
 use torch_ext::{TorchError, fence};

@@ -8,17 +8,10 @@
 //! Both keep the graph, so that a loss made of them can be differentiated in the weights. The rows of the field must not depend on each
 //! other, and `score` was computed from `x`, which records gradients (`ddpm_nets::autograd::tracked`).
 
-use super::row_sum;
+use super::field::row_sum;
 use ddpm_nets::autograd::gradient;
 use tch::{Kind, Tensor};
 use torch_ext::{TorchError, fence};
-
-/// v . (grad s) v of rows [n, ...]: `[n]`.
-pub fn directional_derivative(score: &Tensor, x: &Tensor, v: &Tensor) -> Result<Tensor, TorchError> {
-    let along = fence(|| score * v)?;
-    let pulled = gradient(&along, x)?;
-    fence(|| row_sum(&(pulled * v)))
-}
 
 /// div s of rows [n, ...] to rounding: `[n]`. d backward passes for d components.
 pub fn exact_divergence(score: &Tensor, x: &Tensor) -> Result<Tensor, TorchError> {
@@ -32,9 +25,11 @@ pub fn exact_divergence(score: &Tensor, x: &Tensor) -> Result<Tensor, TorchError
     Ok(divergence)
 }
 
-/// An unbiased estimate of div s of rows [n, ...] from probes v of x's shape, each row with E[v v^T] = I: `[n]`.
+/// v . (grad s) v of rows [n, ...] for probes v of x's shape: `[n]`. An unbiased estimate of div s where E[v v^T] = I.
 ///
 /// Signs (+1 or -1 with equal probability) have the least variance of all such probes with independent components.
 pub fn hutchinson_divergence(score: &Tensor, x: &Tensor, probes: &Tensor) -> Result<Tensor, TorchError> {
-    directional_derivative(score, x, probes)
+    let along = fence(|| score * probes)?;
+    let pulled = gradient(&along, x)?;
+    fence(|| row_sum(&(pulled * probes)))
 }

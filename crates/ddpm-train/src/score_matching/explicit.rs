@@ -4,10 +4,9 @@
 //! J = E_{x ~ q} |s(x) - s*(x)|^2 / 2          (Hyvarinen 2005, eq. 2)
 //! ```
 //!
-//! Hyvarinen's starting point, where s* is what one does not have. Here it trains networks on closed-form targets, as the best that any of
-//! the other objectives can do.
+//! It needs the score s* and so a closed-form target. It is the reference for the other objectives, which do without s*.
 
-use super::{Field, row_sum};
+use super::field::{Field, row_sum};
 use tch::Tensor;
 use torch_ext::{TorchError, fence};
 

@@ -1,4 +1,4 @@
-//! Implicit score matching: the score itself is not needed.
+//! Implicit score matching: an objective without the score of the data.
 //!
 //! ```text
 //! J = E_{x ~ q} [ |s(x)|^2 / 2 + div s(x) ]          (Hyvarinen 2005, theorem 1)
@@ -8,12 +8,12 @@
 //! The divergence is exact in low dimension; elsewhere Hutchinson's estimator keeps J unbiased.
 
 use super::divergence::{exact_divergence, hutchinson_divergence};
-use super::{Field, row_sum};
+use super::field::{Field, row_sum};
 use ddpm_nets::autograd::tracked;
 use tch::Tensor;
 use torch_ext::{TorchError, fence};
 
-/// How div s is had.
+/// How div s is computed.
 #[derive(Clone, Copy, Debug)]
 pub enum Divergence<'a> {
     /// One derivative for each component of x.

@@ -1,4 +1,4 @@
-//! Score matching: objectives whose minimizer is the score s*(x) = grad log q(x) of a law that is only known through samples, or known.
+//! Score matching: objectives whose minimizer is the score s*(x) = grad log q(x), for laws q that are known or given by samples.
 //!
 //! | objective | loss of a sample x of q | source |
 //! |---|---|---|
@@ -13,35 +13,26 @@
 //! the rows' losses and hands the mean to the trainer; energy-based training is the same with a network whose score is a gradient, and the
 //! SDEs of Song et al. 2021 are the same with levels from a process in continuous time.
 
+mod data_source;
 mod denoising;
 mod divergence;
 mod explicit;
+mod field;
 mod implicit;
-mod model;
-mod objective;
+mod published_score;
+mod score_objective;
 mod simple;
 mod sliced;
-mod source;
 mod task;
 
+pub use data_source::{ImageSource, Source, TargetSource};
 pub use denoising::denoising;
-pub use divergence::{directional_derivative, exact_divergence, hutchinson_divergence};
+pub use divergence::{exact_divergence, hutchinson_divergence};
 pub use explicit::explicit;
+pub use field::Field;
 pub use implicit::{Divergence, implicit};
-pub use model::{ImageScore, PublishedScore, VectorScore};
-pub use objective::{DivergenceKind, LevelWeight, ScoreObjective};
+pub use published_score::{ImageScore, PublishedScore, VectorScore};
+pub use score_objective::{DivergenceKind, LevelWeight, ScoreObjective};
 pub use simple::simple;
 pub use sliced::sliced;
-pub use source::{ImageSource, Source, TargetSource};
 pub use task::ScoreMatching;
-
-use tch::{Kind, Tensor};
-use torch_ext::TorchError;
-
-/// A field s(x), of x's shape [n, ...], whose rows do not depend on each other. Differentiable in x.
-pub type Field<'a> = dyn Fn(&Tensor) -> Result<Tensor, TorchError> + 'a;
-
-/// Sum over all but the first dimension: [n, ...] -> `[n]`.
-fn row_sum(x: &Tensor) -> Tensor {
-    x.flatten(1, -1).sum_dim_intlist([1i64].as_slice(), false, None::<Kind>)
-}

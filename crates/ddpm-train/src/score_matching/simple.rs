@@ -1,4 +1,4 @@
-//! L_simple: the mean squared error of the noise that a score stands for.
+//! L_simple: the mean squared error of the noise that corresponds to a score.
 //!
 //! ```text
 //! eps_hat = -sigma s(x_t)          L = E |eps - eps_hat|^2 / d          (Ho et al. 2020, eq. 14)
@@ -6,7 +6,7 @@
 //!
 //! Denoising score matching with weights lambda = sigma^2, up to the factor d/2.
 
-use super::{Field, row_sum};
+use super::field::{Field, row_sum};
 use ddpm_nets::along_rows;
 use tch::Tensor;
 use torch_ext::{TorchError, fence};

@@ -1,9 +1,13 @@
-//! A score network, its data, its noise and its objective, as something the trainer can train.
+//! Training of a score network by score matching.
 
-use super::model::PublishedScore;
-use super::objective::{DivergenceKind, ScoreObjective};
-use super::source::Source;
-use super::{Divergence, denoising, explicit, implicit, simple, sliced};
+use super::data_source::Source;
+use super::denoising::denoising;
+use super::explicit::explicit;
+use super::implicit::{Divergence, implicit};
+use super::published_score::PublishedScore;
+use super::score_objective::{DivergenceKind, ScoreObjective};
+use super::simple::simple;
+use super::sliced::sliced;
 use crate::{TrainError, Trainable};
 use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_core::{Level, Noising};
@@ -44,9 +48,8 @@ impl<N: PublishedScore, S: Source> ScoreMatching<N, S> {
         objective.validate()?;
         let least = noising.level_at(0.0)?;
         if objective.needs_noise() && least.is_clean() {
-            let reason =
-                "is learned from the noise, which the least noisy level does not have; raise t_min".into();
-            return Err(TrainError::Objective { key: "kind", reason });
+            let reason = "is learned from the noise, which the least noisy level does not have; raise t_min";
+            return Err(TrainError::key("objective.kind", reason));
         }
         let divergence = match objective {
             ScoreObjective::Implicit { divergence: Some(kind), .. } => kind,
@@ -89,8 +92,8 @@ impl<N: PublishedScore, S: Source> ScoreMatching<N, S> {
             ScoreObjective::Denoising { .. } => denoising(&field, x_t, eps, columns.sigma())?,
             ScoreObjective::Explicit { .. } => {
                 let score = self.source.score(x_t, levels).unwrap_or_else(|| {
-                    let reason = "explicit needs data whose score is known, a closed-form target".into();
-                    Err(TrainError::Objective { key: "kind", reason })
+                    let reason = "explicit needs data whose score is known, a closed-form target";
+                    Err(TrainError::key("objective.kind", reason))
                 })?;
                 explicit(&field, x_t, &score)?
             }

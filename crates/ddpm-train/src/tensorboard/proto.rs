@@ -16,9 +16,9 @@ pub(super) struct Event {
 }
 
 pub(super) mod event {
-    /// What an event says.
+    /// The content of an event.
     #[derive(Clone, PartialEq, prost::Oneof)]
-    pub(in super::super) enum What {
+    pub(crate) enum What {
         /// The format of the file; the first event of each.
         #[prost(string, tag = "3")]
         FileVersion(String),
@@ -29,7 +29,7 @@ pub(super) mod event {
     }
 }
 
-/// A note on the life of the process that writes.
+/// Start, stop or checkpoint of the process that writes.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct SessionLog {
     #[prost(enumeration = "SessionStatus", tag = "1")]
@@ -67,7 +67,7 @@ pub(super) struct SummaryValue {
 
 pub(super) mod summary_value {
     #[derive(Clone, PartialEq, prost::Oneof)]
-    pub(in super::super) enum Value {
+    pub(crate) enum Value {
         #[prost(float, tag = "2")]
         Simple(f32),
         #[prost(message, tag = "4")]

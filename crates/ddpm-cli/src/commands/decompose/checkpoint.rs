@@ -1,7 +1,6 @@
 //! The error decomposition of a trained network on a data set.
 
 use super::Decompose;
-use crate::checkpoint_sampling::own_threshold;
 use crate::checkpoints::load_images;
 use crate::global_options::Global;
 use crate::image_model::image_shape;
@@ -81,7 +80,7 @@ impl Decompose {
             "variance learned-range differs from component to component; choose --variance fixed-small, fixed-large or analytic"
         );
         let grid = self.grid.unwrap_or(checkpoint.scheduler.spacing());
-        let steps = self.steps.unwrap_or(checkpoint.schedule.steps());
+        let steps = self.steps.unwrap_or(checkpoint.scheduler.schedule().steps());
         ensure!(steps >= 2, "--steps must be at least 2 for a checkpoint, got {steps}");
         let (schedule, timesteps) = checkpoint.scheduler.visit(grid, steps)?;
         let name = options.data.context("--data is needed with --checkpoint")?;
@@ -92,10 +91,10 @@ impl Decompose {
             (NetworkModel::from(&checkpoint), reference.as_ref().map(|(_, r)| NetworkModel::from(r)));
         let better = better.as_ref().zip(reference.as_ref()).map(|(model, (_, checkpoint))| Thresholded {
             model,
-            threshold: own_threshold(&checkpoint.scheduler),
+            threshold: checkpoint.scheduler.threshold(),
         });
         let study = NetworkStudy {
-            network: Thresholded { model: &network, threshold: own_threshold(&checkpoint.scheduler) },
+            network: Thresholded { model: &network, threshold: checkpoint.scheduler.threshold() },
             reference: better,
             schedule: &schedule,
             timesteps: &timesteps,
@@ -193,12 +192,12 @@ fn check_reference(dir: &Path, reference: &Checkpoint, checkpoint: &Checkpoint) 
         a.scale() == b.scale() && a.steps() == b.steps() && (0..a.steps()).all(close)
     };
     ensure!(
-        same(&checkpoint.schedule, &reference.schedule),
+        same(checkpoint.scheduler.schedule(), reference.scheduler.schedule()),
         "--reference {dir}: it has another noise schedule ({}, {} levels) than the checkpoint ({}, {} levels)",
         reference.scheduler.schedule_config().schedule,
-        reference.schedule.steps(),
+        reference.scheduler.schedule().steps(),
         checkpoint.scheduler.schedule_config().schedule,
-        checkpoint.schedule.steps()
+        checkpoint.scheduler.schedule().steps()
     );
     let classes = |checkpoint: &Checkpoint| checkpoint.network.config().num_class_embeds;
     ensure!(

@@ -8,7 +8,7 @@ use anyhow::Result;
 use ddpm_core::Noising;
 use ddpm_core::decomposition::MonteCarlo;
 use ddpm_eval::target_study::{Noised, TargetStudy};
-use ddpm_nets::checkpoint::read_scheduler_config;
+use ddpm_nets::checkpoint::read_scheduler;
 use ddpm_report::decomposition_page::{NetworkPage, PAGE};
 use ddpm_report::results::DecomposeReport;
 use std::path::Path;
@@ -54,7 +54,8 @@ impl Decompose {
 
 /// Writes the page of a checkpoint's decomposition to a folder.
 pub(super) fn write_network(folder: &Path, checkpoint: &Path, result: DecomposeReport) -> Result<()> {
-    let schedule = read_scheduler_config(checkpoint)?.schedule()?;
+    let scheduler = read_scheduler(checkpoint)?;
+    let schedule = scheduler.schedule();
     let page = NetworkPage {
         result,
         schedule: &schedule,

@@ -1,0 +1,60 @@
+//! Checkpoints of classifiers of noised images, for which diffusers has no classes.
+//!
+//! ```text
+//! DIR/model_index.json                                _class_name NoiseClassifierPipeline
+//! DIR/unet/config.json                                _class_name NoiseClassifier, the network's configuration
+//! DIR/unet/diffusion_pytorch_model.safetensors        weights (averaged)
+//! DIR/scheduler/scheduler_config.json                 the noising process it was trained under
+//! ```
+
+use super::layout::{self, index_path, network_path, read_json, scheduler_path};
+use super::{Scheduler, own_class};
+use crate::NetsError;
+use crate::unet::{ClassifierConfig, NoiseClassifier};
+use serde_json::Value;
+use std::path::Path;
+use tch::{Device, Tensor};
+
+const PIPELINE: &str = "NoiseClassifierPipeline";
+const NETWORK: &str = "NoiseClassifier";
+
+/// A trained classifier and its noising process.
+#[derive(Debug)]
+pub struct ClassifierCheckpoint {
+    /// The network, gradients of its weights off.
+    pub network: NoiseClassifier,
+    /// The noising process, and how the network is told a noise level.
+    pub scheduler: Scheduler,
+}
+
+impl ClassifierCheckpoint {
+    /// Loads such a directory onto a device. Anything missing, truncated or unknown is an error that names the file.
+    pub fn load(dir: &Path, device: Device) -> Result<Self, NetsError> {
+        let index = index_path(dir)?;
+        let class =
+            read_json(&index)?.get("_class_name").and_then(Value::as_str).unwrap_or("none").to_owned();
+        if class != PIPELINE {
+            let reason =
+                format!("_class_name: expected {PIPELINE} (a classifier of noised images), got {class}");
+            return Err(NetsError::format(&index, reason));
+        }
+        let path = network_path(dir);
+        let config: ClassifierConfig = own_class::read(&path, NETWORK)?;
+        let scheduler = Scheduler::read(&scheduler_path(dir))?;
+        let network = torch_ext::fence(|| NoiseClassifier::new(config, device, 0))?
+            .map_err(|e| NetsError::format(&path, e.to_string()))?;
+        layout::load_weights(dir, network.parameters())?;
+        Ok(ClassifierCheckpoint { network, scheduler })
+    }
+
+    /// Writes such a directory into `dir`, which must exist; `weights` are in the order of the network's parameters.
+    pub fn save(
+        dir: &Path,
+        network: &NoiseClassifier,
+        weights: &[Tensor],
+        scheduler: &Scheduler,
+    ) -> Result<(), NetsError> {
+        let model = own_class::part(&network_path(dir), NETWORK, network.config())?;
+        layout::write(dir, PIPELINE, &model, network.parameters(), weights, &scheduler.part())
+    }
+}

@@ -1,0 +1,64 @@
+//! Checkpoints of score networks on vectors, for which diffusers has no classes.
+//!
+//! ```text
+//! DIR/model_index.json                                _class_name ScorePipeline
+//! DIR/unet/config.json                                _class_name MlpDenoiser, the network's configuration
+//! DIR/unet/diffusion_pytorch_model.safetensors        weights (averaged)
+//! DIR/scheduler/scheduler_config.json                 _class_name NoisingProcess, a schedule or a process in continuous time
+//! ```
+
+use super::layout::{self, index_path, network_path, read_json, scheduler_path};
+use super::own_class;
+use crate::{Mlp, MlpConfig, NetsError, ScoreNetwork};
+use ddpm_core::{Noising, NoisingConfig};
+use serde_json::Value;
+use std::path::Path;
+use tch::{Device, Tensor};
+
+const PIPELINE: &str = "ScorePipeline";
+const NETWORK: &str = "MlpDenoiser";
+const NOISING: &str = "NoisingProcess";
+
+/// A trained network on vectors and its noising process.
+#[derive(Debug)]
+pub struct VectorCheckpoint {
+    /// The network, gradients of its weights off.
+    pub network: Mlp,
+    /// The noising process as the file states it.
+    pub config: NoisingConfig,
+    /// The noising process.
+    pub noising: Noising,
+}
+
+impl VectorCheckpoint {
+    /// Whether a pipeline directory holds a network on vectors.
+    pub fn is_at(dir: &Path) -> Result<bool, NetsError> {
+        let index = read_json(&index_path(dir)?)?;
+        Ok(index.get("_class_name").and_then(Value::as_str) == Some(PIPELINE))
+    }
+
+    /// Loads such a directory onto a device. Anything missing, truncated or unknown is an error that names the file.
+    pub fn load(dir: &Path, device: Device) -> Result<Self, NetsError> {
+        let network_path = network_path(dir);
+        let model: MlpConfig = own_class::read(&network_path, NETWORK)?;
+        let path = scheduler_path(dir);
+        let config: NoisingConfig = own_class::read(&path, NOISING)?;
+        let noising = config.build().map_err(|e| NetsError::format(&path, e.to_string()))?;
+        let network = torch_ext::fence(|| Mlp::new(model, device, 0))?
+            .map_err(|e| NetsError::format(&network_path, e.to_string()))?;
+        layout::load_weights(dir, network.parameters())?;
+        Ok(VectorCheckpoint { network, config, noising })
+    }
+
+    /// Writes such a directory into `dir`, which must exist; `weights` are in the order of the network's parameters.
+    pub fn save(
+        dir: &Path,
+        network: &Mlp,
+        weights: &[Tensor],
+        noising: &NoisingConfig,
+    ) -> Result<(), NetsError> {
+        let model = own_class::part(&network_path(dir), NETWORK, network.config())?;
+        let noising = own_class::part(&scheduler_path(dir), NOISING, noising)?;
+        layout::write(dir, PIPELINE, &model, network.parameters(), weights, &noising)
+    }
+}

@@ -1,0 +1,67 @@
+//! Evaluations of the denoiser: conversion to x_0, the check for non-finite values, thresholding, and the count of evaluations.
+
+use crate::SampleError;
+use crate::error::describe;
+use ddpm_core::Level;
+use ddpm_nets::{Denoiser, Threshold};
+use tch::Tensor;
+
+/// The result of one evaluation.
+#[derive(Debug)]
+pub struct Evaluation {
+    /// D(x): the predicted x_0, thresholded.
+    pub x0: Tensor,
+    /// The position of a learned variance in its range, -1 to 1, of x's shape.
+    pub variance_fraction: Option<Tensor>,
+}
+
+/// A denoiser as samplers see it.
+pub struct Evaluator<'a> {
+    denoiser: &'a dyn Denoiser,
+    threshold: Threshold,
+    evaluations: u64,
+    /// The first result since the driver last took it: D at the beginning of a step.
+    first: Option<Tensor>,
+}
+
+impl<'a> Evaluator<'a> {
+    /// Wraps a denoiser.
+    pub fn new(denoiser: &'a dyn Denoiser, threshold: Threshold) -> Self {
+        Evaluator { denoiser, threshold, evaluations: 0, first: None }
+    }
+
+    /// D(x) at `level` for x [n, ...].
+    pub fn evaluate(&mut self, x: &Tensor, level: &Level) -> Result<Evaluation, SampleError> {
+        let prediction = self.denoiser.predict(x, level)?;
+        self.evaluations += 1;
+        let raw = prediction.x0(x, level)?;
+        // A sum is finite only if its terms are, and costs one pass.
+        if !raw.sum(raw.kind()).double_value(&[]).is_finite() {
+            return Err(SampleError::NotFinite { level: describe(level) });
+        }
+        let x0 = self.threshold.apply(raw);
+        self.first.get_or_insert_with(|| x0.shallow_clone());
+        Ok(Evaluation { x0, variance_fraction: prediction.variance_fraction })
+    }
+
+    /// The predicted x_0 alone.
+    pub fn x0(&mut self, x: &Tensor, level: &Level) -> Result<Tensor, SampleError> {
+        Ok(self.evaluate(x, level)?.x0)
+    }
+
+    /// Number of evaluations so far.
+    pub fn evaluations(&self) -> u64 {
+        self.evaluations
+    }
+
+    /// The first result since this was last called.
+    pub(crate) fn take_first(&mut self) -> Option<Tensor> {
+        self.first.take()
+    }
+}
+
+impl std::fmt::Debug for Evaluator<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Evaluator").field("evaluations", &self.evaluations).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,77 @@
+//! Samplers with fixed steps.
+
+use crate::{Evaluator, Moved, Noise, SampleError, Sampler};
+use ddpm_core::scheme::{Combination, Step};
+use std::collections::VecDeque;
+use tch::Tensor;
+
+/// Takes planned steps: each is a linear combination of the state, predictions of the denoiser and noise, with weights from
+/// `ddpm_core::scheme`.
+#[derive(Debug)]
+pub struct LinearSampler {
+    plan: Vec<Step>,
+    next: usize,
+    /// Predictions of the denoiser, the newest first, as many as the plan uses.
+    answers: VecDeque<Tensor>,
+    memory: usize,
+}
+
+impl LinearSampler {
+    /// A sampler that takes these steps in order.
+    pub fn new(plan: Vec<Step>) -> Self {
+        let memory = plan.iter().map(Step::memory).max().unwrap_or(0);
+        LinearSampler { plan, next: 0, answers: VecDeque::new(), memory }
+    }
+}
+
+impl Sampler for LinearSampler {
+    fn begin(&mut self) {
+        self.next = 0;
+        self.answers.clear();
+    }
+
+    fn steps(&self) -> Option<usize> {
+        Some(self.plan.len())
+    }
+
+    fn step(
+        &mut self,
+        x_t: &Tensor,
+        denoiser: &mut Evaluator<'_>,
+        noise: &mut dyn Noise,
+    ) -> Result<Option<Moved>, SampleError> {
+        let Some(step) = self.plan.get(self.next) else { return Ok(None) };
+        let mut z = (0..step.draws()).map(|_| noise.draw()).collect::<Result<Vec<_>, _>>()?;
+        let mut fraction = None;
+        for stage in &step.stages {
+            let answer = denoiser.evaluate(&combine(&stage.state, x_t, &self.answers, &z), &stage.level)?;
+            self.answers.push_front(answer.x0);
+            fraction = answer.variance_fraction;
+        }
+        if let (Some(range), Some(z)) = (step.learned_range, z.first_mut()) {
+            let fraction = fraction.ok_or(SampleError::NoLearnedVariance)?;
+            // The log variance is linear in the fraction.
+            let middle = range.log_variance(0.0);
+            let rise = range.log_variance(1.0) - middle;
+            *z *= ((fraction * rise + middle) * 0.5).exp();
+        }
+        let x = combine(&step.output, x_t, &self.answers, &z);
+        self.answers.truncate(self.memory);
+        self.next += 1;
+        Ok(Some(Moved { from: step.from, to: step.to, x }))
+    }
+}
+
+/// The value of a combination: `answers` newest first, `z` in the order drawn.
+pub(crate) fn combine(weights: &Combination, x: &Tensor, answers: &VecDeque<Tensor>, z: &[Tensor]) -> Tensor {
+    let mut sum = if weights.of_x == 1.0 { None } else { Some(x * weights.of_x) };
+    let terms = weights.of_x0.iter().zip(answers).chain(weights.of_noise.iter().zip(z));
+    for (&weight, term) in terms.filter(|(weight, _)| **weight != 0.0) {
+        let term = term * weight;
+        match &mut sum {
+            Some(sum) => *sum += term,
+            None => sum = Some(term + x),
+        }
+    }
+    sum.unwrap_or_else(|| x.shallow_clone())
+}

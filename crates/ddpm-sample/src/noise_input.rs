@@ -1,0 +1,204 @@
+//! The noise of a sampler: generated from a key, or given.
+//!
+//! Draw 0 of an image is its starting state, draw k its k-th draw after that, in the order in which the sampler asks.
+
+use crate::SampleError;
+use ddpm_core::Level;
+use ddpm_core::noise::{NoiseSource, Purpose};
+use ddpm_nets::{normal_rows, tensor_file};
+use std::ops::Range;
+use std::path::Path;
+use tch::{Device, Kind, Tensor};
+
+/// The starting state and the noise of a batch.
+pub trait Noise {
+    /// The state [n, ...] at the noisiest level.
+    fn start(&mut self, level: &Level) -> Result<Tensor, SampleError>;
+
+    /// The next standard normal draw [n, ...].
+    fn draw(&mut self) -> Result<Tensor, SampleError>;
+}
+
+/// Noise for any number of images.
+#[derive(Debug)]
+pub enum NoiseInput {
+    /// Generated: image i gets the same numbers in any batch.
+    Keyed {
+        /// The user's seed.
+        seed: u64,
+        /// Shape of one image.
+        shape: Vec<i64>,
+    },
+    /// Read or computed elsewhere.
+    Given {
+        /// The starting state itself, [n, ...]; it is not scaled.
+        x_t: Tensor,
+        /// The draws in the order of use, [draws, n, ...]; none for a deterministic sampler. Draws that are not used are accepted.
+        z: Option<Tensor>,
+    },
+}
+
+impl NoiseInput {
+    /// Generated noise for images of this shape (without the batch dimension).
+    pub fn keyed(seed: u64, shape: &[i64]) -> Self {
+        NoiseInput::Keyed { seed, shape: shape.to_vec() }
+    }
+
+    /// Given noise: `x_t` [n, ...] is the starting state and `z` [draws, n, ...] the draws.
+    pub fn given(x_t: &Tensor, z: Option<&Tensor>) -> Result<Self, SampleError> {
+        let shape = x_t.size();
+        if shape.len() < 2 {
+            return Err(SampleError::noise("x_T", "[n, ...]", format_args!("{shape:?}")));
+        }
+        if let Some(z) = z
+            && z.size().get(1..) != Some(&shape[..])
+        {
+            let (expected, got) =
+                (format!("[draws, n, ...] with [n, ...] = {shape:?}"), format!("{:?}", z.size()));
+            return Err(SampleError::noise("z", expected, got));
+        }
+        Ok(NoiseInput::Given { x_t: x_t.to_kind(Kind::Float), z: z.map(|z| z.to_kind(Kind::Float)) })
+    }
+
+    /// Reads `x_T` and, where present, `z` from a safetensors file; `shape` is that of one image.
+    pub fn read(path: &Path, shape: &[i64]) -> Result<Self, SampleError> {
+        let mut tensors = tensor_file::read(path)?;
+        let none = format!("none in {}", path.display());
+        let missing = || SampleError::noise("x_T", "a tensor of that name", none);
+        let x_t = tensors.remove("x_T").ok_or_else(missing)?;
+        let input = NoiseInput::given(&x_t, tensors.remove("z").as_ref())?;
+        input.check_shape(shape)?;
+        Ok(input)
+    }
+
+    /// How many images there is noise for; `None` for any number.
+    pub fn images(&self) -> Option<u64> {
+        match self {
+            NoiseInput::Keyed { .. } => None,
+            NoiseInput::Given { x_t, .. } => Some(x_t.size()[0] as u64),
+        }
+    }
+
+    /// The noise of images `images.start..images.end` on a device.
+    pub fn batch(&self, images: Range<u64>, device: Device) -> Result<BatchNoise, SampleError> {
+        match self {
+            NoiseInput::Keyed { seed, shape } => Ok(BatchNoise {
+                source: Source::Keyed {
+                    source: NoiseSource::new(*seed, Purpose::Sampling),
+                    images,
+                    shape: shape.clone(),
+                },
+                device,
+                next: 1,
+            }),
+            NoiseInput::Given { x_t, z } => {
+                let n = x_t.size()[0] as u64;
+                if images.end > n || images.is_empty() {
+                    let (expected, got) = (format!("noise for images {images:?}"), format!("noise for {n}"));
+                    return Err(SampleError::noise("x_T", expected, got));
+                }
+                let (first, count) = (images.start as i64, (images.end - images.start) as i64);
+                let x_t = x_t.narrow(0, first, count);
+                let z = z.as_ref().map(|z| z.narrow(1, first, count));
+                Ok(BatchNoise { source: Source::Given { x_t, z }, device, next: 1 })
+            }
+        }
+    }
+
+    fn check_shape(&self, shape: &[i64]) -> Result<(), SampleError> {
+        match self {
+            NoiseInput::Given { x_t, .. } if x_t.size()[1..] != *shape => {
+                let expected = format!("[n, ...] with images of shape {shape:?}");
+                Err(SampleError::noise("x_T", expected, format_args!("{:?}", x_t.size())))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The noise of one batch.
+#[derive(Debug)]
+pub struct BatchNoise {
+    source: Source,
+    device: Device,
+    /// Number of the next draw; 0 is the starting state.
+    next: u64,
+}
+
+#[derive(Debug)]
+enum Source {
+    Keyed { source: NoiseSource, images: Range<u64>, shape: Vec<i64> },
+    Given { x_t: Tensor, z: Option<Tensor> },
+}
+
+impl Noise for BatchNoise {
+    fn start(&mut self, level: &Level) -> Result<Tensor, SampleError> {
+        Ok(match &self.source {
+            Source::Keyed { source, images, shape } => {
+                normal_rows(source, images.clone(), 0, shape, self.device)? * level.prior_std()
+            }
+            Source::Given { x_t, .. } => x_t.to_device(self.device),
+        })
+    }
+
+    fn draw(&mut self) -> Result<Tensor, SampleError> {
+        let draw = self.next;
+        self.next += 1;
+        match &self.source {
+            Source::Keyed { source, images, shape } => {
+                Ok(normal_rows(source, images.clone(), draw, shape, self.device)?)
+            }
+            Source::Given { z, .. } => {
+                let given = z.as_ref().map_or(0, |z| z.size()[0]);
+                match z {
+                    Some(z) if (draw as i64) <= given => Ok(z.get(draw as i64 - 1).to_device(self.device)),
+                    _ => Err(SampleError::noise("z", format_args!("at least {draw} draws"), given)),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_keeps_its_noise_in_any_batch() {
+        let input = NoiseInput::keyed(3, &[2, 5]);
+        let mut all = input.batch(0..7, Device::Cpu).unwrap();
+        let mut part = input.batch(4..6, Device::Cpu).unwrap();
+        assert!(all.start(&level()).unwrap().narrow(0, 4, 2).equal(&part.start(&level()).unwrap()));
+        for _ in 0..3 {
+            assert!(all.draw().unwrap().narrow(0, 4, 2).equal(&part.draw().unwrap()));
+        }
+    }
+
+    #[test]
+    fn given_noise_is_checked_and_used_in_order() {
+        let f32s = |shape: &[i64]| Tensor::rand(shape, (Kind::Float, Device::Cpu));
+        let (x_t, z) = (f32s(&[4, 3]), f32s(&[2, 4, 3]));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("noise.safetensors");
+        tensor_file::write(&path, [("x_T", &x_t), ("z", &z)]).unwrap();
+
+        let input = NoiseInput::read(&path, &[3]).unwrap();
+        let mut batch = input.batch(1..3, Device::Cpu).unwrap();
+        assert!(batch.start(&level()).unwrap().equal(&x_t.narrow(0, 1, 2)));
+        assert!(batch.draw().unwrap().equal(&z.get(0).narrow(0, 1, 2)));
+        assert!(batch.draw().unwrap().equal(&z.get(1).narrow(0, 1, 2)));
+        assert_eq!(batch.draw().unwrap_err().to_string(), "noise z: expected at least 3 draws, got 2");
+
+        let message = |result: Result<NoiseInput, SampleError>| result.unwrap_err().to_string();
+        assert!(message(NoiseInput::read(&path, &[5])).contains("images of shape [5], got [4, 3]"));
+        assert!(
+            message(NoiseInput::given(&f32s(&[4, 3]), Some(&f32s(&[2, 5, 3])))).contains("got [2, 5, 3]")
+        );
+        assert!(message(NoiseInput::given(&f32s(&[4]), None)).contains("got [4]"));
+        assert!(input.batch(2..5, Device::Cpu).is_err());
+    }
+
+    fn level() -> Level {
+        Level::variance_preserving(-9.0, ddpm_core::Time::Continuous(1.0))
+    }
+}

@@ -1,0 +1,362 @@
+//! The directory of a training run. Checkpoints are written under a temporary name and renamed when complete.
+
+use crate::retention::Retention;
+use crate::{TrainError, checkpoint_manifest};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+/// Folders that belong to a run.
+const OWN_FOLDERS: [&str; 4] = ["checkpoints", "samples", "report", ".stages"];
+/// Files that belong to a run, besides TensorBoard's.
+const OWN_FILES: [&str; 2] = ["config.toml", "metrics.jsonl"];
+
+/// The folder of one run.
+///
+/// ```text
+/// config.toml                      the resolved configuration
+/// checkpoints/step-00000000/       pipeline directories, eight digits
+/// checkpoints/latest               relative link to the newest
+/// metrics.jsonl                    one line each `train.log_every` steps
+/// events.out.tfevents.*            the same for TensorBoard
+/// samples/                         pictures
+/// report/index.html                the report
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunDir {
+    root: PathBuf,
+}
+
+impl RunDir {
+    /// A run at `root`; nothing is touched.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        RunDir { root: root.into() }
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The resolved configuration.
+    pub fn config(&self) -> PathBuf {
+        self.root.join("config.toml")
+    }
+
+    /// The metrics.
+    pub fn metrics(&self) -> PathBuf {
+        self.root.join("metrics.jsonl")
+    }
+
+    /// The folder of pictures.
+    pub fn samples(&self) -> PathBuf {
+        self.root.join("samples")
+    }
+
+    /// The report.
+    pub fn report(&self) -> PathBuf {
+        self.root.join("report").join("index.html")
+    }
+
+    /// The link to the newest checkpoint.
+    pub fn latest(&self) -> PathBuf {
+        self.checkpoints().join("latest")
+    }
+
+    /// The checkpoint of a step.
+    pub fn checkpoint(&self, step: u64) -> PathBuf {
+        self.checkpoints().join(format!("step-{step:08}"))
+    }
+
+    fn checkpoints(&self) -> PathBuf {
+        self.root.join("checkpoints")
+    }
+
+    /// The newest complete checkpoint and its step. Folders only ever take their final name when complete, so the names alone decide, and a
+    /// crash between the rename and the link loses nothing.
+    pub fn newest(&self) -> Result<Option<(u64, PathBuf)>, TrainError> {
+        Ok(self.steps()?.last().map(|&step| (step, self.checkpoint(step))))
+    }
+
+    /// The newest checkpoint whose files have the digests that they were written with.
+    ///
+    /// Newer ones that are damaged are named in a warning and renamed to `damaged-step-00000000`. Where all are damaged nothing is changed,
+    /// and the error says what to do.
+    pub fn newest_intact(&self) -> Result<Option<(u64, PathBuf)>, TrainError> {
+        let mut damaged = Vec::new();
+        for step in self.steps()?.into_iter().rev() {
+            let checkpoint = self.checkpoint(step);
+            match checkpoint_manifest::verify(&checkpoint) {
+                Ok(()) => {
+                    for (step, error) in damaged {
+                        let aside = self.set_aside(step)?;
+                        tracing::warn!("damaged checkpoint: {error}; kept as {}", aside.display());
+                    }
+                    // A damaged one was set aside, or a crash came before the link.
+                    if fs::read_link(self.latest()).ok() != checkpoint.file_name().map(PathBuf::from) {
+                        self.link_latest(step)?;
+                    }
+                    return Ok(Some((step, checkpoint)));
+                }
+                Err(error) => damaged.push((step, error)),
+            }
+        }
+        match damaged.into_iter().next() {
+            None => Ok(None),
+            Some((_, newest)) => {
+                Err(TrainError::AllDamaged { run: self.root.clone(), newest: Box::new(newest) })
+            }
+        }
+    }
+
+    fn set_aside(&self, step: u64) -> Result<PathBuf, TrainError> {
+        let folder = self.checkpoint(step);
+        let aside = |n: u32| {
+            let suffix = if n == 0 { String::new() } else { format!("-{n}") };
+            self.checkpoints().join(format!("damaged-step-{step:08}{suffix}"))
+        };
+        let free = (0..).map(aside).find(|path| !path.exists()).unwrap_or_else(|| aside(0));
+        fs::rename(&folder, &free).map_err(TrainError::io(&folder))?;
+        Ok(free)
+    }
+
+    /// The steps that have a checkpoint, ascending.
+    fn steps(&self) -> Result<Vec<u64>, TrainError> {
+        let folder = self.checkpoints();
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(TrainError::io(&folder)(e)),
+        };
+        let mut steps = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(TrainError::io(&folder))?.file_name();
+            steps.extend(name.to_str().and_then(|name| name.strip_prefix("step-")?.parse::<u64>().ok()));
+        }
+        steps.sort_unstable();
+        Ok(steps)
+    }
+
+    /// Removes what a run leaves here, and nothing else; the folder itself goes if that empties it.
+    pub fn clear(&self) -> Result<(), TrainError> {
+        let entries = match fs::read_dir(&self.root) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(TrainError::io(&self.root)(e)),
+        };
+        for entry in entries {
+            let path = entry.map_err(TrainError::io(&self.root))?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if OWN_FOLDERS.contains(&&*name) {
+                fs::remove_dir_all(&path).map_err(TrainError::io(&path))?;
+            } else if OWN_FILES.contains(&&*name) || name.starts_with("events.out.tfevents.") {
+                fs::remove_file(&path).map_err(TrainError::io(&path))?;
+            }
+        }
+        // Fails where other files remain; they are not ours to remove.
+        let _ = fs::remove_dir(&self.root);
+        Ok(())
+    }
+
+    /// Makes the folder for a run's files, and removes what a killed process left half-written.
+    pub(crate) fn create(&self) -> Result<(), TrainError> {
+        let folder = self.checkpoints();
+        fs::create_dir_all(&folder).map_err(TrainError::io(&folder))?;
+        self.remove_leftovers()
+    }
+
+    /// Writes a checkpoint through `content` into a temporary folder, renames that to its final name, moves the link `latest`, and removes the
+    /// checkpoints that `keep` does not retain.
+    ///
+    /// Each file and then each folder is flushed to the disk before the rename.
+    pub(crate) fn publish(
+        &self,
+        step: u64,
+        keep: Retention,
+        content: impl FnOnce(&Path) -> Result<(), TrainError>,
+    ) -> Result<PathBuf, TrainError> {
+        let folder = self.checkpoints();
+        self.remove_leftovers()?;
+        let partial = self.partial(step, "new");
+        fs::create_dir(&partial).map_err(TrainError::io(&partial))?;
+        if let Err(error) = content(&partial)
+            .and_then(|()| checkpoint_manifest::write(&partial))
+            .and_then(|()| sync_folders(&partial))
+        {
+            // The last good checkpoint is untouched. A half-written one is removed: the disk may be full.
+            let _ = fs::remove_dir_all(&partial);
+            return Err(error);
+        }
+        let done = self.checkpoint(step);
+        if done.exists() {
+            self.remove(step)?;
+        }
+        fs::rename(&partial, &done).map_err(TrainError::io(&done))?;
+        sync(&folder)?;
+        self.link_latest(step)?;
+        self.prune(keep)?;
+        Ok(done)
+    }
+
+    /// A folder that is not, or no longer, a checkpoint.
+    fn partial(&self, step: u64, what: &str) -> PathBuf {
+        self.checkpoints().join(format!(".step-{step:08}.{what}.partial"))
+    }
+
+    fn link_latest(&self, step: u64) -> Result<(), TrainError> {
+        let link = self.checkpoints().join(".latest.partial");
+        match fs::remove_file(&link) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(TrainError::io(&link)(e)),
+            _ => {}
+        }
+        std::os::unix::fs::symlink(format!("step-{step:08}"), &link).map_err(TrainError::io(&link))?;
+        fs::rename(&link, self.latest()).map_err(TrainError::io(&link))?;
+        sync(&self.checkpoints())
+    }
+
+    fn prune(&self, keep: Retention) -> Result<(), TrainError> {
+        for step in keep.surplus(&self.steps()?) {
+            self.remove(step)?;
+        }
+        Ok(())
+    }
+
+    fn remove(&self, step: u64) -> Result<(), TrainError> {
+        let folder = self.checkpoint(step);
+        // Renamed first: a removal that is cut short must not leave half a checkpoint under a final name.
+        let doomed = self.partial(step, "old");
+        fs::rename(&folder, &doomed).map_err(TrainError::io(&folder))?;
+        fs::remove_dir_all(&doomed).map_err(TrainError::io(&doomed))
+    }
+
+    fn remove_leftovers(&self) -> Result<(), TrainError> {
+        for (folder, prefix, suffix) in [
+            (self.checkpoints(), ".step-", ".partial"),
+            (self.root.clone(), ".config.toml.", ".tmp"),
+            (self.root.clone(), ".metrics.jsonl.", ".tmp"),
+        ] {
+            for entry in fs::read_dir(&folder).map_err(TrainError::io(&folder))? {
+                let path = entry.map_err(TrainError::io(&folder))?.path();
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                if name.starts_with(prefix) && name.ends_with(suffix) {
+                    let removed =
+                        if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+                    removed.map_err(TrainError::io(&path))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn sync(folder: &Path) -> Result<(), TrainError> {
+    File::open(folder).and_then(|f| f.sync_all()).map_err(TrainError::io(folder))
+}
+
+/// Brings the entries of a folder and of all folders below it to the disk; the files themselves are flushed as they are written.
+fn sync_folders(folder: &Path) -> Result<(), TrainError> {
+    for entry in fs::read_dir(folder).map_err(TrainError::io(folder))? {
+        let path = entry.map_err(TrainError::io(folder))?.path();
+        if path.is_dir() {
+            sync_folders(&path)?;
+        }
+    }
+    sync(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LAST_TWO: Retention = Retention { last: 2, every: 0 };
+
+    fn with_checkpoints(folder: &Path, keep: Retention, steps: &[u64]) -> RunDir {
+        let run = RunDir::new(folder.join("run"));
+        run.create().unwrap();
+        for &step in steps {
+            let write = |dir: &Path| {
+                fs::create_dir(dir.join("state")).map_err(TrainError::io(dir))?;
+                fs::write(dir.join("x"), [step as u8]).map_err(TrainError::io(dir))
+            };
+            run.publish(step, keep, write).unwrap();
+        }
+        run
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> =
+            fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn checkpoints_appear_whole_and_old_ones_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::new(folder.path().join("run"));
+        run.create().unwrap();
+        assert_eq!(run.newest().unwrap(), None);
+        assert_eq!(run.newest_intact().unwrap(), None);
+        let run = with_checkpoints(folder.path(), LAST_TWO, &[5, 10, 15, 15]);
+        assert_eq!(run.steps().unwrap(), [10, 15]);
+        assert_eq!(fs::read_link(run.latest()).unwrap(), Path::new("step-00000015"));
+        assert_eq!(fs::read(run.latest().join("x")).unwrap(), [15]);
+
+        let failed = run.publish(20, LAST_TWO, |dir| {
+            fs::write(dir.join("x"), "half").map_err(TrainError::io(dir))?;
+            Err(TrainError::RunExists(dir.to_path_buf()))
+        });
+        assert!(failed.is_err());
+        assert_eq!(run.newest().unwrap().unwrap().0, 15);
+        assert_eq!(names(&run.root().join("checkpoints")), ["latest", "step-00000010", "step-00000015"]);
+
+        fs::write(run.root().join("notes.txt"), "mine").unwrap();
+        run.clear().unwrap();
+        assert_eq!(names(run.root()), ["notes.txt"]);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = with_checkpoints(folder.path(), LAST_TWO, &[5]);
+        let checkpoints = run.root().join("checkpoints");
+        for litter in [".step-00000006.new.partial", ".step-00000004.old.partial"] {
+            fs::create_dir_all(checkpoints.join(litter).join("unet")).unwrap();
+        }
+        for file in [".config.toml.abc.tmp", ".metrics.jsonl.xyz.tmp", ".hidden.tmp", "metrics.jsonl"] {
+            fs::write(run.root().join(file), "").unwrap();
+        }
+        run.create().unwrap();
+        assert_eq!(names(&checkpoints), ["latest", "step-00000005"]);
+        assert_eq!(names(run.root()), [".hidden.tmp", "checkpoints", "metrics.jsonl"]);
+    }
+
+    #[test]
+    fn a_run_removes_what_its_retention_does_not_keep() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = with_checkpoints(folder.path(), Retention { last: 1, every: 20 }, &[10, 20, 30, 40, 50]);
+        assert_eq!(run.steps().unwrap(), [20, 40, 50]);
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_is_set_aside_for_the_last_good_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = with_checkpoints(folder.path(), Retention { last: 0, every: 0 }, &[5, 10, 15]);
+        let damage = |step| fs::write(run.checkpoint(step).join("x"), "?").unwrap();
+        damage(15);
+        damage(10);
+        assert_eq!(run.newest_intact().unwrap().unwrap().0, 5);
+        assert_eq!(run.newest().unwrap().unwrap().0, 5);
+        assert_eq!(fs::read_link(run.latest()).unwrap(), Path::new("step-00000005"));
+        let checkpoints = run.root().join("checkpoints");
+        let all = ["damaged-step-00000010", "damaged-step-00000015", "latest", "step-00000005"];
+        assert_eq!(names(&checkpoints), all);
+
+        damage(5);
+        let error = run.newest_intact().unwrap_err().to_string();
+        assert!(
+            error.contains("step-00000005/x: expected SHA-256") && error.contains("another --run"),
+            "{error}"
+        );
+        assert_eq!(names(&checkpoints), all, "nothing more is touched");
+    }
+}
