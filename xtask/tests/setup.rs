@@ -173,7 +173,7 @@ fn a_link_to_nowhere_is_explained_and_replaced() {
     let sandbox = Sandbox::new().with_driver();
     let checkout = sandbox.checkout("checkout");
     std::os::unix::fs::symlink(sandbox.path("gone"), checkout.link()).unwrap();
-    let note = predicate::str::contains("what .libtorch points to is not usable");
+    let note = predicate::str::contains("the target of .libtorch is not usable");
     checkout.xtask(&["setup"]).assert().success().stderr(note);
     assert!(checkout.linked().starts_with(sandbox.environment(DEFAULT_BUILD).canonicalize().unwrap()));
 }
