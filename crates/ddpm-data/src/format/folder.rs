@@ -12,12 +12,11 @@
 //! in a pixel, so that only PNG copies are equal to the byte everywhere.
 
 use std::fs;
-use std::io::{BufRead, Cursor, Seek};
 use std::path::{Path, PathBuf};
 
-use image::{ColorType, DynamicImage, ImageDecoder, ImageReader};
 use rayon::prelude::*;
 
+use super::image_file::{decode_file, read_header};
 use crate::error::{DataError, Place, Result};
 use crate::image_set::{Dataset, ImageSet, ImageShape};
 
@@ -122,6 +121,10 @@ fn scan(folder: &Path) -> Result<Listing> {
         if path.is_dir() {
             listing.folders.push(path);
         } else if READABLE.contains(&extension.as_str()) {
+            // Opening a pipe would wait for a writer.
+            if !path.is_file() {
+                return Err(DataError::malformed(&path, Place::WholeFile, "a regular file", "another kind"));
+            }
             listing.images.push(path);
         } else if UNREADABLE.contains(&extension.as_str()) {
             let expected = "PNG or JPEG (convert it first)";
@@ -210,40 +213,6 @@ fn common_shape(paths: &[&PathBuf], expected: Option<ImageShape>) -> Result<Imag
     }
 }
 
-/// Size and channels (1 or 3) of an image, without decoding it.
-fn read_header(path: &Path) -> Result<ImageShape> {
-    header(open(path)?, path)
-}
-
-/// The same for the bytes of an image file; `path` serves the error messages.
-pub(crate) fn header_of_bytes(bytes: &[u8], path: &Path) -> Result<ImageShape> {
-    header(in_memory(bytes, path)?, path)
-}
-
-fn header<R: BufRead + Seek>(reader: ImageReader<R>, path: &Path) -> Result<ImageShape> {
-    let decoder = reader.into_decoder().map_err(DataError::picture("decode", path))?;
-    let (width, height) = decoder.dimensions();
-    let channels = match decoder.color_type() {
-        ColorType::L8 | ColorType::La8 => 1,
-        ColorType::Rgb8 | ColorType::Rgba8 => 3,
-        other => {
-            let got = format!("{other:?}");
-            return Err(DataError::malformed(path, Place::WholeFile, "8 bits a channel", got));
-        }
-    };
-    Ok(ImageShape::new(channels, height as usize, width as usize))
-}
-
-fn open(path: &Path) -> Result<ImageReader<std::io::BufReader<fs::File>>> {
-    let read = DataError::io("read", path);
-    let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format);
-    reader.map_err(read)
-}
-
-fn in_memory<'a>(bytes: &'a [u8], path: &Path) -> Result<ImageReader<Cursor<&'a [u8]>>> {
-    ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(DataError::io("read", path))
-}
-
 impl Files {
     fn decode(self, shape: ImageShape) -> Result<ImageSet> {
         let mut pixels = vec![0; self.paths.len() * shape.dimension()];
@@ -255,47 +224,4 @@ impl Files {
             None => Ok(set),
         }
     }
-}
-
-/// Decodes one image into channel planes.
-pub(crate) fn decode_file(path: &Path, shape: ImageShape, planes: &mut [u8]) -> Result<()> {
-    let decoded = open(path)?.decode().map_err(DataError::picture("decode", path))?;
-    into_planes(decoded, path, shape, planes)
-}
-
-/// The same for the bytes of an image file; `path` serves the error messages.
-pub(crate) fn decode_bytes(bytes: &[u8], path: &Path, shape: ImageShape, planes: &mut [u8]) -> Result<()> {
-    let decoded = in_memory(bytes, path)?.decode().map_err(DataError::picture("decode", path))?;
-    into_planes(decoded, path, shape, planes)
-}
-
-fn into_planes(decoded: DynamicImage, path: &Path, shape: ImageShape, planes: &mut [u8]) -> Result<()> {
-    let size = (decoded.width() as usize, decoded.height() as usize);
-    if size != (shape.width, shape.height) {
-        let got = format!("{}x{}", size.0, size.1);
-        let expected = format!("an image of {}x{}", shape.width, shape.height);
-        return Err(DataError::malformed(path, Place::WholeFile, expected, got));
-    }
-    let translucent = match &decoded {
-        DynamicImage::ImageLumaA8(image) => image.pixels().any(|pixel| pixel[1] != u8::MAX),
-        DynamicImage::ImageRgba8(image) => image.pixels().any(|pixel| pixel[3] != u8::MAX),
-        _ => false,
-    };
-    if translucent {
-        let expected = "opaque pixels (flatten it onto a background first)";
-        return Err(DataError::malformed(path, Place::WholeFile, expected, "transparent ones"));
-    }
-    let pixels = match shape.channels {
-        1 => decoded.into_luma8().into_raw(),
-        _ => decoded.into_rgb8().into_raw(),
-    };
-    if pixels.len() != planes.len() {
-        let expected = format!("{} bytes ({shape})", planes.len());
-        return Err(DataError::malformed(path, Place::WholeFile, expected, pixels.len()));
-    }
-    for (channel, plane) in planes.chunks_exact_mut(shape.height * shape.width).enumerate() {
-        let values = pixels.iter().skip(channel).step_by(shape.channels);
-        plane.iter_mut().zip(values).for_each(|(target, value)| *target = *value);
-    }
-    Ok(())
 }

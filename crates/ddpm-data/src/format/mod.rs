@@ -5,3 +5,5 @@ pub(crate) mod fashion;
 pub(crate) mod folder;
 pub(crate) mod gzip;
 pub(crate) mod idx;
+pub(crate) mod image_file;
+mod jpeg;

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::source::{ImageSource, check_read};
 use crate::error::Result;
-use crate::format::folder::{Expected, Files, decode_file, find};
+use crate::format::folder::{Expected, Files, find};
+use crate::format::image_file::decode_file;
 use crate::image_set::ImageShape;
 
 /// The files of one split.

@@ -18,10 +18,13 @@ use std::path::{Path, PathBuf};
 
 use super::source::{ImageSource, check_read};
 use crate::error::{DataError, Place, Result};
-use crate::format::folder::{decode_bytes, header_of_bytes};
+use crate::format::image_file::{decode_bytes, header_of_bytes};
 use crate::image_set::ImageShape;
 
 const IMAGES: [&str; 3] = ["png", "jpg", "jpeg"];
+
+/// Classes are numbered from 0, so that the largest number decides how many there are.
+const MAX_CLASSES: i64 = 1_000_000;
 
 /// Headers and members of a tar file start at multiples of this many bytes.
 const TAR_BLOCK: usize = 512;
@@ -158,9 +161,9 @@ fn read_index(path: &Path, file: &File, shard: u32) -> Result<Vec<(String, Sampl
         } else if ending == "cls" || ending == "json" {
             let mut text = String::new();
             entry.read_to_string(&mut text).map_err(DataError::io("read", path))?;
-            sample.class = class_of(&ending, &text)
-                .map_err(|got| malformed("a class, a whole number from 0", got))?
-                .or(sample.class);
+            let expected = format!("a class, a whole number from 0 to {}", MAX_CLASSES - 1);
+            sample.class =
+                class_of(&ending, &text).map_err(|got| malformed(&expected, got))?.or(sample.class);
         }
     }
     check_end(path, file, end_of_members)?;
@@ -194,7 +197,7 @@ fn class_of(ending: &str, text: &str) -> std::result::Result<Option<i64>, String
             None => None,
         }
     };
-    if class.is_some_and(|class| class < 0) { Err(shown()) } else { Ok(class) }
+    if class.is_some_and(|class| !(0..MAX_CLASSES).contains(&class)) { Err(shown()) } else { Ok(class) }
 }
 
 /// The class of every image, or `None` if no image has one. An error names the first image without a class where others have one.

@@ -129,3 +129,32 @@ fn misfits_are_named() {
     let empty = tempfile::tempdir().unwrap();
     assert!(message(DatasetName::ImageFolder, empty.path()).contains("expected PNG or JPEG images"));
 }
+
+/// Decoders of JPEG fill the missing rest of a file that was cut short.
+#[test]
+fn a_cut_jpeg_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cut.jpg");
+    let noise = image::RgbImage::from_fn(64, 64, |x, y| {
+        let value = (x * 7919 + y * 104_729) % 251;
+        image::Rgb([value as u8, (value * 3 % 256) as u8, (x * y % 256) as u8])
+    });
+    noise.save(&path).unwrap();
+    let whole = fs::read(&path).unwrap();
+    assert_eq!(from_folder(DatasetName::ImageFolder, folder.path()).unwrap().train.len(), 1);
+    for length in [whole.len() - 2, whole.len() - 20, whole.len() * 3 / 4, whole.len() / 2] {
+        fs::write(&path, &whole[..length]).unwrap();
+        let dataset = from_folder(DatasetName::ImageFolder, folder.path());
+        let message = dataset.map(|_| "no error").unwrap_err().to_string();
+        assert!(message.contains("cut.jpg"), "{length} of {}: {message}", whole.len());
+    }
+}
+
+#[test]
+fn a_pipe_among_images_is_refused_and_does_not_block() {
+    let folder = image_folder();
+    let pipe = folder.path().join("train/a/pipe.png");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let message = message(DatasetName::ImageFolder, folder.path());
+    assert!(message.contains("pipe.png: whole file: expected a regular file"), "{message}");
+}

@@ -146,10 +146,13 @@ fn what_is_wrong_with_a_shard_is_named() {
     );
     write(&[("7.png", &good), ("7.cls", b"cat")]);
     assert!(
-        refused().contains("c.tar/7.cls: whole file: expected a class, a whole number from 0, got cat"),
+        refused()
+            .contains("c.tar/7.cls: whole file: expected a class, a whole number from 0 to 999999, got cat"),
         "{}",
         refused()
     );
+    write(&[("7.png", &good), ("7.cls", b"1000000000000")]);
+    assert!(refused().contains("from 0 to 999999, got 1000000000000"), "{}", refused());
     write(&[("7.png", &good), ("7.jpg", &good), ("7.cls", b"1")]);
     assert!(refused().contains("one image a key"), "{}", refused());
     fs::remove_file(train.join("c.tar")).unwrap();
@@ -185,4 +188,19 @@ fn a_shard_that_was_cut_anywhere_is_refused_by_name() {
     }
     fs::write(&path, &whole[..members + 512]).unwrap();
     assert_eq!(stream::open(folder.path()).unwrap().train.len(), 3);
+}
+
+/// The first image of a shard decides that the set is grey: a colour image must not lose its colours silently.
+#[test]
+fn a_colour_image_in_a_grey_set_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (grey, path) = (ImageShape::new(1, 4, 6), folder.path().join("grey.png"));
+    write_png(&path, grey, 0);
+    let first = fs::read(&path).unwrap();
+    write_shard(&folder.path().join("train/a.tar"), &[("0.png", &first), ("1.png", &png(1))]);
+    let source = stream::open(folder.path()).unwrap().train;
+    let mut image = vec![0; grey.dimension()];
+    source.read(0, &mut image).unwrap();
+    let error = refusal(source.read(1, &mut image));
+    assert!(error.contains("expected a grey image") && error.contains("a.tar"), "{error}");
 }
