@@ -10,6 +10,7 @@ compile_error!("this project runs on Linux and macOS; on Windows use WSL 2");
 mod architecture;
 mod environment;
 mod libtorch;
+mod links;
 mod machine;
 mod process;
 mod tasks;

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 
 use super::setup;
 use crate::architecture;
+use crate::links;
 use crate::process::{self, Failed};
 use crate::workspace::Workspace;
 
@@ -27,6 +28,8 @@ enum Check {
     Crates,
     /// No cycle among the modules of a crate
     Modules,
+    /// Links between the Markdown documents
+    Links,
     /// `cargo clippy`, warnings are errors
     Clippy,
     /// `cargo doc`, warnings are errors
@@ -35,13 +38,15 @@ enum Check {
 
 impl Check {
     /// What `cargo xtask lint` runs without `--only`.
-    const DEFAULT: [Self; 4] = [Self::Formatting, Self::Crates, Self::Clippy, Self::Documentation];
+    const DEFAULT: [Self; 5] =
+        [Self::Formatting, Self::Crates, Self::Links, Self::Clippy, Self::Documentation];
 
     fn name(self) -> &'static str {
         match self {
             Self::Formatting => "formatting (`cargo fmt` corrects it)",
             Self::Crates => "dependencies between crates",
             Self::Modules => "cycles among modules",
+            Self::Links => "links between documents",
             Self::Clippy => "clippy",
             Self::Documentation => "documentation",
         }
@@ -56,6 +61,7 @@ impl Check {
             Self::Formatting => process::run(workspace.cargo().args(["fmt", "--all", "--check"])),
             Self::Crates => architecture::crates::check(workspace),
             Self::Modules => architecture::modules::check(workspace),
+            Self::Links => links::check(workspace),
             Self::Clippy => {
                 let arguments = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
                 process::run(workspace.cargo().args(arguments))
