@@ -1,4 +1,4 @@
-//! Set-ups that are cut off, or that meet.
+//! Interrupted set-ups, and several at the same time.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Which libtorch `cargo xtask setup` takes, and what it says when it cannot.
+//! The choice of libtorch by `cargo xtask setup`, and its errors.
 
 mod common;
 

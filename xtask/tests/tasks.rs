@@ -1,4 +1,4 @@
-//! What the other tasks hand to cargo, to the tests and to the product.
+//! The arguments and variables that the other tasks pass to cargo, to the tests and to `ddpm`.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! A keyed permutation of `0..n` that answers "what stands at position x?" without storing anything.
+//! A keyed pseudo-random permutation of `0..n`, evaluated at any position without being stored.
 //!
 //! The swap-or-not shuffle (Hoang, Morris, Rogaway, *An enciphering scheme based on a card shuffle*, CRYPTO 2012,
 //! algorithm 1). Round `r` has a random `K_r` in `0..n` and a random bit for every unordered pair
@@ -110,7 +110,7 @@ mod tests {
     /// Where position 0 goes, and how far neighbours end up apart, is uniform in a set of 1,000 (chi-squared with 9
     /// degrees of freedom exceeds 27.9 with probability 0.001).
     #[test]
-    fn neighbours_are_torn_apart() {
+    fn neighbours_are_separated() {
         let (n, keys) = (1_000, 5_000);
         let (mut first, mut gap) = ([0_u64; 10], [0_u64; 10]);
         for key in 0..keys {

@@ -1,4 +1,4 @@
-//! Which file of a crate names items of which other: the edges that the module rule is about.
+//! The graph of a crate's files: an edge from each file to the files whose items it names.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! A checkout, a cache and a machine made of small scripts, so that set-up can be tested without downloading.
+//! A fake checkout, cache and machine made of small scripts, to test set-up without downloads.
 
 #![allow(dead_code, reason = "each test target uses its part of the sandbox")]
 #![allow(clippy::unwrap_used, reason = "a sandbox that cannot be made fails its test")]

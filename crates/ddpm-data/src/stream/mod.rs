@@ -1,4 +1,4 @@
-//! Images that stay on the disk: folders and tar shards larger than memory.
+//! Streamed data sets, larger than memory: image folders and tar shards that are read from the disk.
 //!
 //! An [`ImageSource`] gives random access to its images by index, so that the order of a run is the same pure function of a seed as for images
 //! in memory, and resuming at any step is exact. [`Prefetch`] reads and decodes the batches of the coming steps on threads of its own.

@@ -1,4 +1,4 @@
-//! Tar shards as WebDataset writes them: the members of a sample share a key, and their endings say what they are.
+//! Tar shards in the layout of WebDataset: the members of a sample share a key, and their endings say what they are.
 //!
 //! ```text
 //! 000017.png   (or .jpg, .jpeg)    the image

@@ -55,7 +55,7 @@ pub(super) fn read_all(source: &dyn ImageSource, indices: &[usize]) -> Result<Ve
     Ok(pixels)
 }
 
-/// Refuses an index or a buffer that does not fit.
+/// Checks the index of an image and the size of its buffer.
 pub(super) fn check_read(source: &dyn ImageSource, index: usize, planes: &[u8]) -> Result<()> {
     if index >= source.len() {
         return Err(DataError::mismatch("image", format!("below {}", source.len()), index));

@@ -1,4 +1,4 @@
-//! Fetching from servers that fail in every way that servers do.
+//! Fetching from servers that fail: lost connections, wrong content, missing ranges.
 
 // A helper that fails is a test that fails.
 #![allow(clippy::unwrap_used)]

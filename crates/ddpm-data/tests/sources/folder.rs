@@ -1,4 +1,4 @@
-//! A plain folder of images.
+//! Folders of image files.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Datasets from folders: every layout, and everything that can be wrong with one.
+//! Loading datasets from folders: every layout, and the errors of malformed ones.
 
 // A helper that fails is a test that fails.
 #![allow(clippy::unwrap_used)]

@@ -1,4 +1,4 @@
-//! Images that stay on the disk: folders and tar shards.
+//! Streamed data sets: folders and tar shards.
 
 use std::fs;
 use std::path::Path;
@@ -110,7 +110,7 @@ fn blocks_follow_the_order_wherever_they_are_asked_for() {
     let order = ShuffledOrder::new(3, source.len()).unwrap();
     let mut reader = Prefetch::new(Arc::clone(&source), order).unwrap();
     let part = |rank| Shard::new(rank, 2, 2).unwrap();
-    // Going on, looking back, jumping ahead, another division of the batch.
+    // The next block, the same again, an earlier one, a later one, another division of the batch.
     let asked = [
         (7, part(0)),
         (7, part(1)),
