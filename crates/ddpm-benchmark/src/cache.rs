@@ -1,7 +1,7 @@
-//! Finished results on disk, one file each, under the key of their content.
+//! The cache of results: one file each, named by the key.
 //!
-//! A file holds what was computed beside the result and a digest of both: what does not read back, belongs to another content, or was
-//! changed is not believed, and is computed again.
+//! A file holds the computation, the result and a digest of the result. A file that cannot be read, belongs to another key, or was changed is
+//! passed over with a warning, and its result is computed again.
 
 use crate::cell::Key;
 use anyhow::{Context, Result};
@@ -20,9 +20,9 @@ pub(crate) struct Cache {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
-    /// The key, as the file's name.
+    /// The key, which is the file's name.
     key: String,
-    /// What was computed, for readers.
+    /// The computation, for readers.
     content: Value,
     /// The result.
     outcome: Value,
@@ -31,7 +31,7 @@ struct Entry {
 }
 
 impl Cache {
-    /// A cache in this folder; nothing is touched.
+    /// A cache in this folder, which is made by the first write.
     pub(crate) fn new(folder: &Path) -> Self {
         Cache { folder: folder.to_path_buf() }
     }
@@ -40,7 +40,7 @@ impl Cache {
         self.folder.join(format!("{}.json", key.as_str()))
     }
 
-    /// The result under a key, if it is there and whole.
+    /// The result under a key; none where it is missing or damaged.
     pub(crate) fn read<T: DeserializeOwned>(&self, key: &Key) -> Option<T> {
         let path = self.path(key);
         let text = std::fs::read_to_string(&path).ok()?;
@@ -51,7 +51,7 @@ impl Cache {
         outcome
     }
 
-    /// Keeps a result. The file appears complete or not at all.
+    /// Writes a result. The file appears complete or not at all.
     pub(crate) fn write(&self, key: &Key, content: &impl Serialize, outcome: &impl Serialize) -> Result<()> {
         let outcome = serde_json::to_value(outcome)?;
         let entry = Entry {
@@ -71,7 +71,7 @@ fn read_entry<T: DeserializeOwned>(text: &str, key: &Key) -> Option<T> {
     whole.then(|| serde_json::from_value(entry.outcome).ok()).flatten()
 }
 
-/// Numbers are written with the fewest digits that read back the same, so that a text read and written again is the same text.
+/// SHA-256 of the result's JSON. Numbers have the fewest digits that read back the same, so that reading and writing keeps the text.
 fn digest(outcome: &Value) -> Result<String> {
     Ok(sha256_bytes(&serde_json::to_vec(outcome)?))
 }
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_whole_is_believed() {
+    fn only_a_whole_file_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::new(&folder.path().join("cells"));
         let key = Key::of("law", &"work", 1).unwrap();

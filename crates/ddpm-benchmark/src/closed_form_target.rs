@@ -1,4 +1,4 @@
-//! The closed-form laws that the sweep runs on, and the digest of what each of them is.
+//! The closed-form targets of the sweep: their laws, and the digests that stand for them in keys.
 
 use anyhow::Result;
 use ddpm_core::target::{Component, Covariance, Gaussian, Mixture};
@@ -7,6 +7,7 @@ use ddpm_data::moments::moments;
 use ddpm_data::sha256_bytes;
 use ddpm_data::{Dataset, ImageSet};
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, VariantArray};
 
 /// The published spectrum of CIFAR-10's covariance, as little-endian f32 behind a header of 128 bytes (NumPy's format 1.0).
 const CIFAR10_EIGENVALUES: &[u8] =
@@ -14,50 +15,35 @@ const CIFAR10_EIGENVALUES: &[u8] =
 const NPY_HEADER: usize = 128;
 
 /// A target of the sweep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Display, EnumString, VariantArray,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum TargetName {
     /// Two Gaussians on the line.
     #[serde(rename = "mixture-1d")]
+    #[strum(serialize = "mixture-1d")]
     Mixture1d,
     /// Eight Gaussians on a ring.
     #[serde(rename = "mixture-2d")]
+    #[strum(serialize = "mixture-2d")]
     Mixture2d,
     /// One Gaussian with unequal axes.
     #[serde(rename = "gaussian-2d")]
+    #[strum(serialize = "gaussian-2d")]
     Gaussian2d,
     /// Fitted to the digits.
     DigitsGaussian,
     /// Fitted to Fashion-MNIST.
     FashionGaussian,
     /// The published spectrum of CIFAR-10.
+    #[strum(serialize = "cifar10-gaussian")]
     Cifar10Gaussian,
 }
 
 impl TargetName {
-    /// All targets, in the order in which reports list them.
-    pub(crate) const ALL: [TargetName; 6] = [
-        TargetName::Mixture1d,
-        TargetName::Mixture2d,
-        TargetName::Gaussian2d,
-        TargetName::DigitsGaussian,
-        TargetName::FashionGaussian,
-        TargetName::Cifar10Gaussian,
-    ];
-
-    /// The name in files and on the command line.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            TargetName::Mixture1d => "mixture-1d",
-            TargetName::Mixture2d => "mixture-2d",
-            TargetName::Gaussian2d => "gaussian-2d",
-            TargetName::DigitsGaussian => "digits-gaussian",
-            TargetName::FashionGaussian => "fashion-gaussian",
-            TargetName::Cifar10Gaussian => "cifar10-gaussian",
-        }
-    }
-
-    /// What it is, for readers.
+    /// A description for reports.
     pub(crate) fn summary(self) -> &'static str {
         match self {
             TargetName::Mixture1d => {
@@ -80,12 +66,6 @@ impl TargetName {
     }
 }
 
-impl std::fmt::Display for TargetName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
 /// A target with its law.
 #[derive(Clone, Debug)]
 pub(crate) struct NamedTarget {
@@ -103,7 +83,7 @@ impl NamedTarget {
         NamedTarget { name, digest: digest(&law), law }
     }
 
-    /// Builds a target; `digits` and `fashion` are the data that two of them are fitted to.
+    /// Builds a target. Two of them are fitted to `digits` and `fashion`; the one on Fashion-MNIST is none without the data.
     pub(crate) fn build(
         name: TargetName,
         digits: &Dataset,
@@ -136,7 +116,7 @@ impl NamedTarget {
         Ok(Some(Self::new(name, law)))
     }
 
-    /// sqrt(E|x_0 - E x_0|^2): the scale on which distances are judged.
+    /// sqrt(E|x_0 - E x_0|^2), the scale of distances.
     pub(crate) fn spread(&self) -> f64 {
         let mean: f64 = self.law.mean().iter().map(|m| m * m).sum();
         (self.law.second_moment() - mean).sqrt()
@@ -165,7 +145,7 @@ fn fitted(images: &ImageSet) -> Result<Target> {
     Ok(Target::Gaussian(Gaussian::from_moments(moments.mean, &moments.covariance)?))
 }
 
-/// The published spectrum; what is negative by rounding counts as 0.
+/// The published eigenvalues; those that are negative by rounding are taken as 0.
 fn cifar10_eigenvalues() -> Vec<f64> {
     let value = |bytes: &[u8]| bytes.try_into().map_or(0.0, |bytes| f64::from(f32::from_le_bytes(bytes)));
     CIFAR10_EIGENVALUES[NPY_HEADER..].chunks_exact(4).map(|bytes| value(bytes).max(0.0)).collect()
@@ -242,7 +222,7 @@ mod tests {
         let build = |name| NamedTarget::build(name, &digits, None).unwrap();
         assert!(build(TargetName::FashionGaussian).is_none());
         let dims: Vec<usize> =
-            TargetName::ALL.into_iter().filter_map(build).map(|target| target.law.dim()).collect();
+            TargetName::VARIANTS.iter().copied().filter_map(build).map(|target| target.law.dim()).collect();
         assert_eq!(dims, [1, 2, 2, 64, 3072]);
         let cifar = build(TargetName::Cifar10Gaussian).unwrap();
         assert!((cifar.law.second_moment() - 761.62).abs() < 0.01);

@@ -8,30 +8,30 @@ use ddpm_data::{Dataset, DatasetName, Source};
 use serde::Serialize;
 use std::path::Path;
 
-/// Something that could not be run, and what to do about it.
+/// A part of the benchmark that could not be run, and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct NotRun {
-    /// What.
+    /// The part.
     pub(crate) what: String,
-    /// Why.
+    /// The reason.
     pub(crate) reason: String,
-    /// What to do.
+    /// The remedy.
     pub(crate) remedy: String,
 }
 
 /// The data sets that are present.
 #[derive(Debug)]
 pub(crate) struct Datasets {
-    /// Part of the program.
+    /// The digits, which are part of the program.
     pub(crate) digits: Dataset,
-    /// Fashion-MNIST, where it is wanted and can be had.
+    /// Fashion-MNIST, where it is needed and available.
     pub(crate) fashion: Option<Dataset>,
-    /// What is missing.
+    /// The parts without data.
     pub(crate) missing: Vec<NotRun>,
 }
 
 impl Datasets {
-    /// The images that a network is trained on, where they are here.
+    /// The images that a network is trained on, where they are available.
     pub(crate) fn of(&self, network: NetworkName) -> Option<&Dataset> {
         match network {
             NetworkName::DigitsNetwork => Some(&self.digits),
@@ -39,8 +39,8 @@ impl Datasets {
         }
     }
 
-    /// Loads what the targets and networks need. A folder that the user names must hold the data; without one the cache, or fetching, may
-    /// fail and is told.
+    /// Loads the data sets. A folder that the user names must hold the data. Without one, data that are neither in the cache nor can be fetched
+    /// are listed as missing.
     pub(crate) fn load(
         fashion_is_needed: bool,
         data_dir: Option<&Path>,

@@ -2,9 +2,10 @@
 //!
 //! Cells are cached under [`RESULTS_VERSION`]: where the code computes other values under the same version, a sweep mixes old and new results.
 
-use crate::cell::{Cell, Chain, Continuous, RESULTS_VERSION, Sampled, Work};
+use crate::cell::{Cell, Computation, MonteCarloPaths, RESULTS_VERSION, VisitedLevels};
 use crate::closed_form_target::{NamedTarget, TargetName};
 use crate::outcome;
+use crate::plan::{ornstein_uhlenbeck, schedule, vp};
 use ddpm_core::{Grid, ScheduleConfig, ScheduleKind, Scheme, Variance};
 use serde_json::{Value, json};
 
@@ -14,38 +15,36 @@ const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/golden_cells.json")
 /// Greatest relative difference that counts as rounding.
 const ROUNDING: f64 = 1e-9;
 
-fn schedule(kind: ScheduleKind, grid: Grid, steps: usize) -> Chain {
-    Chain::Schedule { schedule: ScheduleConfig::with_steps(kind, 200), grid, steps }
-}
-
-fn process(process: Continuous, grid: Grid, steps: usize) -> Chain {
-    Chain::Process { process, grid, steps, t_min: 1e-3 }
-}
-
 /// A name and a cell for each kind of computation, chain and target.
 fn cells() -> Vec<(&'static str, Cell)> {
     use TargetName::{Cifar10Gaussian, DigitsGaussian, Gaussian2d, Mixture1d, Mixture2d};
-    let divergence = |target, chain, variance, perturbation, sampled| Cell {
+    let divergence = |target, levels, variance, perturbation, sampled| Cell {
         target,
-        work: Work::Divergence { chain, variance, perturbation, sampled },
+        computation: Computation::Divergence { levels, variance, perturbation, sampled },
     };
-    let w2 = |target, chain, sampler| Cell { target, work: Work::Wasserstein { chain, sampler } };
-    let linear = |grid, steps| schedule(ScheduleKind::Linear, grid, steps);
-    let sampled = Some(Sampled { number: 64, seed: 3 });
+    let w2 =
+        |target, levels, sampler| Cell { target, computation: Computation::Wasserstein { levels, sampler } };
+    let short = |kind, grid, steps| schedule(ScheduleConfig::with_steps(kind, 200), grid, steps);
+    let linear = |grid, steps| short(ScheduleKind::Linear, grid, steps);
+    let stopped = VisitedLevels { least_noise: Some(0.05), ..linear(Grid::Linspace, 20) };
+    let sampled = Some(MonteCarloPaths { number: 64, seed: 3 });
     let placement = |target| Cell {
         target,
-        work: Work::Placement {
+        computation: Computation::Placement {
             schedule: ScheduleConfig::with_steps(ScheduleKind::Linear, 200),
             steps: 8,
             variance: Variance::Analytic,
         },
     };
     let analytic = Scheme::Ddpm { variance: Variance::Analytic };
-    let horizon = Continuous::OrnsteinUhlenbeck { horizon: 5.0 };
     vec![
         (
             "divergence, Gaussian",
             divergence(Gaussian2d, linear(Grid::Linspace, 20), Variance::Analytic, 0.0, None),
+        ),
+        (
+            "divergence, stopped at a noise level",
+            divergence(Gaussian2d, stopped, Variance::Analytic, 0.0, None),
         ),
         (
             "divergence, quadrature",
@@ -55,7 +54,7 @@ fn cells() -> Vec<(&'static str, Cell)> {
             "divergence, variance exploding",
             divergence(
                 Gaussian2d,
-                schedule(ScheduleKind::Karras, Grid::Karras, 12),
+                short(ScheduleKind::Karras, Grid::Karras, 12),
                 Variance::FixedLarge,
                 0.0,
                 None,
@@ -63,23 +62,23 @@ fn cells() -> Vec<(&'static str, Cell)> {
         ),
         (
             "divergence, process",
+            divergence(DigitsGaussian, vp(Grid::LogSnr, 10, 1e-3), Variance::FixedLarge, 0.0, None),
+        ),
+        (
+            "divergence, Ornstein-Uhlenbeck",
             divergence(
-                DigitsGaussian,
-                process(Continuous::Vp, Grid::LogSnr, 10),
+                Cifar10Gaussian,
+                ornstein_uhlenbeck(5.0, Grid::Linspace, 4, 1e-3),
                 Variance::FixedLarge,
                 0.0,
                 None,
             ),
         ),
         (
-            "divergence, Ornstein-Uhlenbeck",
-            divergence(Cifar10Gaussian, process(horizon, Grid::Linspace, 4), Variance::FixedLarge, 0.0, None),
-        ),
-        (
             "divergence, Monte Carlo",
             divergence(
                 Mixture2d,
-                schedule(ScheduleKind::Cosine, Grid::Linspace, 6),
+                short(ScheduleKind::Cosine, Grid::Linspace, 6),
                 Variance::Analytic,
                 0.0,
                 sampled,
@@ -87,10 +86,7 @@ fn cells() -> Vec<(&'static str, Cell)> {
         ),
         ("W2, ancestral", w2(Gaussian2d, linear(Grid::Trailing, 10), analytic)),
         ("W2, DDIM", w2(DigitsGaussian, linear(Grid::LogSnr, 10), Scheme::Ddim { eta: 0.0 })),
-        (
-            "W2, multistep on a process",
-            w2(Gaussian2d, process(Continuous::Vp, Grid::LogSnr, 10), Scheme::Dpmpp2m),
-        ),
+        ("W2, multistep on a process", w2(Gaussian2d, vp(Grid::LogSnr, 10, 1e-3), Scheme::Dpmpp2m)),
         ("placement, Gaussian", placement(Gaussian2d)),
         ("placement, mixture", placement(Mixture1d)),
     ]

@@ -50,6 +50,7 @@ use output_folder::OutputFolder;
 use plan::{Effort, Plan};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use strum::VariantArray;
 use sweep::Targets;
 use tch::Device;
 
@@ -95,17 +96,17 @@ pub fn run(options: &Options<'_>, monitor: &dyn Monitor) -> Result<PathBuf> {
         options.selects(TargetName::FashionGaussian) || options.selects(NetworkName::FashionNetwork);
     let data = Datasets::load(fashion, options.data_dir, monitor)?;
     let mut targets = Vec::new();
-    for name in TargetName::ALL.into_iter().filter(|name| options.selects(*name)) {
+    for name in TargetName::VARIANTS.iter().copied().filter(|name| options.selects(*name)) {
         targets.extend(NamedTarget::build(name, &data.digits, data.fashion.as_ref())?);
     }
     let plan = Plan { effort: Effort::new(options.mode, options.seed), targets };
     let by_name: Targets = plan.targets.iter().map(|target| (target.name, target.clone())).collect();
     let cells = questions::cells(&plan)?;
     let cache = Cache::new(&folder.cells());
-    let results = sweep::with_progress(&cells, &by_name, &cache, RESULTS_VERSION, &log, monitor)?;
+    let results = sweep::run(&cells, &by_name, &cache, RESULTS_VERSION, &log, monitor)?;
 
     let mut networks = Vec::new();
-    for name in NetworkName::ALL.into_iter().filter(|name| options.selects(*name)) {
+    for name in NetworkName::VARIANTS.iter().copied().filter(|name| options.selects(*name)) {
         let Some(images) = data.of(name) else { continue };
         let recipe = TrainingRecipe::new(name, options.mode, options.seed)?;
         networks.push(networks::measure(&recipe, images, &folder, options.device, &log, monitor)?);
@@ -113,9 +114,9 @@ pub fn run(options: &Options<'_>, monitor: &dyn Monitor) -> Result<PathBuf> {
 
     let mut sections = Vec::new();
     for question in &questions::QUESTIONS {
-        sections.extend((question.answer)(&plan, &results)?);
+        sections.extend((question.section)(&plan, &results)?);
     }
-    sections.extend(questions::network_training_error::answer(&networks)?);
+    sections.extend(questions::network_training_error::section(&networks));
     results_file::write(&folder.results(), options.mode, &plan, &results, &sections, &data.missing)?;
     report_page::page(options.program, options.mode, &plan, sections, &data.missing)
         .write(&folder.report())?;

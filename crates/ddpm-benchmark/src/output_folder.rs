@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 /// ```text
-/// cells/KEY.json      finished results by content
+/// cells/KEY.json      results by key
 /// networks/NAME/      the runs of the trained networks
 /// results.json        every figure of the report
 /// index.html          the report
-/// log.jsonl           when which cell took how long
+/// log.jsonl           seconds that each computed cell took
 /// ```
 #[derive(Clone, Debug)]
 pub(crate) struct OutputFolder {
@@ -23,7 +23,7 @@ const FOLDERS: [&str; 2] = ["cells", "networks"];
 const FILES: [&str; 3] = ["results.json", "index.html", "log.jsonl"];
 
 impl OutputFolder {
-    /// A benchmark at `root`, which is made where it is missing.
+    /// The output folder `root`, which is made where it is missing.
     pub(crate) fn open(root: &Path) -> Result<Self> {
         let shown = root.display();
         ensure!(!root.exists() || root.is_dir(), "--out {shown} is a file; expected a folder");
@@ -31,7 +31,7 @@ impl OutputFolder {
         Ok(OutputFolder { root: root.to_path_buf() })
     }
 
-    /// Removes what a benchmark leaves, and nothing else.
+    /// Removes the files of a benchmark and nothing else.
     pub(crate) fn clear(&self) -> Result<()> {
         for name in FOLDERS {
             let path = self.root.join(name);
@@ -44,7 +44,7 @@ impl OutputFolder {
         Ok(())
     }
 
-    /// Finished results.
+    /// The cache of results.
     pub(crate) fn cells(&self) -> PathBuf {
         self.root.join("cells")
     }
@@ -54,7 +54,7 @@ impl OutputFolder {
         self.root.join("networks").join(name)
     }
 
-    /// Every figure.
+    /// The file of all figures.
     pub(crate) fn results(&self) -> PathBuf {
         self.root.join("results.json")
     }
@@ -64,7 +64,7 @@ impl OutputFolder {
         self.root.join("index.html")
     }
 
-    /// The log, to be added to.
+    /// The log, opened for appending.
     pub(crate) fn log(&self) -> Result<Log> {
         let path = self.root.join("log.jsonl");
         let file = OpenOptions::new().create(true).append(true).open(&path);
@@ -72,7 +72,7 @@ impl OutputFolder {
     }
 }
 
-/// What was not there need not be removed.
+/// Errors of a removal, but for a file that does not exist.
 fn forget(path: &Path, removed: std::io::Result<()>) -> Result<()> {
     match removed {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -82,12 +82,12 @@ fn forget(path: &Path, removed: std::io::Result<()>) -> Result<()> {
     }
 }
 
-/// Times, which belong to no result.
+/// The log of times.
 #[derive(Debug)]
 pub(crate) struct Log(Mutex<File>);
 
 impl Log {
-    /// Adds a line. A log that cannot be written stops nothing.
+    /// Adds a line. A failed write is a warning.
     pub(crate) fn add(&self, what: &str, seconds: f64) {
         let line = format!("{}\n", json!({"finished": what, "seconds": seconds}));
         let mut file = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

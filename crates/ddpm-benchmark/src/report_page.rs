@@ -1,4 +1,4 @@
-//! The report: what the terms mean, the answers, and what they rest on.
+//! The report page: the terms in words, the sections of the questions, and the targets of the run.
 
 use crate::datasets::NotRun;
 use crate::plan::Mode;
@@ -6,26 +6,26 @@ use crate::plan::Plan;
 use crate::report_section::ReportSection;
 use ddpm_report::kit::{Cell, Page, Table, Text};
 
-/// What the words of the report mean, for readers who have read nothing else.
+/// The terms of the report for readers without other documents.
 fn terms() -> Text {
     Text::new("A diffusion model turns noise into data in N steps. Four things make its samples differ from the data. ")
         .strong("Initialization")
-        .plain(": it starts from pure noise, although the noised data still carry a trace of signal. ")
+        .plain(": it starts at N(0, I), although the noised data still have some signal. ")
         .strong("Discretization")
-        .plain(": N steps stand in for infinitely many. ")
+        .plain(": it takes N steps instead of infinitely many. ")
         .strong("Training")
         .plain(": the network is not the ideal denoiser. ")
         .strong("Truncation")
         .plain(
             ": sampling stops at a small noise level, not at none. The first three are measured as one divergence (relative entropy, in nats) between the path that noise \
-             takes through the data and the path that the sampler generates: they add up to it exactly, nothing is left over, and the sum bounds how much the generated \
+             takes through the data and the path that the sampler generates: they add up to it exactly, and the sum bounds how much the generated \
              samples differ from the data at the lowest noise level. Errors are also measured as the distance W2: how far, root mean square, samples would have to be moved \
              to become distributed like the data; it contains all four. The closed-form targets below have a known ideal denoiser, so that their figures are exact to rounding \
              unless a ± (one standard error) or an interval stands beside them. ",
         )
         .strong("Schedule")
         .plain(" means how much noise each of the levels has, ")
-        .strong("spacing")
+        .strong("grid")
         .plain(" which of them are visited, ")
         .strong("variance")
         .plain(
@@ -34,22 +34,22 @@ fn terms() -> Text {
         )
 }
 
-/// Puts the report together.
+/// The page from its sections.
 pub(crate) fn page(
     program: &str,
     mode: Mode,
     plan: &Plan,
-    answers: Vec<ReportSection>,
+    sections: Vec<ReportSection>,
     not_run: &[NotRun],
 ) -> Page {
     let mut page =
         Page::new("Where the error of a diffusion sampler comes from, and which choices reduce it");
-    for answer in &answers {
-        page.headline(Text::default().strong(answer.question).plain(" ").plain(answer.verdict.as_str()));
+    for section in &sections {
+        page.headline(Text::default().strong(section.question).plain(" ").plain(section.verdict.as_str()));
     }
     page.section("What is measured").paragraph(terms());
-    for answer in answers {
-        answer.add_to(&mut page);
+    for section in sections {
+        section.add_to(&mut page);
     }
     if !not_run.is_empty() {
         let mut table = Table::new("Left out of this run.", ["what", "why", "what to do"]);
@@ -72,7 +72,7 @@ pub(crate) fn page(
             format!("estimated, {} paths", plan.effort.paths)
         };
         table.push([
-            Cell::from(target.name.name()),
+            Cell::from(target.name.to_string()),
             target.law.dim().into(),
             target.spread().into(),
             kind.into(),

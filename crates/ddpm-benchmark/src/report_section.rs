@@ -1,26 +1,26 @@
-//! An answer of the report: a sentence computed from figures, and the tables and plots behind it.
+//! A section of the report: a question, the answer in a sentence computed from figures, and the tables and plots behind it.
 
 use ddpm_report::kit::{Page, Plot, Table, Text};
 use serde_json::Value;
 
-/// A question of the sweep with its answer.
+/// A question with its answer.
 #[derive(Debug)]
 pub(crate) struct ReportSection {
     /// A short name for files.
     pub(crate) name: &'static str,
-    /// The question as a heading.
+    /// The question, which is the heading.
     pub(crate) question: &'static str,
     /// The answer in a sentence.
     pub(crate) verdict: String,
     /// The sentences that qualify it.
     pub(crate) detail: String,
-    /// What it rests on, in order.
+    /// The evidence, in order.
     pub(crate) blocks: Vec<Block>,
-    /// The figures of the verdict, for programs.
+    /// The figures for `results.json`.
     pub(crate) figures: Value,
 }
 
-/// A part of an answer.
+/// A part of a section.
 #[derive(Debug)]
 pub(crate) enum Block {
     /// A heading.
@@ -34,7 +34,7 @@ pub(crate) enum Block {
 }
 
 impl ReportSection {
-    /// Adds the answer to a page as a section.
+    /// Adds the section to a page.
     pub(crate) fn add_to(self, page: &mut Page) {
         let section = page.section(self.question);
         section.paragraph(Text::default().strong(self.verdict).plain(" ").plain(self.detail));

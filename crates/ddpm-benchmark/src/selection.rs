@@ -1,13 +1,14 @@
-//! The value of `--targets`: a closed-form target or a network, by name.
+//! The values of `--targets`: a closed-form target or a network, by name.
 
 use crate::closed_form_target::TargetName;
 use crate::networks::NetworkName;
 use std::str::FromStr;
+use strum::VariantArray;
 
 /// A closed-form target or a trained network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Selection {
-    /// A law with a known denoiser.
+    /// A target with a known denoiser.
     Target(TargetName),
     /// A network.
     Network(NetworkName),
@@ -25,26 +26,15 @@ impl From<NetworkName> for Selection {
     }
 }
 
-impl Selection {
-    /// All of them, in the order of reports.
-    fn all() -> impl Iterator<Item = Selection> {
-        TargetName::ALL.into_iter().map(Selection::Target).chain(NetworkName::ALL.map(Selection::Network))
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Selection::Target(name) => name.name(),
-            Selection::Network(name) => name.name(),
-        }
-    }
-}
-
 impl FromStr for Selection {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, String> {
-        Self::all().find(|subject| subject.name() == word).ok_or_else(|| {
-            let known: Vec<&str> = Self::all().map(Selection::name).collect();
+        let target = word.parse().map(Selection::Target);
+        target.or_else(|_| word.parse().map(Selection::Network)).map_err(|_| {
+            let targets = TargetName::VARIANTS.iter().map(ToString::to_string);
+            let known: Vec<String> =
+                targets.chain(NetworkName::VARIANTS.iter().map(ToString::to_string)).collect();
             format!("expected one of {}", known.join(", "))
         })
     }
@@ -56,8 +46,13 @@ mod tests {
 
     #[test]
     fn every_name_reads_back_and_others_are_answered_with_the_list() {
-        for subject in Selection::all() {
-            assert_eq!(subject.name().parse(), Ok(subject));
+        for name in TargetName::VARIANTS {
+            assert_eq!(name.to_string().parse(), Ok(Selection::Target(*name)));
+            assert_eq!(serde_json::to_string(name).unwrap(), format!("\"{name}\""));
+        }
+        for name in NetworkName::VARIANTS {
+            assert_eq!(name.to_string().parse(), Ok(Selection::Network(*name)));
+            assert_eq!(serde_json::to_string(name).unwrap(), format!("\"{name}\""));
         }
         let error = "digits".parse::<Selection>().unwrap_err();
         assert!(error.contains("digits-gaussian") && error.contains("fashion-network"), "{error}");

@@ -92,9 +92,9 @@ fn a_killed_run_goes_on_and_all_runs_agree_to_the_byte() {
         cell["target"] == "mixture-1d"
             && cell["variance"] == "analytic"
             && cell["perturbation"] == 0.0
-            && cell["chain"]["steps"] == 1000
-            && cell["chain"]["schedule"]["kind"] == "linear"
-            && cell["chain"]["grid"] == "linspace"
+            && cell["levels"]["steps"] == 1000
+            && cell["levels"]["noising"]["schedule"]["kind"] == "linear"
+            && cell["levels"]["grid"] == "linspace"
     });
     let discretization = reference.unwrap()["discretization"]["value"].as_f64().unwrap();
     assert!((discretization - 0.002_240_2).abs() < 5e-8, "{discretization}");

@@ -16,7 +16,7 @@ use ddpm_report::results::{
 use serde::{Deserialize, Serialize};
 use tch::Device;
 
-/// The spacing of the visited levels: both ends of the chain, as on the closed-form targets.
+/// The grid of the visited levels: both ends of the schedule, as on the closed-form targets.
 const GRID: Grid = Grid::Linspace;
 /// The variance that the recipes train for.
 const VARIANCE: Variance = Variance::FixedLarge;
@@ -43,13 +43,13 @@ pub(crate) struct NetworkTerms {
     pub(crate) images: usize,
     /// The initialization term.
     pub(crate) initialization: InitializationBracket,
-    /// The terms by what stands for the ideal denoiser.
+    /// The terms by floor: the denoiser that stands for the ideal one.
     pub(crate) parts: Vec<FloorTerms>,
     /// The population's training error.
     pub(crate) training: Option<TrainingErrorBracket>,
-    /// What the network remembers of its images.
+    /// Memorization of the training images.
     pub(crate) memorization: Option<Memorization>,
-    /// The variational bound on images that the network never saw, in bits per dimension.
+    /// The variational bound on held-out images, in bits per dimension.
     pub(crate) vlb_bits_per_dim: Option<Interval>,
     /// Discretization and training by variance.
     pub(crate) by_variance: Vec<VarianceReport>,
@@ -63,7 +63,7 @@ pub(crate) struct NetworkTerms {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FloorTerms {
-    /// What stands for the ideal denoiser.
+    /// The denoiser that stands for the ideal one.
     pub(crate) floor: Floor,
     /// In nats.
     pub(crate) discretization: Interval,

@@ -104,7 +104,7 @@ impl TrainingRecipe {
     pub(crate) fn folder(&self) -> String {
         match self.mode {
             Mode::Quick => format!("{}-quick", self.name),
-            Mode::Full => self.name.name().to_owned(),
+            Mode::Full => self.name.to_string(),
         }
     }
 }
@@ -135,10 +135,11 @@ impl TrainingSettings {
 mod tests {
     use super::*;
     use ddpm_train::ImageDiffusion;
+    use strum::VariantArray;
 
     #[test]
     fn every_recipe_is_a_valid_configuration_and_quick_is_shorter() {
-        for name in NetworkName::ALL {
+        for &name in NetworkName::VARIANTS {
             let steps = |mode| {
                 let recipe = TrainingRecipe::new(name, mode, 7).unwrap();
                 let TrainingSettings { model, diffusion, train, .. } = &recipe.settings;

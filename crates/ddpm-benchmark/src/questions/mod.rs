@@ -1,7 +1,8 @@
-//! The questions: which cells each needs, and how it is answered from their outcomes.
+//! The questions of the report: the cells that each needs, and its section from their results.
 
 pub(crate) mod network_training_error;
 mod scaling_exponents;
+mod scaling_laws;
 mod which_sampler;
 mod which_schedule;
 mod which_variance;
@@ -13,20 +14,20 @@ use crate::report_section::ReportSection;
 use crate::sweep::Results;
 use anyhow::Result;
 
-/// A question about closed-form targets. The one about networks is [`network_training_error`]'s.
+/// A question about closed-form targets. The one about networks is [`network_training_error`].
 pub(crate) struct Question {
     /// The cells that it needs.
-    pub(crate) cells: fn(&Plan) -> Vec<Cell>,
-    /// The answer from their outcomes; none where no target of the plan can be asked.
-    pub(crate) answer: fn(&Plan, &Results) -> Result<Option<ReportSection>>,
+    cells: fn(&Plan) -> Vec<Cell>,
+    /// The section; none where the run has no target for the question.
+    pub(crate) section: fn(&Plan, &Results) -> Result<Option<ReportSection>>,
 }
 
 /// All questions, in the order of the report.
 pub(crate) const QUESTIONS: [Question; 4] = [
-    Question { cells: which_schedule::cells, answer: which_schedule::answer },
-    Question { cells: which_variance::cells, answer: which_variance::answer },
-    Question { cells: which_sampler::cells, answer: which_sampler::answer },
-    Question { cells: scaling_exponents::cells, answer: scaling_exponents::answer },
+    Question { cells: which_schedule::cells, section: which_schedule::section },
+    Question { cells: which_variance::cells, section: which_variance::section },
+    Question { cells: which_sampler::cells, section: which_sampler::section },
+    Question { cells: scaling_exponents::cells, section: scaling_exponents::section },
 ];
 
 /// All cells of a plan, each once, in a fixed order.

@@ -1,40 +1,41 @@
-//! How much is the training error of a real network, and when do more steps stop helping?
+//! How much of the error of a trained network is its training error, and at how many steps does discretization become the smaller part?
 
+use super::words::short;
 use crate::comparison::join;
-use crate::networks::{MeasuredNetwork, NetworkTerms};
+use crate::networks::{FloorTerms, MeasuredNetwork, NetworkTerms};
 use crate::report_section::{Block, ReportSection};
-use anyhow::Result;
-use ddpm_core::Variance;
 use ddpm_core::interval::Interval;
 use ddpm_report::kit::{Axis, Cell as TableCell, Plot, Point, Series, Table, Text, number};
 use serde_json::json;
 
-/// The answer from the networks that were studied; none without any.
-pub(crate) fn answer(networks: &[MeasuredNetwork]) -> Result<Option<ReportSection>> {
+/// The section on the networks of the run; none without any.
+pub(crate) fn section(networks: &[MeasuredNetwork]) -> Option<ReportSection> {
     if networks.is_empty() {
-        return Ok(None);
+        return None;
     }
     let mut blocks = vec![Block::Paragraph(Text::new(
-        "The ideal denoiser of the true data is not known for real images. The terms below are measured against the exact denoiser of the training images, on training \
-         images: for that law they are exact but for the choice of images, which the 95 % intervals (±) account for. Whoever learnt the training images by heart would have \
-         no training error by this measure; the bracket says what is known of the error on the true distribution.",
+        "The ideal denoiser of the true data is not known for real images. The terms below are measured against the exact denoiser of the training images, on training images. \
+         For that law they are exact but for the choice of images, for which the 95 % intervals account. A network that memorized the training images would have no training \
+         error by this measure; the bracket below each table says what is known of the error on the true distribution.",
     ))];
     for network in networks {
         blocks.push(Block::Subheading(title(network)));
         blocks.push(Block::Table(terms(network)));
-        blocks.extend(plot(network));
+        blocks.push(plot(network));
         blocks.push(Block::Table(variances(network)));
         blocks.extend(population(network).map(Block::Paragraph));
     }
-    let sentences: Vec<String> = networks.iter().filter_map(sentence).collect();
-    Ok(Some(ReportSection {
+    let in_words = |of: fn(&MeasuredNetwork) -> Option<String>| {
+        networks.iter().filter_map(of).collect::<Vec<_>>().join(" ")
+    };
+    Some(ReportSection {
         name: "training",
         question: "How much is training error, and when do more steps stop helping?",
-        verdict: sentences.join(" "),
-        detail: networks.iter().filter_map(detail).collect::<Vec<_>>().join(" "),
+        verdict: in_words(sentence),
+        detail: in_words(detail),
         blocks,
         figures: json!({"networks": networks}),
-    }))
+    })
 }
 
 fn title(network: &MeasuredNetwork) -> String {
@@ -47,46 +48,48 @@ fn title(network: &MeasuredNetwork) -> String {
     )
 }
 
-/// The first number of steps at which discretization is below the training error.
+/// The terms against the empirical denoiser, by number of steps.
+fn by_steps(network: &MeasuredNetwork) -> impl Iterator<Item = (&NetworkTerms, &FloorTerms)> {
+    network.studies.iter().filter_map(|study| Some((study, study.empirical()?)))
+}
+
+/// The first number of steps from which on the interval of discretization lies below that of training.
 fn crossing(network: &MeasuredNetwork) -> Option<usize> {
-    let below = |study: &&NetworkTerms| {
-        study.empirical().is_some_and(|parts| parts.discretization.value <= parts.training.value)
-    };
-    network.studies.iter().find(below).map(|study| study.steps)
+    let below = |terms: &FloorTerms| terms.discretization.high <= terms.training.low;
+    by_steps(network).find(|(_, terms)| below(terms)).map(|(study, _)| study.steps)
 }
 
 fn sentence(network: &MeasuredNetwork) -> Option<String> {
-    let longest = network.studies.last()?;
-    let parts = longest.empirical()?;
+    let (longest, terms) = by_steps(network).last()?;
     let steps = match crossing(network) {
-        Some(steps) if Some(steps) == network.studies.first().map(|study| study.steps) => {
-            format!(
-                "discretization is the smaller part from {steps} steps on already, so that more steps hardly help"
-            )
-        }
+        Some(steps) if network.studies.first().is_some_and(|study| study.steps == steps) => format!(
+            "discretization is the smaller part from {steps} steps on already, so that more steps hardly help"
+        ),
         Some(steps) => {
             format!("from {steps} steps on discretization is the smaller part and more steps hardly help")
         }
-        None => format!("discretization is the larger part even with all {} steps", longest.steps),
+        None if terms.training.high <= terms.discretization.low => {
+            format!("discretization is the larger part even with all {} steps", longest.steps)
+        }
+        None => format!(
+            "with {} steps the 95 % intervals of discretization and training overlap, so that neither is the larger part",
+            longest.steps
+        ),
     };
     Some(format!(
         "On {} training costs {} nats of {} with {} steps; {steps}.",
         network.name.data(),
-        interval(&parts.training),
-        interval(&parts.total),
+        interval(&terms.training),
+        interval(&terms.total),
         longest.steps
     ))
 }
 
 fn detail(network: &MeasuredNetwork) -> Option<String> {
-    let shares: Vec<String> = network
-        .studies
-        .iter()
-        .filter_map(|study| {
-            let parts = study.empirical()?;
-            Some(format!("{} at {}", number::percent(parts.training.value / parts.total.value), study.steps))
-        })
-        .collect();
+    let share = |(study, terms): (&NetworkTerms, &FloorTerms)| {
+        format!("{} at {}", number::percent(terms.training.value / terms.total.value), study.steps)
+    };
+    let shares: Vec<String> = by_steps(network).map(share).collect();
     let enough = network.studies.last()?.enough_steps;
     let best = enough.map_or(String::new(), |steps| {
         format!(" With the best variance discretization falls below the training error at {steps} steps.")
@@ -100,60 +103,44 @@ fn detail(network: &MeasuredNetwork) -> Option<String> {
 
 /// `1.23 (1.10 to 1.36)`.
 fn interval(interval: &Interval) -> String {
-    let short = |value: f64| number::typeset(&number::plain(value, 3));
-    format!("{} ({} to {})", short(interval.value), short(interval.low), short(interval.high))
-}
-
-fn measured(interval: &Interval) -> TableCell {
-    TableCell::Measured { value: interval.value, stderr: 0.5 * (interval.high - interval.low) }
+    format!("{} ({} to {})", short(interval.value, 3), short(interval.low, 3), short(interval.high, 3))
 }
 
 fn terms(network: &MeasuredNetwork) -> Table {
     let images = network.studies.first().map_or(0, |study| study.images);
     let mut table = Table::new(
         format!(
-            "Where the divergence comes from, in nats, by the number of evenly spaced levels visited; variance fixed-large. ± is half of the 95 % interval over {images} images; \
+            "Where the divergence comes from, in nats, by the number of evenly spaced levels visited; variance fixed-large; 95 % intervals over {images} images in brackets; \
              initialization is a lower bound, exact for Gaussian data."
         ),
         ["steps", "initialization", "discretization", "training", "total", "share of training"],
     );
-    for study in &network.studies {
-        let Some(parts) = study.empirical() else { continue };
+    let numeral = |value: &Interval| TableCell::Numeral(interval(value).into());
+    for (study, terms) in by_steps(network) {
         table.push([
             TableCell::from(study.steps),
             study.initialization.lower_nats.into(),
-            measured(&parts.discretization),
-            measured(&parts.training),
-            measured(&parts.total),
-            TableCell::Percent(parts.training.value / parts.total.value),
+            numeral(&terms.discretization),
+            numeral(&terms.training),
+            numeral(&terms.total),
+            TableCell::Percent(terms.training.value / terms.total.value),
         ]);
     }
     table
 }
 
 fn variances(network: &MeasuredNetwork) -> Table {
-    let names: Vec<Variance> = network
-        .studies
-        .first()
-        .map(|study| study.by_variance.iter().map(|report| report.variance).collect())
-        .unwrap_or_default();
-    let headings = std::iter::once("steps".to_owned()).chain(names.iter().map(ToString::to_string));
+    let reports = network.studies.first().map_or(&[][..], |study| &study.by_variance);
+    let names = reports.iter().map(|report| report.variance.to_string());
     let mut table = Table::new(
-        "Discretization and training together by variance, in nats: estimates from the same measurement, without intervals. The least of a row stands out.",
-        headings,
+        "Discretization and training together by variance, in nats: estimates from the same measurement, without intervals, so that small differences do not rank the variances.",
+        std::iter::once("steps".to_owned()).chain(names),
     );
     for study in &network.studies {
-        let sums: Vec<f64> = study
-            .by_variance
-            .iter()
-            .map(|report| report.discretization_nats + report.training_nats)
-            .collect();
-        let least = sums.iter().copied().fold(f64::INFINITY, f64::min);
-        let cell = |sum: &f64| {
-            let text = number::typeset(&number::plain(*sum, 3));
-            TableCell::Numeral(if *sum == least { Text::default().strong(text) } else { text.into() })
-        };
-        table.push(std::iter::once(TableCell::from(study.steps)).chain(sums.iter().map(cell)));
+        let sums = study.by_variance.iter().map(|report| {
+            TableCell::Numeral(short(report.discretization_nats + report.training_nats, 3).into())
+        });
+        table.push(std::iter::once(TableCell::from(study.steps)).chain(sums));
     }
     table
 }
@@ -171,45 +158,44 @@ fn population(network: &MeasuredNetwork) -> Option<Text> {
     }
     if let Some(memorization) = &study.memorization {
         sentences.push(format!(
-            "On images that it never saw the network’s error is larger by {} nats, where a perfect memorizer’s would be larger by {}: the first over the second says how much \
-             of its images it knows by heart.",
+            "Memorization: on held-out images the network’s error is larger by {} nats, where that of the empirical (memorizing) denoiser is larger by {}.",
             interval(&memorization.nats),
             interval(&memorization.memorizer_nats)
         ));
     }
     if let Some(bits) = &study.vlb_bits_per_dim {
         sentences.push(format!(
-            "The bound on the code length of such images is {} bits per dimension.",
+            "The variational bound on the code length of held-out images is {} bits per dimension.",
             interval(bits)
         ));
     }
     (!sentences.is_empty()).then(|| sentences.join(" ").into())
 }
 
-fn plot(network: &MeasuredNetwork) -> Option<Block> {
-    let of = |name: &str, part: fn(&NetworkTerms) -> Option<Interval>| {
-        let points = network.studies.iter().filter_map(|study| {
-            let interval = part(study)?;
-            Some(Point::with_interval(study.steps as f64, interval.value, interval.low, interval.high))
+fn plot(network: &MeasuredNetwork) -> Block {
+    let series = |name: &str, part: fn(&FloorTerms) -> Interval| {
+        let points = by_steps(network).map(|(study, terms)| {
+            let Interval { value, low, high } = part(terms);
+            Point::with_interval(study.steps as f64, value, low, high)
         });
-        Series::line_and_points(name, points.collect::<Vec<_>>())
+        Series::line_and_points(name, points)
     };
     let plot = Plot::new(
         format!("Discretization and training error, {}", network.name.data()),
         Axis::log("steps N"),
         Axis::log("nats"),
     )
-    .series(of("discretization", |study| Some(study.empirical()?.discretization)))
-    .series(of("training", |study| Some(study.empirical()?.training)));
+    .series(series("discretization", |terms| terms.discretization))
+    .series(series("training", |terms| terms.training));
     let caption =
-        "Where the falling line passes below the other, more steps stop helping. Bars are 95 % intervals.";
-    Some(Block::Plot(Box::new(plot), caption.into()))
+        "Where discretization lies below training, more steps hardly help. Bars are 95 % intervals.";
+    Block::Plot(Box::new(plot), caption.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::networks::{FloorTerms, NetworkName};
+    use crate::networks::NetworkName;
     use ddpm_report::results::{Floor, InitializationBracket};
 
     fn around(value: f64) -> Interval {
@@ -254,7 +240,7 @@ mod tests {
 
     #[test]
     fn the_verdict_names_where_more_steps_stop_helping() {
-        let verdict = |constant| answer(&[network(constant)]).unwrap().unwrap().verdict;
+        let verdict = |constant| section(&[network(constant)]).unwrap().verdict;
         // c/N = 2 at N = c/2.
         assert!(
             verdict(400.0).contains("from 250 steps on discretization is the smaller part"),
@@ -263,8 +249,10 @@ mod tests {
         );
         assert!(verdict(10.0).contains("from 10 steps on already"), "{}", verdict(10.0));
         assert!(verdict(1e4).contains("larger part even with all 1000 steps"), "{}", verdict(1e4));
+        // At 200 steps of 2/N both are 2.0: with all 1000 steps the intervals overlap.
+        assert!(verdict(2000.0).contains("with 1000 steps the 95 % intervals"), "{}", verdict(2000.0));
         let cost = "training costs 2.00 (1.80 to 2.20) nats of 2.40 (2.16 to 2.64) with 1000 steps";
         assert!(verdict(400.0).contains(cost), "{}", verdict(400.0));
-        assert!(answer(&[]).unwrap().is_none());
+        assert!(section(&[]).is_none());
     }
 }

@@ -1,70 +1,70 @@
-//! Which variance of the steps?
+//! Which variance of the ancestral steps has the least discretization, and with which does an error of the denoiser cost least?
 
-use super::words::{kind_of, names, times};
+use super::words::{exactness, tables_by_target, times};
 use crate::cell::Cell;
 use crate::closed_form_target::NamedTarget;
-use crate::comparison::Comparison;
-use crate::plan::{PERTURBATION, Plan, VARIANCES, WHOLE, thinned};
+use crate::comparison::ComparisonPlan;
+use crate::plan::{BOTH_ENDS, PERTURBATION, Plan, VARIANCES, thinned};
 use crate::report_section::{Block, ReportSection};
 use crate::sweep::Results;
 use anyhow::Result;
-use ddpm_core::{ScheduleKind, Variance};
-use ddpm_report::kit::Text;
+use ddpm_core::ScheduleKind;
 use serde_json::json;
 
-fn of(plan: &Plan, target: &NamedTarget, steps: usize, variance: Variance, perturbation: f64) -> Cell {
-    plan.divergence(target, thinned(ScheduleKind::Linear, WHOLE, steps), variance, perturbation)
+fn comparison<'a>(plan: &'a Plan, targets: Vec<&'a NamedTarget>, perturbation: f64) -> ComparisonPlan<'a> {
+    ComparisonPlan {
+        kind: "variance",
+        unit: "steps",
+        candidates: VARIANCES.map(|variance| variance.to_string()).to_vec(),
+        columns: plan.effort.steps.clone(),
+        targets,
+        cells: Box::new(move |variance, steps, target| {
+            let levels = thinned(ScheduleKind::Linear, BOTH_ENDS, steps);
+            vec![plan.divergence(target, levels, VARIANCES[variance], perturbation)]
+        }),
+        error: |outcome| Ok(outcome.divergence()?.discretization),
+    }
+}
+
+/// The discretization on all targets.
+fn discretization(plan: &Plan) -> ComparisonPlan<'_> {
+    comparison(plan, plan.all(), 0.0)
+}
+
+/// The training term of a denoiser with a constant error, where it is exact.
+fn training(plan: &Plan) -> ComparisonPlan<'_> {
+    let error = |outcome: &crate::outcome::Outcome| Ok(outcome.divergence()?.training);
+    ComparisonPlan { error, ..comparison(plan, plan.exact(), PERTURBATION) }
 }
 
 pub(super) fn cells(plan: &Plan) -> Vec<Cell> {
-    let mut cells = Vec::new();
-    for target in &plan.targets {
-        for &steps in &plan.effort.steps {
-            for variance in VARIANCES {
-                cells.push(of(plan, target, steps, variance, 0.0));
-                if target.is_exact() {
-                    cells.push(of(plan, target, steps, variance, PERTURBATION));
-                }
-            }
-        }
-    }
-    cells
+    [discretization(plan), training(plan)].iter().flat_map(ComparisonPlan::cells).collect()
 }
 
-pub(super) fn answer(plan: &Plan, results: &Results) -> Result<Option<ReportSection>> {
-    let (steps, targets) = (&plan.effort.steps, &plan.targets);
+pub(super) fn section(plan: &Plan, results: &Results) -> Result<Option<ReportSection>> {
+    let (steps, targets) = (&plan.effort.steps, plan.all());
     let Some(last) = steps.len().checked_sub(1).filter(|_| !targets.is_empty()) else { return Ok(None) };
-    let variances = VARIANCES.map(|variance| variance.to_string()).to_vec();
-    let all: Vec<&NamedTarget> = targets.iter().collect();
-    let exact: Vec<&NamedTarget> = targets.iter().filter(|target| target.is_exact()).collect();
-    let discretization =
-        Comparison::new(variances.clone(), steps, names(&all), |variance, column, target| {
-            let cell = of(plan, all[target], steps[column], VARIANCES[variance], 0.0);
-            Ok::<_, anyhow::Error>(Some(results.divergence(&cell)?.discretization.value))
-        })?;
-    let training = Comparison::new(variances, steps, names(&exact), |variance, column, target| {
-        let cell = of(plan, exact[target], steps[column], VARIANCES[variance], PERTURBATION);
-        Ok::<_, anyhow::Error>(Some(results.divergence(&cell)?.training.value))
-    })?;
+    let (discretization, training) =
+        (discretization(plan).compare(results)?, training(plan).compare(results)?);
     let [small, large, analytic] = [0, 1, 2];
-    let cases = steps.len() * targets.len();
+    let (cases, undecided) = (steps.len() * targets.len(), discretization.undecided());
     let wins = |candidate: usize| -> usize {
         (0..steps.len()).map(|column| discretization.wins(candidate, column)).sum()
     };
-    let factor = |candidate: usize, column: usize| {
-        let of = |candidate| discretization.times_best(candidate, column).unwrap_or(f64::NAN);
+    let ratio = |comparison: &crate::comparison::Comparison, candidate: usize, column: usize| {
+        let of = |candidate| comparison.times_best(candidate, column).unwrap_or(f64::NAN);
         times(of(candidate) / of(analytic))
     };
-    let weight = |candidate: usize| {
-        let of = |candidate| training.times_best(candidate, last).unwrap_or(f64::NAN);
-        of(candidate) / of(analytic)
+    let factor = |candidate, column| ratio(&discretization, candidate, column);
+    let best = (0..VARIANCES.len()).max_by_key(|&candidate| wins(candidate)).unwrap_or(analytic);
+    let open = match undecided {
+        0 => String::new(),
+        _ => format!(" In {undecided} cases the differences lie within the 95 % interval of the estimates."),
     };
-    let best =
-        (0..VARIANCES.len()).map(|candidate| (candidate, wins(candidate))).max_by_key(|(_, wins)| *wins);
-    let (best, won) = best.unwrap_or((analytic, 0));
     let verdict = format!(
-        "Take the {} variance: it has the least discretization in {won} of {cases} cases of targets and steps.",
-        VARIANCES[best]
+        "Take the {} variance: it has the least discretization in {} of {cases} cases of targets and steps.{open}",
+        VARIANCES[best],
+        wins(best)
     );
     let mut detail = format!(
         "Compared with the analytic one, fixed-large costs {} and fixed-small {} as much discretization at {} steps, {} and {} at {}.",
@@ -77,31 +77,25 @@ pub(super) fn answer(plan: &Plan, results: &Results) -> Result<Option<ReportSect
     );
     if training.targets() > 0 {
         detail.push_str(&format!(
-            " Errors of the network weigh differently too: at {} steps the same error costs {} the nats with fixed-small and {} with fixed-large that it costs with \
-             the analytic variance.",
+            " An error of the network also costs differently: at {} steps the same error costs {} the nats with fixed-small and {} with fixed-large that it costs with the \
+             analytic variance.",
             steps[last],
-            times(weight(small)),
-            times(weight(large)),
+            ratio(&training, small, last),
+            ratio(&training, large, last),
         ));
     }
     let mut blocks = vec![
         Block::Table(discretization.table(
             "Discretization as a multiple of the best variance’s on the same target, geometric mean over targets. Linear schedule, evenly spaced levels.",
-            "variance",
-            "steps",
         )),
-        Block::Table(training.table(
-            Text::new("What a training error costs: nats for a denoiser that is wrong by ")
-                .plain(format!("{PERTURBATION} in every component, as a multiple of the cheapest variance’s, geometric mean over targets with exact terms.")),
-            "variance",
-            "steps",
-        )),
-        Block::Subheading("By target".into()),
+        Block::Table(training.table(format!(
+            "What a training error costs: nats for a denoiser that is wrong by {PERTURBATION} in every component, as a multiple of the cheapest variance’s, geometric mean over \
+             targets with exact terms."
+        ))),
     ];
-    for (k, target) in targets.iter().enumerate() {
-        let caption = format!("Discretization in nats on {}, {}.", target.name, kind_of(plan, target));
-        blocks.push(Block::Table(discretization.table_of(k, caption, "variance", "steps")));
-    }
+    blocks.extend(tables_by_target("By target", &discretization, &targets, |target| {
+        format!("Discretization in nats on {}, {}.", target.name, exactness(plan, target))
+    }));
     Ok(Some(ReportSection {
         name: "variance",
         question: "Which variance?",
@@ -112,6 +106,7 @@ pub(super) fn answer(plan: &Plan, results: &Results) -> Result<Option<ReportSect
             "discretization": discretization.figures(),
             "training": training.figures(),
             "analytic_is_best": wins(analytic),
+            "undecided": undecided,
             "cases": cases,
         }),
     }))
