@@ -13,7 +13,7 @@ use crate::image_set::{Dataset, ImageSet, ImageShape};
 /// 64 comma-separated grey levels and the digit, a line an image; gzip.
 static ARCHIVE: &[u8] = include_bytes!("../../../datasets/digits/digits.csv.gz");
 
-/// The name under which errors about the embedded file speak of it.
+/// The name of the embedded file in error messages.
 const EMBEDDED: &str = "datasets/digits/digits.csv.gz";
 
 /// The file's name.

@@ -24,12 +24,12 @@ const fn size(build: Build) -> Size {
 
 /// An environment with the pinned libtorch. Without a choice of the user it is the build with CUDA where there is an
 /// NVIDIA driver, else the CPU build if its index can be reached.
-pub(crate) fn obtain(wish: Option<Build>) -> Result<(Environment, Libtorch)> {
+pub(crate) fn obtain(request: Option<Build>) -> Result<(Environment, Libtorch)> {
     let one_build = cfg!(target_os = "macos");
-    if one_build && wish == Some(Build::Cuda) {
+    if one_build && request == Some(Build::Cuda) {
         bail!("libtorch for macOS has no CUDA: leave --cuda out");
     }
-    let suitable = suitable(wish, one_build, || machine::find_driver().is_some());
+    let suitable = suitable(request, one_build, || machine::find_driver().is_some());
     let cache = cache_dir()?;
     for build in suitable {
         let environment = Environment::of(&cache, *build);
@@ -60,8 +60,8 @@ pub(crate) fn obtain(wish: Option<Build>) -> Result<(Environment, Libtorch)> {
 }
 
 /// The suitable builds, the best first.
-fn suitable(wish: Option<Build>, one_build: bool, has_driver: impl Fn() -> bool) -> &'static [Build] {
-    match wish {
+fn suitable(request: Option<Build>, one_build: bool, has_driver: impl Fn() -> bool) -> &'static [Build] {
+    match request {
         Some(Build::Cuda) => &[Build::Cuda],
         Some(Build::Cpu) => &[Build::Cpu],
         None if one_build => &[Build::Cpu],
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_build_follows_the_wish_then_the_driver() {
+    fn the_build_follows_the_request_then_the_driver() {
         assert_eq!(suitable(None, false, || true), [Build::Cuda]);
         assert_eq!(suitable(None, false, || false), [Build::Cpu, Build::Cuda]);
         assert_eq!(suitable(None, true, || false), [Build::Cpu]);

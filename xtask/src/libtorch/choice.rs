@@ -9,7 +9,7 @@ use super::{Libtorch, Link};
 
 /// The choice on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Wish {
+pub(crate) enum Request {
     /// None: the build that suits the machine.
     Any,
     /// A build that pip installs.
@@ -63,10 +63,10 @@ fn is_link(path: &Path, link: &Path) -> bool {
 }
 
 /// The order of precedence. A flag that `LIBTORCH` would override at build time is an error.
-pub(crate) fn choose(wish: &Wish, variable: Option<&Path>, link: Link) -> Result<Source> {
-    match (wish, variable) {
-        (Wish::Any, Some(dir)) => Ok(Source::Variable(Libtorch::inspect(dir)?)),
-        (Wish::Folder(wanted), Some(dir)) => {
+pub(crate) fn choose(request: &Request, variable: Option<&Path>, link: Link) -> Result<Source> {
+    match (request, variable) {
+        (Request::Any, Some(dir)) => Ok(Source::Variable(Libtorch::inspect(dir)?)),
+        (Request::Folder(wanted), Some(dir)) => {
             let (wanted, set) = (Libtorch::inspect(wanted)?, Libtorch::inspect(dir)?);
             if wanted.dir != set.dir {
                 bail!(
@@ -76,12 +76,12 @@ pub(crate) fn choose(wish: &Wish, variable: Option<&Path>, link: Link) -> Result
             }
             Ok(Source::Variable(set))
         }
-        (Wish::Install(_), Some(dir)) => {
+        (Request::Install(_), Some(dir)) => {
             bail!("LIBTORCH={} is set and builds would take it instead: unset LIBTORCH first", dir.display())
         }
-        (Wish::Folder(wanted), None) => Ok(Source::Folder(Libtorch::inspect(wanted)?)),
-        (Wish::Install(build), None) => Ok(Source::Install(Some(*build))),
-        (Wish::Any, None) => Ok(match link {
+        (Request::Folder(wanted), None) => Ok(Source::Folder(Libtorch::inspect(wanted)?)),
+        (Request::Install(build), None) => Ok(Source::Install(Some(*build))),
+        (Request::Any, None) => Ok(match link {
             Link::Usable(libtorch) => Source::Link(libtorch),
             Link::Absent | Link::Unusable(_) => Source::Install(None),
         }),
@@ -141,29 +141,29 @@ mod tests {
     fn the_variable_wins_over_the_link_and_the_link_over_an_installation() {
         let Folders { temporary: _keep, one, two } = folders();
         let link = || Link::Usable(inspected(&two));
-        assert_eq!(choose(&Wish::Any, Some(&one), link()).unwrap(), Source::Variable(inspected(&one)));
-        assert_eq!(choose(&Wish::Any, None, link()).unwrap(), Source::Link(inspected(&two)));
-        assert_eq!(choose(&Wish::Any, None, Link::Absent).unwrap(), Source::Install(None));
+        assert_eq!(choose(&Request::Any, Some(&one), link()).unwrap(), Source::Variable(inspected(&one)));
+        assert_eq!(choose(&Request::Any, None, link()).unwrap(), Source::Link(inspected(&two)));
+        assert_eq!(choose(&Request::Any, None, Link::Absent).unwrap(), Source::Install(None));
         let broken = Link::Unusable("gone".to_owned());
-        assert_eq!(choose(&Wish::Any, None, broken).unwrap(), Source::Install(None));
+        assert_eq!(choose(&Request::Any, None, broken).unwrap(), Source::Install(None));
     }
 
     #[test]
     fn flags_win_over_the_link_but_not_silently_over_the_variable() {
         let Folders { temporary: _keep, one, two } = folders();
         let link = || Link::Usable(inspected(&two));
-        let cpu = Wish::Install(Build::Cpu);
+        let cpu = Request::Install(Build::Cpu);
         assert_eq!(choose(&cpu, None, link()).unwrap(), Source::Install(Some(Build::Cpu)));
         assert_eq!(
-            choose(&Wish::Folder(one.clone()), None, link()).unwrap(),
+            choose(&Request::Folder(one.clone()), None, link()).unwrap(),
             Source::Folder(inspected(&one))
         );
-        for wish in [cpu, Wish::Folder(two.clone())] {
-            let message = choose(&wish, Some(&one), Link::Absent).unwrap_err().to_string();
+        for request in [cpu, Request::Folder(two.clone())] {
+            let message = choose(&request, Some(&one), Link::Absent).unwrap_err().to_string();
             assert!(message.contains("unset LIBTORCH first"), "{message}");
         }
         assert_eq!(
-            choose(&Wish::Folder(one.clone()), Some(&one), Link::Absent).unwrap(),
+            choose(&Request::Folder(one.clone()), Some(&one), Link::Absent).unwrap(),
             Source::Variable(inspected(&one))
         );
     }
@@ -172,6 +172,6 @@ mod tests {
     fn an_unusable_variable_is_an_error_even_if_the_link_would_do() {
         let Folders { temporary, two, one: _ } = folders();
         let nowhere = temporary.path().join("nowhere");
-        assert!(choose(&Wish::Any, Some(&nowhere), Link::Usable(inspected(&two))).is_err());
+        assert!(choose(&Request::Any, Some(&nowhere), Link::Usable(inspected(&two))).is_err());
     }
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-pub(crate) use choice::{Build, Source, Wish, choose, user_libtorch};
+pub(crate) use choice::{Build, Request, Source, choose, user_libtorch};
 pub(crate) use freshness::{clean, is_fresh};
 pub(crate) use link::{Link, point_link_at, read_link};
 

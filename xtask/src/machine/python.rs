@@ -37,7 +37,7 @@ pub(crate) struct Interpreter {
 
 /// Properties of a Python interpreter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Answer {
+struct InterpreterProperties {
     version: (u32, u32),
     bits: u32,
     machine: String,
@@ -57,7 +57,7 @@ pub(crate) fn find_python() -> Result<Interpreter> {
             Some(Fault::Other(reason)) => refused.push(format!("{command} is {reason}")),
         }
     }
-    if let Some(Answer { version, executable, .. }) = without_venv {
+    if let Some(InterpreterProperties { version, executable, .. }) = without_venv {
         let (major, minor) = version;
         bail!(
             "Python {major}.{minor} ({}) has no venv module: {}",
@@ -82,7 +82,7 @@ enum Fault {
     Other(String),
 }
 
-fn fault(answer: &Answer) -> Option<Fault> {
+fn fault(answer: &InterpreterProperties) -> Option<Fault> {
     let (major, minor) = answer.version;
     // Python on macOS and Rust have different names for 64-bit Arm.
     let machine = if answer.machine == "arm64" { "aarch64" } else { &answer.machine };
@@ -99,24 +99,30 @@ fn fault(answer: &Answer) -> Option<Fault> {
     }
 }
 
-fn ask(command: &OsStr) -> Option<Answer> {
+fn ask(command: &OsStr) -> Option<InterpreterProperties> {
     parse(&process::ask(Command::new(command).args(["-c", PROBE]).env_remove("PYTHONHOME"))?)
 }
 
-fn parse(text: &str) -> Option<Answer> {
+fn parse(text: &str) -> Option<InterpreterProperties> {
     let mut words = text.splitn(6, ' ');
     let mut number = || words.next()?.parse::<u32>().ok();
     let (version, bits) = ((number()?, number()?), number()?);
     let machine = words.next()?.to_owned();
     let has_venv = words.next()? == "1";
-    Some(Answer { version, bits, machine, has_venv, executable: Path::new(words.next()?).to_path_buf() })
+    Some(InterpreterProperties {
+        version,
+        bits,
+        machine,
+        has_venv,
+        executable: Path::new(words.next()?).to_path_buf(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn answer(text: &str) -> Answer {
+    fn answer(text: &str) -> InterpreterProperties {
         parse(text).unwrap()
     }
 

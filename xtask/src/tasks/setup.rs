@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use super::test_python::{self, TestPython};
 use crate::environment::obtain;
-use crate::libtorch::{self, Build, Libtorch, Link, Source, Wish};
+use crate::libtorch::{self, Build, Libtorch, Link, Request, Source};
 use crate::machine;
 use crate::workspace::Workspace;
 
@@ -40,13 +40,13 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    let wish = match (&args.libtorch, args.cpu, args.cuda) {
-        (Some(dir), _, _) => Wish::Folder(dir.clone()),
-        (None, true, _) => Wish::Install(Build::Cpu),
-        (None, false, true) => Wish::Install(Build::Cuda),
-        (None, false, false) => Wish::Any,
+    let request = match (&args.libtorch, args.cpu, args.cuda) {
+        (Some(dir), _, _) => Request::Folder(dir.clone()),
+        (None, true, _) => Request::Install(Build::Cpu),
+        (None, false, true) => Request::Install(Build::Cuda),
+        (None, false, false) => Request::Any,
     };
-    let libtorch = ensure_wish(workspace, &wish, Linking::Always)?;
+    let libtorch = ensure_requested(workspace, &request, Linking::Always)?;
     println!("{libtorch}");
     println!("linked as {}: plain cargo finds it too", workspace.libtorch_link().display());
     if args.python_tests {
@@ -60,7 +60,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
 
 /// The first step of every task that builds. Prints nothing if the set-up is complete.
 pub(crate) fn ensure(workspace: &Workspace) -> Result<Libtorch> {
-    ensure_wish(workspace, &Wish::Any, Linking::IfUnusable)
+    ensure_requested(workspace, &Request::Any, Linking::IfUnusable)
 }
 
 /// Whether a LIBTORCH that is set for one command replaces a working link.
@@ -70,7 +70,7 @@ enum Linking {
     IfUnusable,
 }
 
-fn ensure_wish(workspace: &Workspace, wish: &Wish, linking: Linking) -> Result<Libtorch> {
+fn ensure_requested(workspace: &Workspace, request: &Request, linking: Linking) -> Result<Libtorch> {
     if env::var_os("LIBTORCH_USE_PYTORCH").is_some() {
         bail!(
             "LIBTORCH_USE_PYTORCH is set, and builds would not use .libtorch: unset it (LIBTORCH can name a folder)"
@@ -83,7 +83,7 @@ fn ensure_wish(workspace: &Workspace, wish: &Wish, linking: Linking) -> Result<L
         eprintln!("note: the target of .libtorch is not usable: {reason}");
     }
     let link_works = matches!(found, Link::Usable(_));
-    let (libtorch, must_link) = match libtorch::choose(wish, variable.as_deref(), found)? {
+    let (libtorch, must_link) = match libtorch::choose(request, variable.as_deref(), found)? {
         Source::Link(libtorch) => (libtorch, false),
         Source::Variable(libtorch) => (libtorch, linking == Linking::Always || !link_works),
         Source::Folder(libtorch) => (libtorch, true),
