@@ -56,5 +56,10 @@ def set_weights(network):
     return network
 
 
+def keys(network):
+    """Name and shape of each parameter of a PyTorch module, sorted by name."""
+    return [f"{key} {list(value.shape)}" for key, value in sorted(network.state_dict().items())]
+
+
 if __name__ == "__main__":
-    print([round(u, 6) for u in uniform("x", 4)])
+    print([round(float(u), 6) for u in uniform("x", 4)])

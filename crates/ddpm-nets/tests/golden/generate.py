@@ -14,7 +14,7 @@ from diffusers import DDPMScheduler, UNet2DModel
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[2] / "ddpm-testkit/python"))
-from hashed import noise, set_weights  # noqa: E402
+from hashed import keys, noise, set_weights  # noqa: E402
 
 
 BASE = dict(
@@ -63,7 +63,7 @@ def unet_case(name, overrides):
         out = net(x, t, class_labels=y).sample
     return dict(
         name=name, config=config, t=t.tolist(), y=None if y is None else y.tolist(),
-        keys=[f"{k} {list(v.shape)}" for k, v in sorted(net.state_dict().items())],
+        keys=keys(net),
         output_shape=list(out.shape), output=[float(np.format_float_positional(v, unique=True)) for v in out.flatten().numpy()],
     )
 
@@ -109,7 +109,7 @@ if __name__ == "__main__":
     unet = dict(
         cases=[unet_case(*case) for case in CASES.items()],
         ho2020=dict(config=HO2020, parameters=sum(p.numel() for p in ho.parameters()),
-                    keys=[f"{k} {list(v.shape)}" for k, v in sorted(ho.state_dict().items())]),
+                    keys=keys(ho)),
     )
     (HERE / "unet.json").write_text(json.dumps(unet) + "\n")
     (HERE / "scheduler.json").write_text(json.dumps([scheduler_case(*case) for case in SCHEDULERS.items()]) + "\n")
