@@ -125,7 +125,7 @@ fn probe() -> CudaStatus {
     // Allocation states the reason (no driver, a driver too old), which the device count does not.
     let reason = tch::Tensor::f_zeros([1], (tch::Kind::Float, Device::Cuda(0)))
         .err()
-        .map_or_else(|| "CUDA reports no device".to_string(), |e| crate::fence::first_line(&e.to_string()));
+        .map_or_else(|| "CUDA reports no device".to_string(), |e| crate::error::first_line(&e.to_string()));
     off(true, reason)
 }
 

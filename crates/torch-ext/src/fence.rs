@@ -3,7 +3,7 @@
 //! tch's operators panic when libtorch throws (out of memory, shapes that do not fit). Code inside a fence may use them freely; the fence
 //! catches exactly those panics. Any other panic is a bug and is passed on.
 
-use crate::TorchError;
+use crate::error::{TorchError, first_line};
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
@@ -25,12 +25,6 @@ pub fn fence<T>(body: impl FnOnce() -> T) -> Result<T, TorchError> {
         Some(message) => Err(TorchError::Operation(message)),
         None => panic::resume_unwind(payload),
     })
-}
-
-/// The first line of a libtorch message, without the call stack that follows it.
-pub(crate) fn first_line(text: &str) -> String {
-    let end = text.find("\\n").into_iter().chain(text.find('\n')).min().unwrap_or(text.len());
-    text[..end].trim().to_string()
 }
 
 fn payload_text(payload: &dyn std::any::Any) -> Option<&str> {

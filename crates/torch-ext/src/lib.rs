@@ -6,6 +6,7 @@
 
 pub mod autocast;
 pub mod device;
+mod error;
 pub mod exit;
 mod fence;
 pub mod foreach;
@@ -13,39 +14,5 @@ pub mod memory_format;
 mod shim;
 pub mod tf32;
 
+pub use error::TorchError;
 pub use fence::fence;
-
-/// A failure inside libtorch, or a device that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum TorchError {
-    /// libtorch refused an operation; the first line of its text.
-    #[error("libtorch: {0}")]
-    Operation(String),
-    /// The device was asked for but is not usable.
-    #[error("device {device} is not usable: {reason}; use --device cpu")]
-    Device {
-        /// The device as the user wrote it.
-        device: String,
-        /// Why it cannot be used.
-        reason: String,
-    },
-    /// Not a device name.
-    #[error("unknown device {0:?}; expected cpu, cuda, cuda:N or auto")]
-    DeviceName(String),
-    /// Lists that belong together differ in length.
-    #[error("{what}: expected {expected} tensors, got {got}")]
-    Count {
-        /// The list at fault.
-        what: &'static str,
-        /// Length of the parameter list.
-        expected: usize,
-        /// Length of the list at fault.
-        got: usize,
-    },
-}
-
-impl From<tch::TchError> for TorchError {
-    fn from(error: tch::TchError) -> Self {
-        TorchError::Operation(fence::first_line(&error.to_string()))
-    }
-}

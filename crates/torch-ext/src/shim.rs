@@ -65,5 +65,5 @@ pub(crate) fn check(text: *mut c_char) -> Result<(), TorchError> {
     let message = unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned();
     // SAFETY: the string came from the shim's malloc and is freed exactly once.
     unsafe { ddpm_free_text(text) };
-    Err(TorchError::Operation(crate::fence::first_line(&message)))
+    Err(TorchError::Operation(crate::error::first_line(&message)))
 }
