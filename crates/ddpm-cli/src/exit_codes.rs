@@ -35,6 +35,10 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
             ExitCode::from(INPUT)
         }
         _ => {
+            if let Some(line) = out_of_range(error) {
+                note!("error: {line}");
+                return ExitCode::from(INPUT);
+            }
             let text = error.to_string();
             // clap adds the usage and a pointer to --help, which would be the second and third line.
             let message = text.split("\n\nUsage:").next().and_then(|text| text.split("\n\nFor more").next());
@@ -43,6 +47,16 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
             ExitCode::from(INPUT)
         }
     }
+}
+
+/// `--steps must be at least 1, got 0`, where the value's own check begins its message with "must".
+fn out_of_range(error: &clap::Error) -> Option<String> {
+    use clap::error::ContextKind;
+    let text = std::error::Error::source(error)?.to_string();
+    let option = error.get(ContextKind::InvalidArg)?.to_string();
+    let value = error.get(ContextKind::InvalidValue)?;
+    let name = option.split_whitespace().next()?.trim_end_matches('=');
+    text.starts_with("must ").then(|| format!("{name} {text}, got {value}"))
 }
 
 /// Whether the user asked for the stop: of training, sampling, evaluation or a sweep.

@@ -19,10 +19,14 @@ impl Given {
         Given(matches.ids().map(|id| id.as_str().to_owned()).filter(|id| typed(id)).collect())
     }
 
-    /// Refuses the first of these options that was given; `why` completes the sentence "--option has no effect".
+    /// Refuses the first of these options that was given. `why` ends the sentence: "with ..." names what it cannot be used with, "on ..." what it
+    /// has no effect on.
     pub(crate) fn refuse(&self, options: &[&str], why: &str) -> Result<()> {
         match options.iter().find(|option| self.0.iter().any(|given| given == *option)) {
-            Some(option) => bail!("--{} has no effect {why}", option.replace('_', "-")),
+            Some(option) => {
+                let verb = if why.starts_with("with ") { "cannot be used" } else { "has no effect" };
+                bail!("--{} {verb} {why}", option.replace('_', "-"))
+            }
             None => Ok(()),
         }
     }

@@ -1,13 +1,15 @@
 //! Numbers on the command line: whole numbers may be written as `1e3`, and an error says what was expected.
+//!
+//! The error of a number out of range begins with "must"; [`crate::exit_codes::usage`] puts the option before it and the number after it.
 
 /// A whole number of at least 0.
 pub(crate) fn whole(word: &str) -> Result<usize, String> {
-    parse(word).ok_or_else(|| "expected a whole number of at least 0".to_owned())
+    parse(word).ok_or_else(|| out_of_range(word, 0))
 }
 
 /// A whole number of at least 1.
 pub(crate) fn count(word: &str) -> Result<usize, String> {
-    parse(word).filter(|&value| value >= 1).ok_or_else(|| "expected a whole number of at least 1".to_owned())
+    parse(word).filter(|&value| value >= 1).ok_or_else(|| out_of_range(word, 1))
 }
 
 /// [`count`] as `u64`.
@@ -18,6 +20,15 @@ pub(crate) fn count64(word: &str) -> Result<u64, String> {
 /// A seed: a whole number of at least 0.
 pub(crate) fn seed(word: &str) -> Result<u64, String> {
     word.parse().or_else(|_| whole(word).map(|value| value as u64))
+}
+
+fn out_of_range(word: &str, least: usize) -> String {
+    let is_whole = word.parse::<f64>().is_ok_and(|value| value.fract() == 0.0);
+    if is_whole {
+        format!("must be at least {least}")
+    } else {
+        format!("expected a whole number of at least {least}")
+    }
 }
 
 /// Digits, or a float without a fraction such as `1e3`.

@@ -212,22 +212,21 @@ impl SamplerOptions {
         if let Some(eta) = self.eta {
             ensure!((0.0..=1.0).contains(&eta), "{} must lie between 0 and 1, got {eta}", origin.name("eta"));
         }
-        for (key, value) in
-            [("churn", self.churn), ("s_min", self.s_min), ("s_max", self.s_max), ("s_noise", self.s_noise)]
-        {
+        for (key, meaning, value) in [
+            ("churn", "churn amount", self.churn),
+            ("s_min", "least sigma", self.s_min),
+            ("s_max", "greatest sigma", self.s_max),
+            ("s_noise", "churn noise", self.s_noise),
+        ] {
             let Some(value) = value else { continue };
             ensure!(
                 value >= 0.0 && value.is_finite(),
-                "{} must be finite and not negative, got {value}",
+                "{}: {meaning} must be finite and not negative, got {value}",
                 origin.name(key)
             );
         }
-        for (key, value) in [
-            ("rtol", self.rtol),
-            ("atol", self.atol),
-            ("step_size", self.step_size),
-            ("corrector_snr", self.corrector_snr),
-        ] {
+        for (key, value) in [("rtol", self.rtol), ("atol", self.atol), ("corrector_snr", self.corrector_snr)]
+        {
             let Some(value) = value else { continue };
             ensure!(value > 0.0 && value.is_finite(), "{} must be positive, got {value}", origin.name(key));
         }

@@ -88,7 +88,7 @@ impl Denoise {
         } else {
             given.refuse(
                 &["process"],
-                "on ddpm denoise, whose inputs have timesteps of a schedule; use --schedule",
+                "with ddpm denoise, whose inputs have timesteps of a schedule; use --schedule",
             )?;
             given
                 .refuse(&["batch_size"], "with --target, whose rows are evaluated one timestep at a time")?;

@@ -1,7 +1,7 @@
 //! `ddpm schedule`: a noise schedule as a table, JSON or picture.
 
 use crate::global_options::Global;
-use crate::numbers::count;
+use crate::numbers::whole;
 use crate::output::{self, JsonOutput};
 use crate::schedule_options::ScheduleOptions;
 use anyhow::Result;
@@ -31,7 +31,7 @@ pub(crate) struct PrintSchedule {
     #[command(flatten)]
     schedule: ScheduleOptions,
     /// Number of levels T [default: 1000, or as many as the file has]
-    #[arg(long, value_name = "T", value_parser = count)]
+    #[arg(long, value_name = "T", value_parser = whole)]
     steps: Option<usize>,
     /// Print every level instead of a readable selection
     #[arg(long)]
