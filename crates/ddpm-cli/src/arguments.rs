@@ -5,6 +5,7 @@ use crate::given::Given;
 use crate::global_options::Global;
 use anyhow::Result;
 use clap::{Command as Definition, CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::ffi::OsString;
 
 /// Train, sample and explain denoising diffusion models
 #[derive(Parser, Debug)]
@@ -49,7 +50,14 @@ impl Cli {
 
     /// The arguments of this process.
     pub(crate) fn read() -> Result<Self, clap::Error> {
-        let matches = definition().try_get_matches()?;
+        Self::read_from(std::env::args_os())
+    }
+
+    /// The arguments in a list of words, the program's name first.
+    pub(crate) fn read_from<W: Into<OsString> + Clone>(
+        words: impl IntoIterator<Item = W>,
+    ) -> Result<Self, clap::Error> {
+        let matches = definition().try_get_matches_from(words)?;
         let mut arguments = Cli::from_arg_matches(&matches)?;
         arguments.global.given = Given::of(&matches);
         Ok(arguments)

@@ -21,6 +21,8 @@ mod image_model;
 mod image_run;
 mod noising_options;
 mod numbers;
+#[cfg(test)]
+mod option_effects;
 mod pictures;
 mod progress;
 mod run;

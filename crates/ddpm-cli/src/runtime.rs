@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result};
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use tch::Device;
 use torch_ext::device::DeviceChoice;
 use tracing_subscriber::EnvFilter;
@@ -66,9 +66,13 @@ pub(crate) fn versions() -> Vec<(String, String)> {
 pub(crate) struct StopFlag(Arc<AtomicBool>);
 
 impl StopFlag {
-    /// Installs the handler.
+    /// Installs the handler, once in a process.
     pub(crate) fn install() -> Result<Self> {
-        let flag = Arc::new(AtomicBool::new(false));
+        static INSTALLED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+        if let Some(flag) = INSTALLED.get() {
+            return Ok(StopFlag(Arc::clone(flag)));
+        }
+        let flag = Arc::clone(INSTALLED.get_or_init(Arc::default));
         let seen = Arc::clone(&flag);
         ctrlc::set_handler(move || {
             if seen.swap(true, Ordering::SeqCst) {

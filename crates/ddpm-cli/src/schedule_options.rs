@@ -1,7 +1,7 @@
 //! A noise schedule from the command line, for every command that takes one.
 
-use anyhow::{Context, Result, bail, ensure};
-use ddpm_core::{Schedule, ScheduleConfig, ScheduleKind};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use ddpm_core::{CoreError, Schedule, ScheduleConfig, ScheduleKind};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -53,6 +53,25 @@ impl ScheduleOptions {
         })
     }
 
+    /// An error that is about a key, with the option that the key was given by.
+    fn named(&self, error: CoreError) -> anyhow::Error {
+        let text = error.to_string();
+        let keys = [
+            "beta_start",
+            "beta_end",
+            "sigma_min",
+            "sigma_max",
+            "rho",
+            "betas",
+            "alpha_bars",
+            "zero_terminal_snr",
+        ];
+        match keys.into_iter().find(|key| text.contains(&format!("does not take key \"{key}\""))) {
+            Some(key) => anyhow!("--{}: {text}", key.replace('_', "-")),
+            None => error.into(),
+        }
+    }
+
     /// The files that are read.
     pub(crate) fn inputs(&self) -> [(&'static str, Option<&Path>); 2] {
         [("--betas", self.betas.as_deref()), ("--alpha-bars", self.alpha_bars.as_deref())]
@@ -76,10 +95,10 @@ impl ScheduleOptions {
             alpha_bars: list(&self.alpha_bars)?,
             zero_terminal_snr: self.zero_terminal_snr,
         };
-        let schedule = config.build();
+        let schedule = config.build().map_err(|error| self.named(error));
         match self.betas.as_ref().or(self.alpha_bars.as_ref()) {
             Some(file) => schedule.with_context(|| file.display().to_string()),
-            None => Ok(schedule?),
+            None => schedule,
         }
     }
 }

@@ -40,6 +40,13 @@ pub(crate) struct ErrorBenchmark {
 
 impl ErrorBenchmark {
     pub(crate) fn run(&self, global: &Global) -> Result<()> {
+        let needs_fashion = |target: &Selection| match target {
+            Selection::Target(name) => name.to_string().starts_with("fashion"),
+            Selection::Network(name) => name.to_string().starts_with("fashion"),
+        };
+        if !self.targets.is_empty() && !self.targets.iter().any(needs_fashion) {
+            global.given.refuse(&["data_dir"], "without a target that needs Fashion-MNIST")?;
+        }
         let device = runtime::prepare(global.device, global.threads)?;
         let stop = StopFlag::install()?;
         let options = Options {

@@ -69,13 +69,13 @@ pub(crate) struct Sample {
     #[arg(long, value_name = "W")]
     guidance: Option<f64>,
     /// Noise levels sigma/alpha between which guidance acts [default: all]
-    #[arg(long, value_name = "LOW,HIGH", value_delimiter = ',', requires = "guidance")]
+    #[arg(long, value_name = "LOW,HIGH", value_delimiter = ',')]
     guidance_interval: Option<Vec<f64>>,
     /// A classifier of noised images that guides the model, trained by `ddpm train` under the same noising process
     #[arg(long, value_name = "DIR")]
     classifier: Option<PathBuf>,
     /// Weight of the classifier's gradient: 1 is Bayes' rule, above 1 exaggerates the class [default: 1]
-    #[arg(long, value_name = "S", requires = "classifier")]
+    #[arg(long, value_name = "S")]
     classifier_scale: Option<f64>,
     /// Samples at once [default: 64; 65536 numbers for a target]
     #[arg(long, value_name = "N", value_parser = count64)]
@@ -116,6 +116,12 @@ impl Sample {
             given
                 .refuse_all_but(&["list_samplers", "verbose", "device", "threads"], "with --list-samplers")?;
             return list_samplers();
+        }
+        if self.guidance.is_none() {
+            given.refuse(&["guidance_interval"], "without --guidance")?;
+        }
+        if self.classifier.is_none() {
+            given.refuse(&["classifier_scale"], "without --classifier")?;
         }
         if self.noise.is_some() {
             given.refuse(&["seed"], "with --noise, which holds all starting states and draws")?;

@@ -61,7 +61,7 @@ impl Decompose {
     pub(super) fn network(&self, dir: &Path, scheme: &Scheme, global: &Global) -> Result<DecomposeReport> {
         let options = &self.network;
         let Scheme::Ddpm { .. } = scheme else {
-            bail!("a network's decomposition is that of the sampler ddpm, not of {}", scheme.name())
+            bail!("--sampler {}: a network's decomposition is that of the sampler ddpm", scheme.name())
         };
         let config = options.config(global)?;
         let device = runtime::prepare(global.device, global.threads)?;

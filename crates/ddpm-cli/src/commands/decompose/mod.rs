@@ -95,6 +95,16 @@ impl Decompose {
         if let Some(folder) = &self.report {
             check_folder(folder)?;
         }
+        if let Some(problem) = &problem {
+            let exact =
+                matches!(problem.target, Target::Gaussian(_)) || problem.target.dim() == 1 && !self.w2;
+            if exact {
+                global.given.refuse(&["images"], "on this target: its terms are exact, not estimated")?;
+            }
+            if exact && self.report.is_none() {
+                global.given.refuse(&["seed"], "on this target: its terms are exact, not estimated")?;
+            }
+        }
         let report = match (&self.network.checkpoint, &problem) {
             (Some(dir), _) => {
                 let scheme = self.sampler.scheme(Variance::FixedLarge, None, Origin::CommandLine)?;

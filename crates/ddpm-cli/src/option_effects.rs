@@ -1,0 +1,300 @@
+//! Test that an option without effect is refused: every option of every subcommand has a row that says in which contexts it has none.
+
+use crate::arguments::{Cli, definition};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Subcommand, option by the name of its field, its value (empty for a flag), and command lines on which it has no effect.
+///
+/// In a command line TARGET, IMAGE and VECTOR stand for `sample` with a closed-form target, a checkpoint of a network on images and one of a
+/// network on vectors; DIR/g.json is a Gaussian target, DIR/n.safetensors noise for it.
+type Row = (&'static str, &'static str, &'static str, &'static [&'static str]);
+
+const TARGET: &str = "sample --target DIR/g.json";
+const IMAGE: &str = "sample --checkpoint DIR/image/checkpoints/latest";
+const VECTOR: &str = "sample --checkpoint DIR/vector/checkpoints/latest";
+const LIST: &str = "sample --list-samplers";
+const PROCESS: &str = "sample --target DIR/g.json --process vp";
+const DDIM: &str = "sample --target DIR/g.json --sampler ddim";
+const DDIM_IMAGE: &str = "sample --checkpoint DIR/image/checkpoints/latest --sampler ddim";
+const LANGEVIN: &str = "sample --target DIR/g.json --sampler langevin";
+const DENOISE_TARGET: &str = "denoise --target DIR/g.json --input DIR/x --output DIR/y";
+const DENOISE_IMAGE: &str = "denoise --checkpoint DIR/image/checkpoints/latest --input DIR/x --output DIR/y";
+const DECOMPOSE: &str = "decompose --target DIR/m.json --steps 5";
+const W2: &str = "decompose --target DIR/g.json --w2 --steps 5";
+const W2_PROCESS: &str = "decompose --target DIR/g.json --w2 --steps 5 --process vp";
+const NETWORK: &str = "decompose --checkpoint DIR/image/checkpoints/latest --data digits";
+const W2_DDIM: &str = "decompose --target DIR/g.json --w2 --steps 5 --sampler ddim";
+const ALWAYS: &[&str] = &[];
+
+/// Options of one sampler each, on another one.
+const OTHER_SAMPLER: &[&str] = &[TARGET, LIST, IMAGE, VECTOR];
+const OTHER_SAMPLER_W2: &[&str] = &[W2, DECOMPOSE, NETWORK];
+/// Options of the noising process of a target.
+const NO_NOISING: &[&str] = &[IMAGE, VECTOR, LIST];
+const NO_SCHEDULE: &[&str] = &[IMAGE, VECTOR, LIST, PROCESS];
+const NO_SCHEDULE_DENOISE: &[&str] = &[DENOISE_IMAGE];
+const NO_SCHEDULE_DECOMPOSE: &[&str] = &[NETWORK, W2_PROCESS];
+const NO_IMAGES: &[&str] = &[TARGET, VECTOR, LIST];
+const UNCONDITIONAL: &[&str] = &[TARGET, VECTOR, LIST, IMAGE];
+const NO_NETWORK: &[&str] = &[DECOMPOSE, W2];
+
+const ROWS: &[Row] = &[
+    ("reproduce", "set", "", ALWAYS),
+    ("reproduce", "run", "", ALWAYS),
+    ("reproduce", "data_dir", "DIR", &["reproduce gmm2d-ddpm --run DIR/r"]),
+    ("reproduce", "fresh", "", ALWAYS),
+    ("reproduce", "yes", "", ALWAYS),
+    ("reproduce", "seed", "1", ALWAYS),
+    ("train", "config", "", ALWAYS),
+    ("train", "set", "", ALWAYS),
+    ("train", "run", "", ALWAYS),
+    ("train", "data_dir", "DIR", &["train --config gmm2d-ddpm --run DIR/r"]),
+    ("train", "resume", "", ALWAYS),
+    ("train", "seed", "1", ALWAYS),
+    ("schedule", "schedule", "", ALWAYS),
+    ("schedule", "beta_start", "0.1", &["schedule --schedule cosine"]),
+    ("schedule", "beta_end", "0.1", &["schedule --schedule cosine"]),
+    ("schedule", "sigma_min", "0.1", &["schedule"]),
+    ("schedule", "sigma_max", "9", &["schedule"]),
+    ("schedule", "rho", "7", &["schedule"]),
+    ("schedule", "betas", "DIR/betas.txt", &["schedule --schedule cosine"]),
+    ("schedule", "alpha_bars", "DIR/betas.txt", &["schedule --schedule cosine"]),
+    ("schedule", "zero_terminal_snr", "", &["schedule --schedule karras"]),
+    ("schedule", "steps", "", ALWAYS),
+    ("schedule", "all", "", &["schedule --json -"]),
+    ("schedule", "json", "", ALWAYS),
+    ("schedule", "plot", "", ALWAYS),
+    ("schedule", "seed", "1", &["schedule"]),
+    ("sample", "checkpoint", "DIR/image/checkpoints/latest", &[TARGET, LIST]),
+    ("sample", "target", "DIR/g.json", &[LIST, IMAGE]),
+    ("sample", "steps", "3", &[LIST]),
+    ("sample", "num", "3", &[LIST]),
+    ("sample", "grid", "leading", &[LIST, LANGEVIN]),
+    ("sample", "noise", "DIR/n.safetensors", &[LIST]),
+    ("sample", "class", "1", UNCONDITIONAL),
+    ("sample", "guidance", "2", UNCONDITIONAL),
+    ("sample", "guidance_interval", "1,2", UNCONDITIONAL),
+    ("sample", "classifier", "DIR", NO_IMAGES),
+    ("sample", "classifier_scale", "2", UNCONDITIONAL),
+    ("sample", "batch_size", "3", &[LIST]),
+    ("sample", "trajectory", "DIR/t.png", NO_IMAGES),
+    ("sample", "out", "DIR/out.safetensors", &[LIST]),
+    ("sample", "list_samplers", "", ALWAYS),
+    ("sample", "sampler", "ddim", &[LIST]),
+    ("sample", "variance", "fixed-small", &[DDIM, DDIM_IMAGE, LIST]),
+    ("sample", "eta", "0.5", OTHER_SAMPLER),
+    ("sample", "churn", "1", OTHER_SAMPLER),
+    ("sample", "s_min", "1", &[TARGET, IMAGE, "sample --target DIR/g.json --sampler edm"]),
+    ("sample", "s_max", "1", &[TARGET, IMAGE, "sample --target DIR/g.json --sampler edm"]),
+    ("sample", "s_noise", "1", &[TARGET, IMAGE, "sample --target DIR/g.json --sampler edm"]),
+    ("sample", "rtol", "1e-3", OTHER_SAMPLER),
+    ("sample", "atol", "1e-3", OTHER_SAMPLER),
+    ("sample", "step_size", "0.1", OTHER_SAMPLER),
+    ("sample", "level_steps", "3", &[TARGET, IMAGE, LANGEVIN]),
+    ("sample", "corrector_snr", "0.1", OTHER_SAMPLER),
+    ("sample", "corrections", "2", OTHER_SAMPLER),
+    ("sample", "at", "3", OTHER_SAMPLER),
+    (
+        "sample",
+        "final_denoise",
+        "",
+        &[TARGET, IMAGE, VECTOR, LIST, "sample --target DIR/g.json --process vp --sampler langevin"],
+    ),
+    ("sample", "train_steps", "100", NO_SCHEDULE),
+    ("sample", "process", "vp", NO_NOISING),
+    ("sample", "t_min", "0.1", &[IMAGE, VECTOR, LIST, TARGET]),
+    ("sample", "schedule", "cosine", NO_SCHEDULE),
+    ("sample", "beta_start", "0.1", NO_SCHEDULE),
+    ("sample", "beta_end", "0.1", NO_SCHEDULE),
+    ("sample", "sigma_min", "0.1", NO_SCHEDULE),
+    ("sample", "sigma_max", "9", NO_SCHEDULE),
+    ("sample", "rho", "7", NO_SCHEDULE),
+    ("sample", "betas", "DIR/betas.txt", NO_SCHEDULE),
+    ("sample", "alpha_bars", "DIR/betas.txt", NO_SCHEDULE),
+    ("sample", "zero_terminal_snr", "", NO_SCHEDULE),
+    ("sample", "seed", "1", &[LIST, "sample --target DIR/g.json --noise DIR/n.safetensors"]),
+    ("denoise", "checkpoint", "DIR/image/checkpoints/latest", &[DENOISE_TARGET]),
+    ("denoise", "target", "DIR/g.json", &[DENOISE_IMAGE]),
+    ("denoise", "input", "", ALWAYS),
+    ("denoise", "output", "", ALWAYS),
+    ("denoise", "batch_size", "3", &[DENOISE_TARGET]),
+    ("denoise", "train_steps", "100", NO_SCHEDULE_DENOISE),
+    ("denoise", "process", "vp", &[DENOISE_IMAGE, DENOISE_TARGET]),
+    ("denoise", "t_min", "0.1", &[DENOISE_IMAGE, DENOISE_TARGET]),
+    ("denoise", "schedule", "cosine", NO_SCHEDULE_DENOISE),
+    ("denoise", "beta_start", "0.1", NO_SCHEDULE_DENOISE),
+    ("denoise", "beta_end", "0.1", NO_SCHEDULE_DENOISE),
+    ("denoise", "sigma_min", "0.1", NO_SCHEDULE_DENOISE),
+    ("denoise", "sigma_max", "9", NO_SCHEDULE_DENOISE),
+    ("denoise", "rho", "7", NO_SCHEDULE_DENOISE),
+    ("denoise", "betas", "DIR/betas.txt", NO_SCHEDULE_DENOISE),
+    ("denoise", "alpha_bars", "DIR/betas.txt", NO_SCHEDULE_DENOISE),
+    ("denoise", "zero_terminal_snr", "", NO_SCHEDULE_DENOISE),
+    ("denoise", "seed", "1", &[DENOISE_TARGET, DENOISE_IMAGE]),
+    ("decompose", "target", "DIR/g.json", &[NETWORK]),
+    ("decompose", "steps", "", ALWAYS),
+    ("decompose", "grid", "", ALWAYS),
+    ("decompose", "perturb", "0.1", &[NETWORK]),
+    ("decompose", "images", "10", &[NETWORK, W2, DECOMPOSE]),
+    ("decompose", "w2", "", &[NETWORK]),
+    ("decompose", "samples", "10", &[NETWORK, W2, DECOMPOSE]),
+    ("decompose", "report", "", ALWAYS),
+    ("decompose", "all", "", &[W2, "decompose --target DIR/m.json --steps 5 --json -"]),
+    ("decompose", "json", "", ALWAYS),
+    ("decompose", "sampler", "ddim", &[NETWORK]),
+    ("decompose", "variance", "fixed-small", &[W2_DDIM]),
+    ("decompose", "eta", "0.5", OTHER_SAMPLER_W2),
+    ("decompose", "churn", "1", OTHER_SAMPLER_W2),
+    ("decompose", "s_min", "1", OTHER_SAMPLER_W2),
+    ("decompose", "s_max", "1", OTHER_SAMPLER_W2),
+    ("decompose", "s_noise", "1", OTHER_SAMPLER_W2),
+    ("decompose", "rtol", "1e-3", OTHER_SAMPLER_W2),
+    ("decompose", "atol", "1e-3", OTHER_SAMPLER_W2),
+    ("decompose", "step_size", "0.1", OTHER_SAMPLER_W2),
+    ("decompose", "level_steps", "3", OTHER_SAMPLER_W2),
+    ("decompose", "corrector_snr", "0.1", OTHER_SAMPLER_W2),
+    ("decompose", "corrections", "2", OTHER_SAMPLER_W2),
+    ("decompose", "train_steps", "100", NO_SCHEDULE_DECOMPOSE),
+    ("decompose", "process", "vp", &[NETWORK, DECOMPOSE]),
+    ("decompose", "t_min", "0.1", &[NETWORK, W2, DECOMPOSE]),
+    ("decompose", "schedule", "cosine", NO_SCHEDULE_DECOMPOSE),
+    ("decompose", "beta_start", "0.1", NO_SCHEDULE_DECOMPOSE),
+    ("decompose", "beta_end", "0.1", NO_SCHEDULE_DECOMPOSE),
+    ("decompose", "sigma_min", "0.1", NO_SCHEDULE_DECOMPOSE),
+    ("decompose", "sigma_max", "9", NO_SCHEDULE_DECOMPOSE),
+    ("decompose", "rho", "7", NO_SCHEDULE_DECOMPOSE),
+    ("decompose", "betas", "DIR/betas.txt", NO_SCHEDULE_DECOMPOSE),
+    ("decompose", "alpha_bars", "DIR/betas.txt", NO_SCHEDULE_DECOMPOSE),
+    ("decompose", "zero_terminal_snr", "", NO_SCHEDULE_DECOMPOSE),
+    ("decompose", "checkpoint", "DIR/image/checkpoints/latest", NO_NETWORK),
+    ("decompose", "data", "digits", NO_NETWORK),
+    ("decompose", "data_dir", "DIR", NO_NETWORK),
+    ("decompose", "reference", "DIR", NO_NETWORK),
+    ("decompose", "flips", "true", NO_NETWORK),
+    ("decompose", "max_images", "10", NO_NETWORK),
+    ("decompose", "levels", "10", NO_NETWORK),
+    ("decompose", "repeats", "2", NO_NETWORK),
+    ("decompose", "batch_size", "10", NO_NETWORK),
+    ("decompose", "seed", "1", &[W2, DECOMPOSE]),
+    ("error-benchmark", "quick", "", ALWAYS),
+    ("error-benchmark", "out", "", ALWAYS),
+    (
+        "error-benchmark",
+        "data_dir",
+        "DIR",
+        &["error-benchmark --quick --out DIR/b --targets mixture-1d,digits-network"],
+    ),
+    ("error-benchmark", "targets", "", ALWAYS),
+    ("error-benchmark", "fresh", "", ALWAYS),
+    ("error-benchmark", "seed", "1", ALWAYS),
+    ("data list", "seed", "1", &["data list"]),
+    ("data fetch", "seed", "1", &["data fetch digits"]),
+    ("data info", "data_dir", "", ALWAYS),
+    ("data info", "json", "", ALWAYS),
+    ("data info", "seed", "1", &["data info digits"]),
+    ("data fit-gaussian", "data_dir", "", ALWAYS),
+    ("data fit-gaussian", "centred", "", ALWAYS),
+    ("data fit-gaussian", "out", "", ALWAYS),
+    ("data fit-gaussian", "seed", "1", &["data fit-gaussian digits --out DIR/f.safetensors"]),
+    ("config list", "seed", "1", &["config list"]),
+    ("config show", "seed", "1", &["config show digits"]),
+    ("config check", "set", "", ALWAYS),
+    ("config check", "seed", "1", &["config check digits"]),
+    ("devices", "json", "", ALWAYS),
+    ("devices", "seed", "1", &["devices"]),
+    ("gpu-check", "config", "", ALWAYS),
+    ("gpu-check", "seed", "1", &["gpu-check"]),
+];
+
+/// Global options whose help says that they are harmless, and clap's own.
+const EVERYWHERE: [&str; 5] = ["device", "threads", "verbose", "help", "version"];
+
+/// Every (subcommand, option) of the command line; positional arguments have an effect wherever they are taken.
+fn options() -> BTreeSet<(String, String)> {
+    fn collect(prefix: &str, command: &clap::Command, found: &mut BTreeSet<(String, String)>) {
+        for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+            let name = format!("{prefix} {}", sub.get_name()).trim().to_string();
+            if sub.has_subcommands() {
+                collect(&name, sub, found);
+                continue;
+            }
+            for option in sub.get_arguments().filter(|option| !option.is_positional()) {
+                let id = option.get_id().as_str();
+                if !EVERYWHERE.contains(&id) {
+                    found.insert((name.clone(), id.to_string()));
+                }
+            }
+        }
+    }
+    let mut command = definition();
+    command.build();
+    let mut found = BTreeSet::new();
+    collect("", &command, &mut found);
+    found
+}
+
+/// Runs a command line in this process; the error as one text.
+fn run(line: &str, more: &[&str]) -> Result<(), String> {
+    let words = ["ddpm"].into_iter().chain(line.split_whitespace()).chain(more.iter().copied());
+    let arguments = Cli::read_from(words).map_err(|error| error.to_string())?;
+    arguments.run().map_err(|error| format!("{error:#}"))
+}
+
+#[test]
+fn every_option_has_a_row() {
+    let rows: BTreeSet<(String, String)> =
+        ROWS.iter().map(|(command, option, ..)| ((*command).to_string(), (*option).to_string())).collect();
+    let options = options();
+    let missing: Vec<_> = options.difference(&rows).collect();
+    let stale: Vec<_> = rows.difference(&options).collect();
+    assert!(
+        missing.is_empty() && stale.is_empty(),
+        "without a row: {missing:?}; without an option: {stale:?}"
+    );
+}
+
+#[test]
+fn an_option_without_effect_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    prepare(dir);
+    let path = dir.display().to_string();
+    let mut wrong = Vec::new();
+    for (_, option, value, contexts) in ROWS {
+        let name = format!("--{}", option.replace('_', "-"));
+        let value = value.replace("DIR", &path);
+        for context in *contexts {
+            let line = context.replace("DIR", &path);
+            let more: Vec<&str> =
+                [name.as_str(), &value].into_iter().filter(|word| !word.is_empty()).collect();
+            match run(&line, &more) {
+                Err(text) if text.contains(&name) => {}
+                other => wrong.push(format!("{context} {}: {other:?}", more.join(" "))),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A Gaussian target, a mixture, noise, betas, and two checkpoints of a few steps.
+fn prepare(dir: &Path) {
+    let write = |name: &str, text: &str| std::fs::write(dir.join(name), text).unwrap();
+    write("g.json", r#"{"kind":"gaussian","mean":[0],"var":[1]}"#);
+    write("m.json", r#"{"kind":"mixture","weights":[0.3,0.7],"means":[[-1.5],[1]],"stds":[0.25,0.4]}"#);
+    write("betas.txt", "0.1\n0.2\n0.3\n");
+    let x = tch::Tensor::zeros([2, 1], (tch::Kind::Float, tch::Device::Cpu));
+    ddpm_nets::tensor_file::write(&dir.join("n.safetensors"), [("x_T", &x)]).unwrap();
+    let t = tch::Tensor::zeros([2], (tch::Kind::Int64, tch::Device::Cpu));
+    ddpm_nets::tensor_file::write(&dir.join("x"), [("x", &x), ("t", &t)]).unwrap();
+    let train = |preset: &str, run_name: &str, settings: &[&str]| {
+        let folder = dir.join(run_name).display().to_string();
+        let mut more = vec!["--run", folder.as_str(), "--device", "cpu"];
+        more.extend(settings.iter().flat_map(|setting| ["--set", *setting]));
+        run(&format!("train --config {preset}"), &more).unwrap();
+    };
+    let small =
+        ["model.block_out_channels=[8,16]", "model.norm_num_groups=4", "train.batch_size=4", "train.steps=1"];
+    train("digits", "image", &small);
+    train("gmm2d-ddpm", "vector", &["model.width=8", "train.batch_size=8", "train.steps=1"]);
+}
