@@ -1,7 +1,7 @@
 //! Folders of image files:
 //!
 //! ```text
-//! ROOT/train/CLASS/*.png   ROOT/test/CLASS/*.png     (`test` may be missing)
+//! ROOT/train/CLASS/*.png   ROOT/test/CLASS/*.png     (or `val`, `validation`; may be missing)
 //! ROOT/CLASS/*.png                                   (no held-out split)
 //! ROOT/train/*.png         ROOT/*.png                (no labels)
 //! ```
@@ -16,18 +16,10 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::image_file::{decode_file, read_header};
+use super::image_file::{READABLE, UNREADABLE, decode_file, read_header};
+use super::split_folders::SplitFolders;
 use crate::error::{DataError, Place, Result};
 use crate::image_set::{Dataset, ImageSet, ImageShape};
-
-const TRAIN: &str = "train";
-const HELD_OUT: &str = "test";
-
-/// Endings of the files that are decoded; the format is that of the content.
-const READABLE: [&str; 3] = ["png", "jpg", "jpeg"];
-
-/// Endings of images in formats that are not read; such a file is an error and is not skipped.
-const UNREADABLE: [&str; 8] = ["webp", "bmp", "gif", "tif", "tiff", "avif", "heic", "ppm"];
 
 /// Properties of the images that are known before the folder is read.
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,7 +42,7 @@ pub(crate) fn is_image_folder(root: &Path) -> bool {
         holds_images(&listing)
             || listing.is_ok_and(|found| found.folders.iter().any(|class| holds_images(&scan(class))))
     };
-    inside(&root.join(TRAIN)) || inside(root)
+    inside(&SplitFolders::find(root).train) || inside(root)
 }
 
 /// The images below a folder, listed and found to be of one size.
@@ -74,13 +66,17 @@ pub(crate) fn load(root: &Path, expected: Expected<'_>) -> Result<Dataset> {
 
 /// Lists the images below `root` and reads their headers.
 pub(crate) fn find(root: &Path, expected: Expected<'_>) -> Result<Found> {
-    let (train, held_out) = (root.join(TRAIN), root.join(HELD_OUT));
-    let train_files = list(if train.is_dir() { &train } else { root }, expected.class_names)?;
-    let held_out_files = if train.is_dir() && held_out.is_dir() {
+    let SplitFolders { train, held_out } = SplitFolders::find(root);
+    let train_files = list(&train, expected.class_names)?;
+    let held_out_files = if let Some(held_out) = held_out {
         let known: Vec<&str> = train_files.class_names.iter().map(String::as_str).collect();
         let files = list(&held_out, expected.class_names.or(Some(&known)))?;
         if files.labels.is_some() != train_files.labels.is_some() {
-            let expected = format!("class folders in both `{TRAIN}` and `{HELD_OUT}`, or in neither");
+            let expected = format!(
+                "class folders in both `{}` and `{}`, or in neither",
+                name_of(&train),
+                name_of(&held_out)
+            );
             return Err(DataError::no_data(&held_out, expected, "them in one"));
         }
         Some(files)

@@ -10,6 +10,12 @@ use super::jpeg;
 use crate::error::{DataError, Place, Result};
 use crate::image_set::ImageShape;
 
+/// Endings of the files that are decoded; the format is that of the content.
+pub(crate) const READABLE: [&str; 5] = ["png", "jpg", "jpeg", "jpe", "jfif"];
+
+/// Endings of images in formats that are not read; such a file is an error and is not skipped.
+pub(crate) const UNREADABLE: [&str; 8] = ["webp", "bmp", "gif", "tif", "tiff", "avif", "heic", "ppm"];
+
 /// Size and channels (1 or 3) of an image, without decoding it.
 pub(super) fn read_header(path: &Path) -> Result<ImageShape> {
     header(open(path)?, path)

@@ -7,3 +7,4 @@ pub(crate) mod gzip;
 pub(crate) mod idx;
 pub(crate) mod image_file;
 mod jpeg;
+pub(crate) mod split_folders;

@@ -20,6 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::format::split_folders::SplitFolders;
 
 /// A data set on the disk.
 #[derive(Debug, Clone)]
@@ -32,13 +33,11 @@ pub struct StreamedDataset {
 
 /// Lists the images below `root` and checks their sizes; none is decoded.
 pub fn open(root: &Path) -> Result<StreamedDataset> {
-    let (train, held_out) = (root.join("train"), root.join("test"));
-    let place = if train.is_dir() { &train } else { root };
-    if shards::is_folder_of_shards(place) {
-        let train: Arc<dyn ImageSource> = Arc::new(shards::Shards::open(place, None)?);
-        let held_out = (place != root && held_out.is_dir())
-            .then(|| shards::Shards::open(&held_out, Some(train.as_ref())))
-            .transpose()?;
+    let folders = SplitFolders::find(root);
+    if shards::is_folder_of_shards(&folders.train) {
+        let train: Arc<dyn ImageSource> = Arc::new(shards::Shards::open(&folders.train, None)?);
+        let held_out =
+            folders.held_out.map(|folder| shards::Shards::open(&folder, Some(train.as_ref()))).transpose()?;
         return Ok(StreamedDataset { train, held_out: held_out.map(|images| Arc::new(images) as _) });
     }
     let (train, held_out) = files::open(root)?;
@@ -47,5 +46,5 @@ pub fn open(root: &Path) -> Result<StreamedDataset> {
 
 /// Whether `root` holds tar shards.
 pub fn is_sharded(root: &Path) -> bool {
-    shards::is_folder_of_shards(&root.join("train")) || shards::is_folder_of_shards(root)
+    shards::is_folder_of_shards(&SplitFolders::find(root).train)
 }

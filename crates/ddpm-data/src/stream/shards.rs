@@ -1,9 +1,9 @@
 //! Tar shards in the layout of WebDataset: the members of a sample share a key, and their endings say what they are.
 //!
 //! ```text
-//! 000017.png   (or .jpg, .jpeg)    the image
-//! 000017.cls                       its class, a whole number from 0 in digits; or
-//! 000017.json                      an object with the class under "cls" or "label"
+//! 000017.png   (or .jpg, .jpeg, .jpe, .jfif)   the image
+//! 000017.cls                                   its class, a whole number from 0 in digits; or
+//! 000017.json                                  an object with the class under "cls" or "label"
 //! ```
 //!
 //! Opening reads the headers of all members and keeps where each image's bytes lie (16 bytes an image): any image is then one read away, so
@@ -18,10 +18,11 @@ use std::path::{Path, PathBuf};
 
 use super::source::{ImageSource, check_read};
 use crate::error::{DataError, Place, Result};
-use crate::format::image_file::{decode_bytes, header_of_bytes};
+use crate::format::image_file::{READABLE, UNREADABLE, decode_bytes, header_of_bytes};
 use crate::image_set::ImageShape;
 
-const IMAGES: [&str; 3] = ["png", "jpg", "jpeg"];
+/// Endings of compressed tar files, which are refused.
+const COMPRESSED: [&str; 6] = [".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst", ".tar.lz4"];
 
 /// Classes are numbered from 0, so that the largest number decides how many there are.
 const MAX_CLASSES: i64 = 1_000_000;
@@ -54,9 +55,12 @@ struct Sample {
     class: Option<i64>,
 }
 
-/// Whether a folder holds tar files.
+/// Whether a folder holds tar files; opening the folder names those that cannot be read.
 pub(super) fn is_folder_of_shards(folder: &Path) -> bool {
-    list(folder).is_ok_and(|shards| !shards.is_empty())
+    match list(folder) {
+        Ok(shards) => !shards.is_empty(),
+        Err(error) => matches!(error, DataError::Malformed(_)),
+    }
 }
 
 fn list(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -65,6 +69,9 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>> {
         let path = entry.map_err(DataError::io("read the folder", folder))?.path();
         if path.extension().is_some_and(|extension| extension == "tar") {
             shards.push(path);
+        } else if COMPRESSED.iter().any(|ending| path.to_string_lossy().ends_with(ending)) {
+            let expected = "an uncompressed tar file (images are compressed already)";
+            return Err(DataError::malformed(&path, Place::WholeFile, expected, "a compressed one"));
         }
     }
     shards.sort_unstable();
@@ -151,7 +158,10 @@ fn read_index(path: &Path, file: &File, shard: u32) -> Result<Vec<(String, Sampl
         let malformed = |expected: &str, got: String| {
             DataError::malformed(path.join(&name), Place::WholeFile, expected, got)
         };
-        if IMAGES.contains(&ending.as_str()) {
+        if UNREADABLE.contains(&ending.as_str()) {
+            return Err(malformed("PNG or JPEG (convert it first)", format!("a .{ending} file")));
+        }
+        if READABLE.contains(&ending.as_str()) {
             let length = u32::try_from(entry.size())
                 .map_err(|_| malformed("an image below 4 GiB", entry.size().to_string()))?;
             if sample.image.is_some() {

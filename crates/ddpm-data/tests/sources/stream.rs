@@ -144,6 +144,8 @@ fn what_is_wrong_with_a_shard_is_named() {
         "{}",
         refused()
     );
+    write(&[("7.png", &good), ("7.cls", b"1"), ("8.webp", b"?")]);
+    assert!(refused().contains("c.tar/8.webp: whole file: expected PNG or JPEG"), "{}", refused());
     write(&[("7.png", &good), ("7.cls", b"cat")]);
     assert!(
         refused()
@@ -156,6 +158,11 @@ fn what_is_wrong_with_a_shard_is_named() {
     write(&[("7.png", &good), ("7.jpg", &good), ("7.cls", b"1")]);
     assert!(refused().contains("one image a key"), "{}", refused());
     fs::remove_file(train.join("c.tar")).unwrap();
+
+    let compressed = train.join("c.tar.gz");
+    fs::write(&compressed, b"?").unwrap();
+    assert!(refused().contains("c.tar.gz: whole file: expected an uncompressed tar file"), "{}", refused());
+    fs::remove_file(compressed).unwrap();
 
     // Another size is found when the image is read: only its bytes tell.
     write_png(&folder.path().join("wide.png"), ImageShape::new(3, 4, 7), 0);
