@@ -13,10 +13,8 @@ pub(crate) enum Stage {
     Train,
     /// Sampling.
     Sample,
-    /// Evaluation.
+    /// Evaluation, with the error decomposition.
     Evaluate,
-    /// The error decomposition.
-    Decompose,
 }
 
 /// The mark of a finished stage.
@@ -34,7 +32,6 @@ impl Stage {
             Stage::Train => "train.json",
             Stage::Sample => "sample.json",
             Stage::Evaluate => "evaluate.json",
-            Stage::Decompose => "decompose.json",
         };
         run.dir.root().join(".stages").join(name)
     }

@@ -65,7 +65,7 @@ fn reproduce_leaves_a_model_samples_and_a_report_and_repeats_nothing() {
 
     let marks = || {
         let read = |name: &str| std::fs::read_to_string(run.join(".stages").join(name)).unwrap();
-        ["train.json", "sample.json", "evaluate.json", "decompose.json"].map(read)
+        ["train.json", "sample.json", "evaluate.json"].map(read)
     };
     let before = marks();
     reproduce(&["train.steps=80"]);

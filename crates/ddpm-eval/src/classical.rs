@@ -1,48 +1,34 @@
 //! The three classical error terms of a trained model on a data set: formulas in [`ddpm_core::classical`], estimates here.
 
-use crate::{EvalError, Spectrum};
+use crate::denoising_error::one_based;
+use crate::measurement::{ErrorTable, LevelCurve};
+use crate::{EvalError, MeasuredErrors, Spectrum};
 use ddpm_core::classical::{
     ClassicalTerms, InitializationDistance, discretization_max, discretization_ratios,
 };
-use ddpm_core::{Level, Time};
 use ddpm_data::Split;
-use ddpm_report::results::{ClassicalLevel, ClassicalReport, DenoisingError};
+use ddpm_report::results::{ClassicalLevel, ClassicalReport, FloorLevel};
 
-/// Collects the terms of a model that samples through `visited`, the noisiest level first, without data.
+/// The terms of a model that samples through the visited levels. `spectrum` is that of the training images.
 ///
-/// `floor` is the measured error of a denoiser that no other can beat on *training* images, such as the exact denoiser of their empirical
-/// measure; with it the training term is that on training images, so that the two belong together. Without it the term is that on held-out
-/// images where there are any.
-pub fn classical_terms(
-    spectrum: &Spectrum,
-    error: &DenoisingError,
-    floor: Option<&DenoisingError>,
-    visited: &[Level],
-) -> Result<ClassicalReport, EvalError> {
-    let Some(start) = visited.first() else {
-        return Err(EvalError::mismatch("visited levels", "at least 1", 0));
-    };
-    if error.visited != visited.len() {
-        return Err(EvalError::mismatch(
-            "levels visited in the denoising error",
-            visited.len(),
-            error.visited,
-        ));
-    }
-    let on = |split| error.mse_sum(split).map(|sum| (split, sum));
-    let measured =
-        if floor.is_some() { on(Split::Train) } else { on(Split::HeldOut).or_else(|| on(Split::Train)) };
-    let Some((split, training)) = measured else {
-        return Err(EvalError::mismatch("splits in the denoising error", "train or held-out", "neither"));
-    };
-    let InitializationDistance { w2, kind } = spectrum.initialization(start)?;
-    let ratios = discretization_ratios(visited);
-    let linear_mse = spectrum.linear_mse(visited)?;
+/// Where the empirical denoiser was measured, the training term is that on training images, on which no denoiser has a smaller error than
+/// that one: term and irreducible part belong together. Otherwise it is the term on held-out images where there are any.
+pub fn classical_terms(measured: &MeasuredErrors, spectrum: &Spectrum) -> Result<ClassicalReport, EvalError> {
+    let plan = &measured.plan;
+    let train = measured.split(Split::Train);
+    let empirical = train.and_then(|errors| errors.empirical.as_ref());
+    let errors = train
+        .filter(|_| empirical.is_some())
+        .or_else(|| measured.splits.first())
+        .ok_or_else(|| EvalError::mismatch("measured splits", "train or held-out", "neither"))?;
+    let sum = |table: &ErrorTable| LevelCurve::new(plan, table)?.visited_sum();
+    let training = sum(&errors.network)?;
+    let visited = plan.visited_levels();
+    let InitializationDistance { w2, kind } = spectrum.initialization(&visited[0])?;
+    let ratios = discretization_ratios(&visited);
+    let linear_mse = spectrum.linear_mse(&visited)?;
     let levels = visited.iter().zip(linear_mse).enumerate().map(|(k, (level, linear_mse))| ClassicalLevel {
-        t: match level.time() {
-            Time::Index(t) => Some(t.one_based()),
-            _ => None,
-        },
+        t: one_based(level),
         snr: level.snr(),
         discretization_ratio: ratios.get(k).copied(),
         linear_mse,
@@ -52,14 +38,24 @@ pub fn classical_terms(
             w2_init: w2,
             w2_init_kind: kind,
             training_mse_sum: training.mean,
-            mmse_sum: floor.and_then(|floor| floor.mse_sum(Split::Train)).map(|sum| sum.mean),
-            discretization_max: discretization_max(visited),
+            mmse_sum: empirical.map(|empirical| Ok::<_, EvalError>(sum(&empirical.error)?.mean)).transpose()?,
+            discretization_max: discretization_max(&visited),
         },
-        split,
+        split: errors.split,
         training,
         mean_norm: spectrum.mean.iter().map(|value| value * value).sum::<f64>().sqrt(),
         moments_of: spectrum.count,
         levels: levels.collect(),
-        floor: floor.map(|floor| floor.curve(Split::Train)).unwrap_or_default(),
+        floor: empirical.map(|empirical| floor(measured, &empirical.error)).transpose()?.unwrap_or_default(),
     })
+}
+
+/// The error of the empirical denoiser at the measured levels.
+fn floor(measured: &MeasuredErrors, table: &ErrorTable) -> Result<Vec<FloorLevel>, EvalError> {
+    let levels = measured.plan.measured_levels();
+    let at = |(k, level): (usize, &ddpm_core::Level)| {
+        let mse = table.estimate(k)?;
+        Ok(FloorLevel { t: one_based(level), snr: level.snr(), mse: mse.mean, stderr: mse.stderr })
+    };
+    levels.iter().enumerate().map(at).collect()
 }

@@ -1,28 +1,39 @@
-//! Evaluation: how well a model denoises at each noise level, the classical error terms, the error decomposition.
-//! Results are types of [`ddpm_report`], which shows them.
+//! Evaluation of trained networks and of samplers on closed-form targets. The results are types of [`ddpm_report`], which shows them.
 //!
-//! - [`denoising`]: E|x_0 - D(x_t)|^2 at every level with image-level confidence intervals, on held-out and on training images.
-//! - [`classical`]: the initialization, training and discretization terms of a model on a data set.
-//! - [`decomposition`]: how much of a trained network's error is initialization, discretization and training, by every floor.
-//! - [`sampled_w2`]: W2 between a sampler's samples and a closed-form target, with one error on at a time.
-//! - [`target_study`]: everything that the decomposition page of a closed-form target shows.
-//! - [`score`]: a learned score against the exact one of a closed-form target.
+//! A trained network ([`NetworkStudy`]) is measured once: E|x_0 - D(x_t)|^2 at a choice of noise levels, on held-out and on training images,
+//! for the network, the empirical (memorizing) denoiser and a reference network ([`measurement`]). Everything else follows from that
+//! measurement:
 //!
-//! This crate sees [`ddpm_nets::Denoiser`]s and images; it knows nothing of training loops or command lines.
+//! - [`denoising_error`]: the curve that a checkpoint keeps, to which the analytic variance is fitted;
+//! - [`classical_terms`]: initialization, training and discretization as the literature states them;
+//! - [`decompose`]: how much of the error is initialization, discretization and training, in nats.
+//!
+//! Closed-form targets:
+//!
+//! - [`sampled_w2`]: W2 between a sampler's samples and the target, with one error on at a time;
+//! - [`target_study`]: everything that the decomposition page of a target shows;
+//! - [`score`]: a learned score against the exact one.
+//!
+//! Evaluation depends on [`ddpm_nets::Denoiser`]s and images, not on training loops or command lines. Quantities that need Inception features
+//! (FID, KID, precision and recall) are not measured here.
 #![deny(missing_docs)]
 
-pub mod classical;
-mod config;
-pub mod decomposition;
-pub mod denoising;
+mod classical;
+mod decomposition;
+mod denoising_error;
 mod error;
-pub mod estimate;
+mod eval_config;
+pub mod measurement;
+mod network_study;
 pub mod sampled_w2;
 pub mod score;
 mod spectrum;
 pub mod target_study;
 
-pub use config::EvalConfig;
+pub use classical::classical_terms;
+pub use decomposition::decompose;
+pub use denoising_error::denoising_error;
 pub use error::EvalError;
-pub use estimate::{Difference, Estimate};
+pub use eval_config::EvalConfig;
+pub use network_study::{MeasuredErrors, NetworkStudy, Progress, StudyNames, StudySettings, VarianceFit};
 pub use spectrum::Spectrum;

@@ -8,9 +8,10 @@ use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_core::target::{Covariance, Empirical, Gaussian, Target};
 use ddpm_core::{Grid, Level, PredictionKind, Schedule, TimeIndex, Variance};
 use ddpm_data::{Dataset, ImageSet, ImageShape};
-use ddpm_eval::decomposition::{Names, NetworkStudy, Thresholded};
-use ddpm_eval::denoising::{Memorizer, Model, NetworkModel, Unconditional};
-use ddpm_eval::{EvalConfig, EvalError, Spectrum};
+use ddpm_eval::measurement::{
+    ClassConditional, EmpiricalDenoiser, ThresholdedDenoiser, TrainedNetwork, Unconditional,
+};
+use ddpm_eval::{EvalConfig, EvalError, NetworkStudy, Spectrum, StudyNames};
 use ddpm_nets::targets::ideal_denoiser;
 use ddpm_nets::{Denoiser, NetsError, Prediction, UNet, UNetConfig};
 use ddpm_report::results::{DecomposeReport, Floor, FloorReport, NetworkReport};
@@ -98,31 +99,33 @@ impl<'a> Setup<'a> {
 
     fn try_run(
         &self,
-        model: &dyn Model,
-        reference: Option<&dyn Model>,
+        model: &dyn ClassConditional,
+        reference: Option<&dyn ClassConditional>,
         config: &EvalConfig,
     ) -> Result<DecomposeReport, EvalError> {
-        let plain = |model| Thresholded { model, threshold: Threshold::None };
+        let plain = |model| ThresholdedDenoiser::new(model, Threshold::None);
         let study = NetworkStudy {
             network: plain(model),
             reference: reference.map(plain),
-            schedule: self.schedule,
-            timesteps: self.timesteps,
+            schedule: self.schedule.clone(),
+            timesteps: self.timesteps.to_vec(),
             grid: Grid::Trailing,
             variance: self.variance,
+            replaced_variance: None,
             flips: self.flips,
             by_class: self.by_class,
+            names: StudyNames::default(),
         };
         let spectrum = Spectrum::of_images(&self.data.train)?;
-        study.run(self.data, &spectrum, &Names::default(), config, Device::Cpu, &mut |_| {
-            ControlFlow::Continue(())
-        })
+        let measured =
+            study.measure(self.data, config, Device::Cpu, &mut |_| ControlFlow::Continue(()))?;
+        ddpm_eval::decompose(&study, &measured, &spectrum)
     }
 
     fn run(
         &self,
-        model: &dyn Model,
-        reference: Option<&dyn Model>,
+        model: &dyn ClassConditional,
+        reference: Option<&dyn ClassConditional>,
         config: &EvalConfig,
     ) -> (DecomposeReport, NetworkReport) {
         let report = self.try_run(model, reference, config).unwrap();
@@ -314,8 +317,8 @@ fn on_networks_the_parts_add_up_to_the_bound_for_every_floor() {
     let schedule = Schedule::linear(100).unwrap();
     let data = Dataset { train: labelled(40, 1), held_out: Some(labelled(21, 2)) };
     let (own, better) = (network(Some(3)), network(Some(3)));
-    let model = NetworkModel::new(&own, PredictionKind::Epsilon);
-    let reference = NetworkModel::new(&better, PredictionKind::V);
+    let model = TrainedNetwork::new(&own, PredictionKind::Epsilon);
+    let reference = TrainedNetwork::new(&better, PredictionKind::V);
     for (variance, steps, levels, flips) in [
         (Variance::FixedLarge, 100, 12, true),
         (Variance::FixedSmall, 10, 0, false),
@@ -383,7 +386,7 @@ fn a_perfect_memorizer_has_no_training_error_on_its_images() {
     let schedule = Schedule::linear(100).unwrap();
     let timesteps = all_steps(&schedule);
     let data = Dataset { train: labelled(30, 5), held_out: Some(labelled(12, 6)) };
-    let memorizer = Memorizer::new(&data.train, false, false, Device::Cpu).unwrap();
+    let memorizer = EmpiricalDenoiser::new(&data.train, false, false, Device::Cpu).unwrap();
     let setup = Setup::new(&data, &schedule, &timesteps, Variance::FixedLarge);
     let config = EvalConfig { levels: 40, repeats: 8, ..EvalConfig::default() };
     let (_, network) = setup.run(&memorizer, None, &config);
@@ -408,9 +411,9 @@ fn what_cannot_be_decomposed_is_refused() {
     let timesteps = all_steps(&schedule);
     let data = Dataset { train: draw(SHAPE, 10, 1), held_out: None };
     let own = network(None);
-    let model = NetworkModel::new(&own, PredictionKind::Epsilon);
+    let model = TrainedNetwork::new(&own, PredictionKind::Epsilon);
     let config = EvalConfig { levels: 4, max_images: 4, ..EvalConfig::default() };
-    let message = |setup: Setup<'_>, reference: Option<&dyn Model>| {
+    let message = |setup: Setup<'_>, reference: Option<&dyn ClassConditional>| {
         setup.try_run(&model, reference, &config).unwrap_err().to_string()
     };
     let setup = |timesteps, variance| Setup::new(&data, &schedule, timesteps, variance);

@@ -2,12 +2,14 @@
 #![allow(clippy::unwrap_used)]
 
 use ddpm_core::decomposition::curve::log_trapezoid;
-use ddpm_core::{Level, PredictionKind, Schedule, TimeIndex};
+use ddpm_core::{Grid, Level, PredictionKind, Schedule, TimeIndex, Variance};
 use ddpm_data::{Dataset, ImageSet, ImageShape, Split};
-use ddpm_eval::denoising::{
-    LevelErrors, Measurement, NetworkModel, Progress, Unconditional, denoising_error, training_floor,
+use ddpm_eval::measurement::{
+    EmpiricalDenoiser, Measurement, SplitErrors, ThresholdedDenoiser, TrainedNetwork, Unconditional,
 };
-use ddpm_eval::{EvalConfig, EvalError, Spectrum};
+use ddpm_eval::{
+    EvalConfig, EvalError, NetworkStudy, Progress, Spectrum, StudyNames, denoising_error,
+};
 use ddpm_nets::{Denoiser, NetsError, Prediction, UNet, UNetConfig};
 use ddpm_report::results::{DenoisingError, LevelError};
 use ddpm_sample::Threshold;
@@ -44,15 +46,53 @@ fn levels() -> Vec<Level> {
     [999, 500, 100, 0].map(|t| schedule.level(TimeIndex(t))).to_vec()
 }
 
+/// `count` images of a split at all [`levels`].
+fn run(
+    denoiser: &dyn Denoiser,
+    set: &ImageSet,
+    (split, count): (Split, usize),
+    config: &EvalConfig,
+    threshold: Threshold,
+    progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
+) -> Result<SplitErrors, EvalError> {
+    let network = ThresholdedDenoiser::new(Unconditional(denoiser), threshold);
+    let levels = levels();
+    let measurement = Measurement {
+        network: &network,
+        empirical: None,
+        reference: None,
+        decoder: None,
+        levels: &levels,
+        config,
+        device: Device::Cpu,
+    };
+    measurement.of_split(set, split, count, progress)
+}
+
 fn measure(
     denoiser: &dyn Denoiser,
     set: &ImageSet,
     config: &EvalConfig,
     threshold: Threshold,
-) -> LevelErrors {
-    let measurement = Measurement { config, threshold, device: Device::Cpu };
-    let go_on = &mut |_| ControlFlow::Continue(());
-    measurement.run(&Unconditional(denoiser), set, Split::HeldOut, usize::MAX, &levels(), go_on).unwrap()
+) -> SplitErrors {
+    let all = (Split::HeldOut, usize::MAX);
+    run(denoiser, set, all, config, threshold, &mut |_| ControlFlow::Continue(())).unwrap()
+}
+
+/// A study of a network that visits every level of a schedule.
+fn study<'a>(network: ThresholdedDenoiser<'a>, schedule: &Schedule, by_class: bool) -> NetworkStudy<'a> {
+    NetworkStudy {
+        network,
+        reference: None,
+        schedule: schedule.clone(),
+        timesteps: Grid::Trailing.visit(schedule, schedule.steps()).unwrap(),
+        grid: Grid::Trailing,
+        variance: Variance::FixedLarge,
+        replaced_variance: None,
+        flips: false,
+        by_class,
+        names: StudyNames::default(),
+    }
 }
 
 #[test]
@@ -60,23 +100,23 @@ fn a_constant_denoiser_errs_by_its_distance_from_each_image() {
     let set = images(7, 1);
     let config = EvalConfig { batch_size: 3, ..EvalConfig::default() };
     let errors = measure(&Affine { a: 0.0, c: 0.2 }, &set, &config, Threshold::None);
-    assert_eq!((errors.images(), errors.dim()), (7, 32));
+    assert_eq!((errors.images(), errors.squared_norms.len()), (7, 7));
     for image in 0..7 {
         let expected: f64 = x0(&set, image).iter().map(|x| (x - 0.2).powi(2)).sum();
-        for error in errors.of_image(image) {
+        for error in errors.network.row(image) {
             assert!((error / expected - 1.0).abs() < 1e-6);
         }
     }
     // eps - eps_hat = (alpha/sigma)(D - x_0): the two errors differ by the factor snr / d.
     for (position, level) in levels().iter().enumerate() {
-        let (mse, epsilon) = (errors.mse(position).unwrap(), errors.epsilon_mse(position).unwrap());
+        let (mse, epsilon) = (errors.network.estimate(position).unwrap(), errors.epsilon.estimate(position).unwrap());
         assert!((epsilon.mean / (level.snr() * mse.mean / 32.0) - 1.0).abs() < 2e-4, "{epsilon:?}");
     }
     // Summed over levels within an image, identical errors give identical relative errors.
-    let sum = errors.mse_sum(&[1.0, 0.5, 0.25, 0.25]).unwrap();
-    let mse = errors.mse(0).unwrap();
+    let sum = errors.network.weighted_sum(&[1.0, 0.5, 0.25, 0.25]).unwrap();
+    let mse = errors.network.estimate(0).unwrap();
     assert!((sum.mean / mse.mean - 2.0).abs() < 1e-6 && (sum.stderr / mse.stderr - 2.0).abs() < 1e-6);
-    assert!(errors.mse_sum(&[1.0]).is_err());
+    assert!(errors.network.weighted_sum(&[1.0]).is_err());
 }
 
 #[test]
@@ -91,7 +131,7 @@ fn a_linear_denoiser_errs_as_its_closed_form_says_and_intervals_cover() {
         let errors = measure(&Affine { a, c: 0.0 }, &set, &config, Threshold::None);
         for (position, level) in levels().iter().enumerate() {
             let expected = (1.0 - a * level.alpha()).powi(2) * norm + (a * level.sigma()).powi(2) * 32.0;
-            let estimate = errors.mse(position).unwrap();
+            let estimate = errors.network.estimate(position).unwrap();
             assert!((estimate.mean - expected).abs() < 5.0 * estimate.stderr);
             covered[position] += usize::from(estimate.interval(0.95).contains(expected));
         }
@@ -112,23 +152,21 @@ fn neither_batches_nor_other_images_change_an_error() {
     }
     assert_ne!(whole, of(&EvalConfig { seed: 1, ..EvalConfig::default() }));
 
-    let config = EvalConfig::default();
-    let measurement = Measurement { config: &config, threshold: Threshold::UNIT, device: Device::Cpu };
-    let go_on = &mut |_| ControlFlow::Continue(());
-    let run = |split, count, go_on: &mut dyn FnMut(u64) -> ControlFlow<()>| {
-        measurement.run(&Unconditional(&denoiser), &set, split, count, &levels(), go_on).unwrap()
+    let some_of = |split| {
+        let go_on = &mut |_| ControlFlow::Continue(());
+        run(&denoiser, &set, (split, 4), &EvalConfig::default(), Threshold::UNIT, go_on).unwrap()
     };
-    let some = run(Split::HeldOut, 4, go_on);
+    let some = some_of(Split::HeldOut);
     assert_eq!(some.images(), 4);
-    for (row, &index) in some.indices().iter().enumerate() {
-        assert_eq!(some.of_image(row), whole.of_image(index));
+    for (row, &index) in some.indices.iter().enumerate() {
+        assert_eq!(some.network.row(row), whole.network.row(index));
     }
     // The same image in the other split has noise of its own.
-    assert_ne!(run(Split::Train, 4, go_on).of_image(0), some.of_image(0));
+    assert_ne!(some_of(Split::Train).network.row(0), some.network.row(0));
 
     // Repeats average: the first draw of each is that of a single repeat at the first level.
     let repeated = of(&EvalConfig { repeats: 200, ..EvalConfig::default() });
-    let spread = |errors: &LevelErrors| errors.mse(0).unwrap().stderr;
+    let spread = |errors: &SplitErrors| errors.network.estimate(0).unwrap().stderr;
     assert!(spread(&repeated) < spread(&whole));
 }
 
@@ -138,9 +176,9 @@ fn thresholding_is_the_samplers() {
     let config = EvalConfig::default();
     let clipped = measure(&Affine { a: 0.0, c: 7.0 }, &set, &config, Threshold::UNIT);
     let one = measure(&Affine { a: 0.0, c: 1.0 }, &set, &config, Threshold::None);
-    assert_eq!(clipped.of_image(3), one.of_image(3));
+    assert_eq!(clipped.network.row(3), one.network.row(3));
     // The network's own error is that of the prediction as it is.
-    assert!(clipped.epsilon_mse(1).unwrap().mean > 10.0 * one.epsilon_mse(1).unwrap().mean);
+    assert!(clipped.epsilon.estimate(1).unwrap().mean > 10.0 * one.epsilon.estimate(1).unwrap().mean);
 }
 
 #[test]
@@ -153,9 +191,8 @@ fn what_is_not_finite_is_an_error_that_names_the_place() {
         }
     }
     let (set, config) = (images(3, 5), EvalConfig::default());
-    let measurement = Measurement { config: &config, threshold: Threshold::None, device: Device::Cpu };
     let run = |progress: &mut dyn FnMut(u64) -> ControlFlow<()>| {
-        measurement.run(&Unconditional(&Broken), &set, Split::Train, 3, &levels(), progress).unwrap_err()
+        run(&Broken, &set, (Split::Train, 3), &config, Threshold::None, progress).unwrap_err()
     };
     let error = run(&mut |_| ControlFlow::Continue(())).to_string();
     assert!(error.contains("log-SNR 9.2102, image 0 of the train split"), "{error}");
@@ -178,16 +215,20 @@ fn both_splits_of_a_class_conditional_network_end_in_one_file() {
     let network = UNet::new(network, Device::Cpu, 0).unwrap();
     let schedule = Schedule::linear(40).unwrap();
     let visited: Vec<Level> = schedule.levels().rev().collect();
-    let config = EvalConfig { levels: 6, batch_size: 4, max_images: 4, ..EvalConfig::default() };
-    let measurement = Measurement { config: &config, threshold: Threshold::UNIT, device: Device::Cpu };
+    let config =
+        EvalConfig { levels: 6, batch_size: 4, max_images: 4, training_floor: false, ..EvalConfig::default() };
     let mut last = Progress { done: 0, total: 0 };
-    let model = NetworkModel::new(&network, PredictionKind::Epsilon);
-    let result = denoising_error(&model, &data, &visited, &measurement, &mut |progress| {
-        assert!(progress.done > last.done);
-        last = progress;
-        ControlFlow::Continue(())
-    })
-    .unwrap();
+    let network = TrainedNetwork::new(&network, PredictionKind::Epsilon);
+    let study = study(ThresholdedDenoiser::new(network, Threshold::UNIT), &schedule, true);
+    let measured = study
+        .measure(&data, &config, Device::Cpu, &mut |progress| {
+            assert!(progress.done > last.done);
+            last = progress;
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    let result = denoising_error(&measured).unwrap();
+    assert_eq!(result.dim, 32);
     assert_eq!(last, Progress { done: 48, total: 48 });
 
     let curve = result.curve(Split::HeldOut);
@@ -201,10 +242,10 @@ fn both_splits_of_a_class_conditional_network_end_in_one_file() {
     // The sums follow from the levels and the weights in the file.
     let weighted =
         |of: fn(&LevelError) -> f64| curve.iter().map(|level| level.weight * of(level)).sum::<f64>();
-    assert!((weighted(|_| 1.0) - 40.0).abs() < 1e-12);
     assert!((weighted(|level| level.mse) / sum.mean - 1.0).abs() < 1e-12);
     let loss = result.loss(Split::HeldOut).unwrap().mean;
-    assert!((weighted(|level| level.epsilon_mse) / 40.0 / loss - 1.0).abs() < 1e-12);
+    let epsilon: f64 = curve.iter().map(|level| level.epsilon_weight.unwrap() * level.epsilon_mse).sum();
+    assert!((epsilon / 40.0 / loss - 1.0).abs() < 1e-12);
 
     let folder = tempfile::tempdir().unwrap();
     result.write(folder.path()).unwrap();
@@ -233,12 +274,15 @@ fn the_floor_is_below_every_denoiser_and_ends_in_the_spread_of_the_images() {
     let train = images(60, 8).with_labels(labels, vec!["a".to_string(), "b".to_string()]).unwrap();
     let data = Dataset { train, held_out: None };
     let spectrum = Spectrum::of_images(&data.train).unwrap();
-    let visited: Vec<Level> = Schedule::linear(1000).unwrap().levels().rev().collect();
+    let schedule = Schedule::linear(1000).unwrap();
+    let visited: Vec<Level> = schedule.levels().rev().collect();
     let config = EvalConfig { levels: 25, repeats: 8, ..EvalConfig::default() };
-    let measurement = Measurement { config: &config, threshold: Threshold::UNIT, device: Device::Cpu };
     let floor = |flips, by_class| {
+        let empirical = EmpiricalDenoiser::new(&data.train, flips, by_class, Device::Cpu).unwrap();
+        let empirical = ThresholdedDenoiser::new(empirical, Threshold::UNIT);
+        let study = NetworkStudy { flips, ..study(empirical, &schedule, by_class) };
         let go_on = &mut |_| ControlFlow::Continue(());
-        training_floor(&data, flips, by_class, &visited, &measurement, go_on).unwrap()
+        denoising_error(&study.measure(&data, &config, Device::Cpu, go_on).unwrap()).unwrap()
     };
     let plain = floor(false, false);
     let curve = plain.curve(Split::Train);

@@ -5,6 +5,7 @@
 mod invented;
 
 use ddpm_data::Split;
+use ddpm_report::results::{FloorLevel, LevelError};
 use ddpm_report::training_page::{Measured, TrainingReport};
 
 fn html(report: &TrainingReport) -> String {
@@ -110,7 +111,11 @@ fn an_irreducible_part_stands_beside_the_training_term() {
     let classical = report.classical.as_mut().unwrap();
     classical.terms.mmse_sum = Some(9_876.5);
     // Half of the network's error, and nothing at all at the least noise.
-    classical.floor = train;
+    let floor = |level: &LevelError| {
+        let LevelError { t, snr, mse, stderr, .. } = *level;
+        FloorLevel { t, snr, mse, stderr }
+    };
+    classical.floor = train.iter().map(floor).collect();
     for level in &mut classical.floor {
         level.mse *= if level.snr > 1.0 { 1e-200 } else { 0.5 };
     }

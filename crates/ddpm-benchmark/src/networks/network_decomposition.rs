@@ -6,9 +6,7 @@ use anyhow::{Context, Result};
 use ddpm_core::interval::Interval;
 use ddpm_core::{Grid, Variance};
 use ddpm_data::Dataset;
-use ddpm_eval::decomposition::{Names, NetworkStudy, Thresholded};
-use ddpm_eval::denoising::NetworkModel;
-use ddpm_eval::{EvalConfig, EvalError, Spectrum};
+use ddpm_eval::{EvalConfig, EvalError, NetworkStudy, Spectrum, StudyNames, StudySettings, decompose};
 use ddpm_nets::checkpoint::Checkpoint;
 use ddpm_report::results::{
     Floor, Images, InitializationBracket, Memorization, TrainingErrorBracket, VarianceReport,
@@ -96,33 +94,29 @@ impl Measurement {
         device: Device,
         monitor: &dyn Monitor,
     ) -> Result<NetworkTerms> {
-        let model = NetworkModel::from(checkpoint);
-        let timesteps = self.grid.visit(checkpoint.scheduler.schedule(), self.steps)?;
-        let study = NetworkStudy {
-            network: Thresholded { model: &model, threshold: checkpoint.scheduler.threshold() },
-            reference: None,
-            schedule: checkpoint.scheduler.schedule(),
-            timesteps: &timesteps,
-            grid: self.grid,
-            variance: self.variance,
+        let settings = StudySettings {
+            grid: Some(self.grid),
+            steps: self.steps,
+            variance: Some(self.variance),
             flips: self.flips,
-            by_class: checkpoint.network.config().num_class_embeds.is_some(),
         };
+        let study = NetworkStudy::of(checkpoint, &settings, StudyNames::default())?;
         let mut begun = false;
-        let report = study.run(data, spectrum, &Names::default(), &self.eval, device, &mut |at| {
+        let measured = study.measure(data, &self.eval, device, &mut |at| {
             if !std::mem::replace(&mut begun, true) {
                 monitor.begin("decompose", "images", 0, at.total);
             }
             monitor.advance(at.done, "");
             monitor.flow()
         });
-        let report = match report {
+        let measured = match measured {
             Err(EvalError::Interrupted) => return Err(Stopped::Measurement.into()),
             other => other?,
         };
         if begun {
             monitor.end(&format!("{} steps", self.steps));
         }
+        let report = decompose(&study, &measured, spectrum)?;
         let network = report.network.context("a decomposition without its network")?;
         let held_out = network.bounds.iter().find(|bound| bound.images == Images::HeldOut);
         Ok(NetworkTerms {

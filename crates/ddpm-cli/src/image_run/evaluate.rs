@@ -1,100 +1,101 @@
-//! The evaluation stage: the denoising error at every noise level, and the classical error terms.
+//! The evaluation stage: the network's error at every noise level is measured once; the denoising error, the classical terms and the error
+//! decomposition are computed from it.
 
-use super::spectrum::LazySpectrum;
 use crate::checkpoints::load_images;
 use crate::progress::{Progress, human_seconds};
 use crate::run::Run;
 use crate::runtime::StopFlag;
 use crate::stage_marks::{self, Stage};
 use anyhow::{Context, Result};
-use ddpm_core::Level;
+use ddpm_core::Scheme;
 use ddpm_data::Dataset;
-use ddpm_eval::classical::classical_terms;
-use ddpm_eval::denoising::{Measurement, NetworkModel, denoising_error, training_floor};
-use ddpm_report::results::{ClassicalReport, DenoisingError};
-use std::path::PathBuf;
+use ddpm_eval::{
+    EvalConfig, MeasuredErrors, NetworkStudy, Spectrum, StudyNames, StudySettings, classical_terms, decompose,
+    denoising_error,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
+use tch::Device;
 
 /// Where the classical terms of a run are kept.
 pub(super) fn classical_path(run: &Run) -> PathBuf {
     run.dir.root().join("report").join("classical.json")
 }
 
-/// The classical terms that the stage left.
-pub(super) fn read_classical(run: &Run) -> Result<ClassicalReport> {
-    let path = classical_path(run);
-    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+/// Where the decomposition of a run is kept.
+pub(super) fn decomposition_path(run: &Run) -> PathBuf {
+    run.dir.root().join("report").join("decomposition.json")
+}
+
+/// A result that the stage left.
+pub(super) fn read_result<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
     serde_json::from_str(&text).with_context(|| path.display().to_string())
 }
 
-/// The evaluation stage of the pipeline. The per-level errors go into the checkpoint, where the analytic variance finds them.
-pub(super) fn evaluate_if_needed(
-    run: &Run,
-    dataset: &Dataset,
-    spectrum: &mut LazySpectrum<'_>,
-    stop: &StopFlag,
-) -> Result<()> {
-    let config = &run.config;
-    let settings = (&config.eval, config.sample.steps, config.sample.grid);
-    Stage::Evaluate.unless_done(run, &stage_marks::inputs(run, &settings)?, || {
-        let dir = run.dir.latest();
-        let checkpoint = load_images(&dir, run.device)?;
-        let grid = config.sample.grid.unwrap_or(checkpoint.scheduler.spacing());
-        let (schedule, timesteps) = checkpoint.scheduler.visit(grid, config.sample.steps)?;
-        let visited = schedule.visited(&timesteps)?;
-        let measurement = Measurement {
-            config: &config.eval,
-            threshold: checkpoint.scheduler.threshold(),
-            device: run.device,
-        };
-        let model = NetworkModel::from(&checkpoint);
-        let begun = Instant::now();
-        let mut progress: Option<Progress> = None;
-        let error = denoising_error(&model, dataset, &visited, &measurement, &mut |at| {
-            progress
-                .get_or_insert_with(|| Progress::new("evaluate", "images", 0, at.total))
-                .set(at.done, String::new);
-            stop.flow()
-        })?;
-        error.write(&dir)?;
-        finish(progress, "denoising error", begun);
-        let floor = config
-            .eval
-            .training_floor
-            .then(|| floor(run, dataset, &visited, &measurement, stop))
-            .transpose()?;
-        let terms = classical_terms(spectrum.get()?, &error, floor.as_ref(), &visited)?;
-        let path = classical_path(run);
-        let text = serde_json::to_string_pretty(&terms)?;
-        ddpm_data::atomic::write_bytes(&path, text.as_bytes()).with_context(|| path.display().to_string())
-    })
+fn write_result(path: &Path, result: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(result)?;
+    ddpm_data::atomic::write_bytes(path, text.as_bytes()).with_context(|| path.display().to_string())
 }
 
-/// The error that even a perfect memorizer of the training images makes on them.
-fn floor(
-    run: &Run,
-    dataset: &Dataset,
-    visited: &[Level],
-    measurement: &Measurement<'_>,
+/// Measures a network with a progress bar.
+pub(crate) fn measure(
+    study: &NetworkStudy<'_>,
+    data: &Dataset,
+    config: &EvalConfig,
+    device: Device,
     stop: &StopFlag,
-) -> Result<DenoisingError> {
-    let config = &run.config;
-    let by_class = config.model.num_class_embeds.is_some();
+) -> Result<MeasuredErrors> {
     let begun = Instant::now();
     let mut progress: Option<Progress> = None;
-    let floor =
-        training_floor(dataset, config.train.horizontal_flips, by_class, visited, measurement, &mut |at| {
-            progress
-                .get_or_insert_with(|| Progress::new("floor", "images", 0, at.total))
-                .set(at.done, String::new);
-            stop.flow()
-        })?;
-    finish(progress, "irreducible error of the training images", begun);
-    Ok(floor)
+    let measured = study.measure(data, config, device, &mut |at| {
+        progress
+            .get_or_insert_with(|| Progress::new("evaluate", "images", 0, at.total))
+            .set(at.done, String::new);
+        stop.flow()
+    })?;
+    if let Some(progress) = progress {
+        let seconds = human_seconds(begun.elapsed().as_secs_f64());
+        progress.finish(&format!("errors of the network at every noise level, {seconds}"));
+    }
+    Ok(measured)
 }
 
-fn finish(progress: Option<Progress>, what: &str, begun: Instant) {
-    if let Some(progress) = progress {
-        progress.finish(&format!("{what}, {}", human_seconds(begun.elapsed().as_secs_f64())));
-    }
+/// The evaluation stage of the pipeline. The per-level errors go into the checkpoint, where the analytic variance finds them. The decomposition
+/// is that of the ancestral sampler, whatever the run samples with.
+pub(super) fn evaluate_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) -> Result<()> {
+    let config = &run.config;
+    let (eval, sample, flips) = (&config.eval, &config.sample, config.train.horizontal_flips);
+    let inputs = (eval, sample.steps, sample.grid, sample.sampler.variance, flips);
+    Stage::Evaluate.unless_done(run, &stage_marks::inputs(run, &inputs)?, || {
+        let dir = run.dir.latest();
+        let checkpoint = load_images(&dir, run.device)?;
+        let own = checkpoint.scheduler.variance();
+        let variance = match sample.scheme(own)? {
+            Scheme::Ddpm { variance } => variance,
+            _ => own,
+        };
+        let settings =
+            StudySettings { grid: sample.grid, steps: sample.steps, variance: Some(variance), flips };
+        let names = StudyNames {
+            checkpoint: dir.display().to_string(),
+            data: config.data.name.to_string(),
+            ..StudyNames::default()
+        };
+        let study = NetworkStudy::of(&checkpoint, &settings, names)?;
+        let measured = measure(&study, dataset, eval, run.device, stop)?;
+        denoising_error(&measured)?.write(&dir)?;
+        let spectrum = Spectrum::of_images(&dataset.train)?;
+        write_result(&classical_path(run), &classical_terms(&measured, &spectrum)?)?;
+        let path = decomposition_path(run);
+        if eval.training_floor && sample.steps >= 2 {
+            write_result(&path, &decompose(&study, &measured, &spectrum)?)?;
+        } else if path.exists() {
+            // That of other settings.
+            std::fs::remove_file(&path).with_context(|| path.display().to_string())?;
+        }
+        Ok(())
+    })
 }

@@ -1,15 +1,12 @@
-//! Runs that train a diffusion model on images: data, training, samples, evaluation, decomposition, report.
+//! Runs that train a diffusion model on images: data, training, samples, evaluation, report.
 
-mod decomposition;
 mod estimate;
 mod evaluate;
 mod preview;
 mod report;
 mod samples;
-mod spectrum;
 
-pub(crate) use decomposition::decompose;
-pub(crate) use spectrum::LazySpectrum;
+pub(crate) use evaluate::measure;
 
 use crate::config::{Configuration, ImageConfig, ImageData};
 use crate::datasets::load_data;
@@ -18,6 +15,7 @@ use crate::runtime::StopFlag;
 use crate::stages::Stages;
 use crate::training;
 use anyhow::{Context, Result};
+use ddpm_core::Variance;
 use ddpm_data::Dataset;
 use ddpm_data::stream::{self, ImageSource, StreamedDataset};
 use ddpm_train::{ImageDiffusion, Outcome, TrainingImages};
@@ -49,10 +47,12 @@ impl Stages for ImageConfig {
     }
 
     fn evaluate(run: &Run<Self>, dataset: &Dataset, stop: &StopFlag) -> Result<PathBuf> {
+        if run.config.sample.sampler.variance == Some(Variance::Analytic) {
+            // The analytic variance is fitted to the measured error.
+            evaluate::evaluate_if_needed(run, dataset, stop)?;
+        }
         samples::sample_if_needed(run, dataset, stop)?;
-        let mut spectrum = LazySpectrum::new(dataset);
-        evaluate::evaluate_if_needed(run, dataset, &mut spectrum, stop)?;
-        decomposition::decompose_if_needed(run, dataset, &mut spectrum, stop)?;
+        evaluate::evaluate_if_needed(run, dataset, stop)?;
         report::write(run, dataset)
     }
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use ddpm_core::TimeIndex;
 use ddpm_core::scheme::Scheme;
 use ddpm_data::{ImageSet, Split};
-use ddpm_eval::denoising::{Measurement, NetworkModel};
+use ddpm_eval::measurement::{Measurement, ThresholdedDenoiser, TrainedNetwork};
 use ddpm_nets::UNet;
 use ddpm_nets::checkpoint::Checkpoint;
 use ddpm_sample::{NoiseInput, Record, Threshold, Tolerance};
@@ -114,15 +114,22 @@ impl<'a> ImagePreview<'a> {
             .map(|k| model.scheduler.schedule().level(TimeIndex(((2 * k + 1) * steps / (2 * LEVELS)) as u32)))
             .collect();
         let limit = if config.max_images == 0 { usize::MAX } else { config.max_images };
-        let measurement = Measurement { config, threshold: Threshold::None, device: self.run.device };
-        let network = NetworkModel::from(model);
+        let network = ThresholdedDenoiser::new(TrainedNetwork::from(model), Threshold::None);
+        let measurement = Measurement {
+            network: &network,
+            empirical: None,
+            reference: None,
+            decoder: None,
+            levels: &levels,
+            config,
+            device: self.run.device,
+        };
         let count = images.len().min(limit);
-        let errors =
-            measurement.run(&network, images, Split::HeldOut, count, &levels, &mut |_| self.stop.flow())?;
+        let errors = measurement.of_split(images, Split::HeldOut, count, &mut |_| self.stop.flow())?;
         let levels = (0..LEVELS)
             .map(|k| {
                 let t = ((2 * k + 1) * steps / (2 * LEVELS)) as f64;
-                Ok(LevelLoss { t, loss: errors.epsilon_mse(k)?.mean })
+                Ok(LevelLoss { t, loss: errors.epsilon.estimate(k)?.mean })
             })
             .collect::<Result<Vec<_>>>()?;
         Ok(Some(Validation::new(levels)))

@@ -1,7 +1,6 @@
 //! The report stage: gathers what the other stages left and writes one page.
 
-use super::decomposition::decomposition_path;
-use super::evaluate::read_classical;
+use super::evaluate::{classical_path, decomposition_path, read_result};
 use crate::checkpoint_sampling::TRAJECTORY;
 use crate::config::Configuration;
 use crate::pictures::{FORWARD_COLUMNS, FORWARD_ROWS, Pictures};
@@ -50,7 +49,7 @@ pub(super) fn write(run: &Run, dataset: &Dataset) -> Result<PathBuf> {
         pictures: shown(run)?,
         loss,
         denoising: Some(DenoisingError::read(&checkpoint)?),
-        classical: Some(read_classical(run)?),
+        classical: Some(read_result(&classical_path(run))?),
         decomposition: decomposition(run, &checkpoint)?,
         paper: (config.data.name == DatasetName::Cifar10)
             .then(|| beside_the_paper(parameters, steps, config.train.batch_size)),
@@ -71,9 +70,7 @@ fn decomposition(run: &Run, checkpoint: &Path) -> Result<Option<DecompositionLin
     if !path.exists() {
         return Ok(None);
     }
-    let name = path.display();
-    let text = std::fs::read_to_string(&path).with_context(|| name.to_string())?;
-    let result: DecomposeReport = serde_json::from_str(&text).with_context(|| name.to_string())?;
+    let result: DecomposeReport = read_result(&path)?;
     let scheduler = read_scheduler(checkpoint)?;
     let schedule = scheduler.schedule();
     let paths = Pictures::of(&run.dir);
@@ -87,10 +84,10 @@ fn decomposition(run: &Run, checkpoint: &Path) -> Result<Option<DecompositionLin
             sample.steps
         ),
     };
-    let advice = result.advice.clone().unwrap_or_default();
+    let advice = result.advice.iter().flatten().cloned().chain(result.variance_note()).collect();
     let page = NetworkPage {
         result,
-        schedule: &schedule,
+        schedule,
         pictures: vec![samples],
         command: format!("ddpm reproduce {}", run.name),
         versions: versions(),
@@ -121,7 +118,6 @@ fn stages(run: &Run) -> Vec<StageFact> {
         ("train", Stage::Train),
         ("sample", Stage::Sample),
         ("evaluate", Stage::Evaluate),
-        ("decompose", Stage::Decompose),
     ]
     .map(|(name, stage)| StageFact {
         name: name.to_string(),

@@ -1,13 +1,14 @@
-//! A run that never took place, on real images: the curves follow from the digits' spectrum and from formulas, so that the layout is that
-//! of a real report. Initialization, discretization and the floor are real; no other figure is a result.
+//! The report of an invented run on real images: the network's errors follow from the digits' spectrum and from formulas, so that the layout is
+//! that of a real report. Initialization, discretization and the floor are real; no other figure is a result.
 
-use ddpm_core::{Level, Schedule};
+use ddpm_core::{Grid, Schedule, Variance};
 use ddpm_data::picture::{GridLayout, Picture as Pixels};
-use ddpm_data::{ImageSet, Split, digits};
-use ddpm_eval::classical::classical_terms;
-use ddpm_eval::denoising::{Measurement, spread, sum_weights, training_floor};
-use ddpm_eval::{Estimate, EvalConfig, EvalError, Spectrum};
-use ddpm_report::results::{DenoisingError, LevelError, SplitSum};
+use ddpm_data::{Dataset, ImageSet, Split, digits};
+use ddpm_eval::measurement::{EmpiricalDenoiser, ErrorTable, ThresholdedDenoiser};
+use ddpm_eval::{
+    EvalConfig, EvalError, MeasuredErrors, NetworkStudy, Spectrum, StudyNames, classical_terms,
+    denoising_error,
+};
 use ddpm_report::training_page::{
     DataFacts, LossPoint, Measured, PaperComparison, Picture, Pictures, RunFacts, Stage, TrainingReport,
 };
@@ -19,13 +20,7 @@ use tch::Device;
 pub(crate) fn report() -> Result<TrainingReport, EvalError> {
     let data = digits::load()?;
     let spectrum = Spectrum::of_images(&data.train)?;
-    let visited: Vec<Level> = Schedule::linear(1000)?.levels().rev().collect();
-    let error = error(&spectrum, &visited)?;
-    let config = EvalConfig::default();
-    let measurement = Measurement { config: &config, threshold: Threshold::None, device: Device::Cpu };
-    let go_on = &mut |_| ControlFlow::Continue(());
-    let floor = training_floor(&data, false, false, &visited, &measurement, go_on)?;
-    let classical = classical_terms(&spectrum, &error, Some(&floor), &visited)?;
+    let measured = measured(&data, &spectrum)?;
     Ok(TrainingReport {
         name: "digits".to_string(),
         data: DataFacts {
@@ -50,8 +45,8 @@ pub(crate) fn report() -> Result<TrainingReport, EvalError> {
         },
         pictures: pictures(&data.train)?,
         loss: loss(),
-        denoising: Some(error),
-        classical: Some(classical),
+        denoising: Some(denoising_error(&measured)?),
+        classical: Some(classical_terms(&measured, &spectrum)?),
         decomposition: None,
         paper: Some(PaperComparison::ho2020_cifar10(
             1_618_433,
@@ -94,52 +89,45 @@ fn loss() -> Vec<LossPoint> {
         .collect()
 }
 
-/// Better than linear by a growing factor, and worse at the least noise, as networks are.
-fn error(spectrum: &Spectrum, visited: &[Level]) -> Result<DenoisingError, EvalError> {
-    let (dim, n) = (spectrum.mean.len(), 297);
-    let positions = spread(visited, 50);
-    let weights = sum_weights(visited.len(), &positions);
-    let linear_mse = spectrum.linear_mse(visited)?;
-    let mut result = DenoisingError {
-        dim,
-        visited: visited.len(),
-        repeats: 1,
-        seed: 0,
-        sums: Vec::new(),
-        levels: Vec::new(),
+/// The errors of an invented network: better than the best linear denoiser by a growing factor, and worse at the least noise, as networks are.
+/// Those of the empirical denoiser are measured.
+fn measured(data: &Dataset, spectrum: &Spectrum) -> Result<MeasuredErrors, EvalError> {
+    let schedule = Schedule::linear(1000)?;
+    let empirical = EmpiricalDenoiser::new(&data.train, false, false, Device::Cpu)?;
+    let study = NetworkStudy {
+        network: ThresholdedDenoiser::new(empirical, Threshold::None),
+        reference: None,
+        timesteps: Grid::Trailing.visit(&schedule, 1000)?,
+        schedule,
+        grid: Grid::Trailing,
+        variance: Variance::FixedLarge,
+        replaced_variance: None,
+        flips: false,
+        by_class: false,
+        names: StudyNames::default(),
     };
-    for (split, excess) in [(Split::HeldOut, 0.06), (Split::Train, 0.0)] {
-        let (mut sum, mut loss) = (0.0, 0.0);
-        for (&position, &weight) in positions.iter().zip(&weights) {
-            let level = visited[position];
-            let snr = level.snr();
+    let go_on = &mut |_| ControlFlow::Continue(());
+    let mut measured = study.measure(data, &EvalConfig { max_images: 100, ..EvalConfig::default() }, Device::Cpu, go_on)?;
+    let levels = measured.plan.measured_levels();
+    let linear_mse = spectrum.linear_mse(&levels)?;
+    for errors in &mut measured.splits {
+        let (excess, seed) = if errors.split == Split::HeldOut { (0.06, 5000) } else { (0.0, 0) };
+        let mse = |level: usize| {
+            let snr = levels[level].snr();
             let learnt = 1.0 - 0.45 * snr / (snr + 2.0) + 0.4 * snr / (snr + 4000.0);
             let bump = 1.0 + excess * (4.0 * snr / (1.0 + snr).powi(2));
-            let noise = 1.0 + 0.01 * jitter(position as u64 + split as u64 * 5000);
-            let mse = linear_mse[position] * learnt * bump * noise;
-            let stderr = 0.017 * mse;
-            sum += weight * mse;
-            let epsilon = snr * mse / dim as f64;
-            loss += weight * epsilon / visited.len() as f64;
-            result.levels.push(LevelError {
-                split,
-                t: Some((visited.len() - position) as u32),
-                snr,
-                mse,
-                stderr,
-                epsilon_mse: epsilon,
-                epsilon_stderr: 0.017 * epsilon,
-                n,
-                weight,
-            });
-        }
-        result.sums.push(SplitSum {
-            split,
-            mse_sum: Estimate { mean: sum, stderr: 0.009 * sum, n },
-            loss: Estimate { mean: loss, stderr: 0.011 * loss, n },
-        });
+            linear_mse[level] * learnt * bump
+        };
+        let of_image = |image: usize, level: usize| {
+            let shared = 1.0 + 0.3 * jitter(seed + image as u64);
+            mse(level) * shared * (1.0 + 0.5 * jitter(seed + ((image as u64) << 32) + level as u64))
+        };
+        let dim = measured.dim as f64;
+        let table = |of: &dyn Fn(usize, usize) -> f64| -> ErrorTable { errors.network.map(of) };
+        let epsilon = table(&|image, level| levels[level].snr() * of_image(image, level) / dim);
+        (errors.network, errors.epsilon) = (table(&of_image), epsilon);
     }
-    Ok(result)
+    Ok(measured)
 }
 
 fn pictures(images: &ImageSet) -> Result<Pictures, EvalError> {

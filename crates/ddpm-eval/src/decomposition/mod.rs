@@ -1,162 +1,135 @@
-//! The error decomposition of a trained network on a data set (formulas: [`ddpm_core::decomposition`], numbers:
-//! [`ddpm_report::results::NetworkReport`]).
+//! The error decomposition of a trained network on a data set: a pure function of what was measured (formulas:
+//! [`ddpm_core::decomposition`]).
 //!
-//! The population's ideal denoiser D* is unknown, so every statement names what stands for it:
+//! The population's ideal denoiser D* is unknown. Each decomposition names the floor that stands for it:
 //!
-//! - the exact denoiser D_emp of the training images' empirical measure, on *training* images. It is D* of that measure, so that
-//!   mse - mmse_emp = E|D - D_emp|^2 >= 0, which is measured directly, and the decomposition is exact for that measure;
+//! - the empirical denoiser D_emp, on *training* images. It is D* of their empirical measure, so that mse - mmse_emp = E|D - D_emp|^2 >= 0,
+//!   which is measured directly, and the decomposition is exact for that measure;
 //! - a better network, on *held-out* images, measured on the same noised images;
 //! - mmse_emp on training images against mse on held-out images: an upper bound of the population's training error.
 //!
-//! On held-out images D_emp is no floor: there it is a perfect memorizer, and says what memorizing all training images would cost.
+//! On held-out images D_emp is no floor: its error there is the scale on which the network's memorization is read.
 //!
-//! Network, empirical measure and reference see the same x_t: image i gets noise of its own at every level. Levels are measured at a choice
-//! ([`LevelPlan`]); between them errors follow a power of snr ([`ddpm_core::decomposition::curve::ErrorCurve`]). Every reported sum is a mean
-//! over images of sums within each image, and its interval is Student's; sums over different images are joined as Welch does.
+//! Every sum over levels is a mean over images of sums within each image, and its interval is Student's; sums over the images of both splits
+//! are joined as Welch does.
 
-mod analysis;
-mod contrast;
-mod levels;
-mod measure;
-mod table;
+mod advice;
+mod bounds;
+mod context;
+mod floors;
+mod measured_levels;
+mod statistic;
 
-pub use levels::LevelPlan;
-pub use measure::SplitErrors;
-pub use table::ErrorTable;
+use crate::{EvalError, MeasuredErrors, NetworkStudy, Spectrum};
+use context::Context;
+use ddpm_core::classical::{ClassicalTerms, discretization_max};
+use ddpm_core::decomposition::{prior_divergence, truncation_bound_of_moment};
+use ddpm_data::Split;
+use ddpm_report::results::{DecomposeReport, Floor, FloorReport, InitializationBracket, NetworkReport};
+use floors::FloorTerms;
+use std::collections::BTreeMap;
+use std::f64::consts::LN_2;
 
-use crate::denoising::{Memorizer, Model, Progress};
-use crate::{EvalConfig, EvalError, Spectrum};
-use ddpm_core::decomposition::{Decoder, decoder_variance};
-use ddpm_core::{Grid, Schedule, TimeIndex, Variance};
-use ddpm_data::{Dataset, Split};
-use ddpm_report::results::DecomposeReport;
-use ddpm_sample::Threshold;
-use std::ops::ControlFlow;
-use tch::Device;
-
-/// A denoiser as its sampler uses it.
-#[derive(Clone, Copy)]
-pub struct Thresholded<'a> {
-    /// The denoiser.
-    pub model: &'a dyn Model,
-    /// What the sampler does to its predicted x_0.
-    pub threshold: Threshold,
+/// Decomposes the error of a measured network. `spectrum` is that of the training images.
+pub fn decompose(
+    study: &NetworkStudy<'_>,
+    measured: &MeasuredErrors,
+    spectrum: &Spectrum,
+) -> Result<DecomposeReport, EvalError> {
+    let context = Context::new(study, measured, spectrum)?;
+    let train = &context.train;
+    let train_bound = context.bound(train)?;
+    let empirical = &train.empirical;
+    let mut floors =
+        vec![context.floor(Floor::EmpiricalTraining, train, &train_bound, empirical, Split::Train)?];
+    let mut bounds = vec![train_bound];
+    if let Some(side) = &context.held_out {
+        let bound = context.bound(side)?;
+        if let Some(reference) = &side.reference {
+            floors.insert(0, context.floor(Floor::Reference, side, &bound, reference, Split::HeldOut)?);
+        }
+        floors.push(context.floor(Floor::EmpiricalLowerBound, side, &bound, empirical, Split::Train)?);
+        bounds.insert(0, bound);
+    }
+    let (advice, sentences) = context.advice(&floors[0])?;
+    let reports: Vec<FloorReport> = floors.iter().map(|floor| floor.report.clone()).collect();
+    let start = &context.steps[0].t;
+    let network = NetworkReport {
+        measured: context.facts(),
+        levels: context.measured_levels()?,
+        bounds,
+        initialization: InitializationBracket {
+            lower_nats: context.init,
+            upper_nats: prior_divergence(spectrum.second_moment(), measured.dim, start),
+        },
+        training: context.training_bracket()?,
+        memorization: context.memorization()?,
+        checks: context.checks(&reports)?,
+        advice,
+        floors: reports,
+    };
+    summary(&context, &floors[0], network, sentences)
 }
 
-impl std::fmt::Debug for Thresholded<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Thresholded").field("threshold", &self.threshold).finish_non_exhaustive()
-    }
-}
-
-/// What is decomposed: a network, how it is sampled, and how it was trained.
-#[derive(Clone, Debug)]
-pub struct NetworkStudy<'a> {
-    /// The network.
-    pub network: Thresholded<'a>,
-    /// A better network, as a floor on held-out images.
-    pub reference: Option<Thresholded<'a>>,
-    /// The schedule of both.
-    pub schedule: &'a Schedule,
-    /// The visited timesteps, the noisiest first.
-    pub timesteps: &'a [TimeIndex],
-    /// The grid that they are from.
-    pub grid: Grid,
-    /// The variance of the sampler's steps.
-    pub variance: Variance,
-    /// Whether the network was trained on mirror images too.
-    pub flips: bool,
-    /// Whether it is told each image's class.
-    pub by_class: bool,
-}
-
-/// Names that the report carries.
-#[derive(Clone, Debug, Default)]
-pub struct Names {
-    /// The checkpoint.
-    pub checkpoint: String,
-    /// The better checkpoint.
-    pub reference: Option<String>,
-    /// The data set.
-    pub data: String,
-    /// The schedule.
-    pub schedule: String,
-}
-
-impl NetworkStudy<'_> {
-    /// Measures and decomposes. `spectrum` is that of the training images; of the configuration the number of levels, images, repeats, the
-    /// batch size and the seed are used. The cost grows with the product of measured and training images.
-    pub fn run(
-        &self,
-        data: &Dataset,
-        spectrum: &Spectrum,
-        names: &Names,
-        config: &EvalConfig,
-        device: Device,
-        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-    ) -> Result<DecomposeReport, EvalError> {
-        config.validate()?;
-        self.check(data)?;
-        let plan = LevelPlan::new(self.schedule, self.timesteps, config.levels)?;
-        let measured = self.measure(data, &plan, config, device, progress)?;
-        analysis::Analysis { study: self, plan: &plan, spectrum, names, config }.report(data, &measured)
-    }
-
-    /// The errors of every image on both splits, held-out images first where there are any.
-    pub fn measure(
-        &self,
-        data: &Dataset,
-        plan: &LevelPlan,
-        config: &EvalConfig,
-        device: Device,
-        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-    ) -> Result<Vec<SplitErrors>, EvalError> {
-        let memorizer = Memorizer::new(&data.train, self.flips, self.by_class, device)?;
-        let visited = plan.visited_levels();
-        let decoder = Decoder::new(usize::from(data.train.grey_levels()), decoder_variance(&visited)?)?;
-        let run = measure::JointMeasurement {
-            network: self.network,
-            empirical: &memorizer,
-            reference: self.reference,
-            decoder,
-            grey_levels: data.train.grey_levels(),
-            plan,
-            config,
-            device,
-        };
-        let splits: &[Split] =
-            if data.held_out.is_some() { &[Split::HeldOut, Split::Train] } else { &[Split::Train] };
-        let limit = if config.max_images == 0 { usize::MAX } else { config.max_images };
-        let available = data.held_out.as_ref().unwrap_or(&data.train).len();
-        let count = available.min(data.train.len()).min(limit);
-        let of_split = (count * plan.measured().len() * config.repeats) as u64;
-        let total = of_split * splits.len() as u64;
-        let mut before = 0;
-        let mut results = Vec::new();
-        for &split in splits {
-            results.push(run.split(data.split(split)?, split, count, &mut |done| {
-                progress(Progress { done: before + done, total })
-            })?);
-            before += of_split;
-        }
-        Ok(results)
-    }
-
-    fn check(&self, data: &Dataset) -> Result<(), EvalError> {
-        if self.timesteps.len() < 2 {
-            return Err(EvalError::mismatch("visited levels", "at least 2", self.timesteps.len()));
-        }
-        if self.variance == Variance::LearnedRange {
-            let expected = "fixed-small, fixed-large or analytic";
-            return Err(EvalError::mismatch("variance of the decomposition", expected, self.variance));
-        }
-        if self.by_class && data.train.labels().is_none() {
-            return Err(EvalError::mismatch("images of a class-conditional model", "labels", "none"));
-        }
-        if self.reference.is_some() && data.held_out.is_none() {
-            let (expected, got) = ("held-out images to judge it on", "a data set without any");
-            return Err(EvalError::mismatch("reference", expected, got));
-        }
-        Ok(())
-    }
+/// The fields of the report itself: those of the first floor, which add up.
+fn summary(
+    context: &Context<'_>,
+    chosen: &FloorTerms,
+    network: NetworkReport,
+    advice: Vec<String>,
+) -> Result<DecomposeReport, EvalError> {
+    let (study, dim, floor) = (context.study, context.measured.dim, &chosen.report);
+    let visited = context.plan().visited_levels();
+    let (start, lowest) = (&visited[0], &visited[visited.len() - 1]);
+    let initialization = context.spectrum.initialization(start)?;
+    let bits = 1.0 / (dim as f64 * LN_2);
+    let bound = network.bounds.iter().find(|bound| bound.images == floor.images);
+    let mut intervals: BTreeMap<String, [f64; 2]> = [
+        ("discretization_nats", floor.discretization_nats),
+        ("training_nats", floor.training_nats),
+        ("total_nats", floor.total_nats),
+        ("info_nats", floor.info_nats),
+        ("l_t_nats", floor.l_t_nats),
+        ("l_0_nats", floor.l_0_nats),
+        ("vlb_bits_per_dim", floor.vlb_nats.scaled(bits, 0.0)),
+    ]
+    .into_iter()
+    .chain(bound.map(|bound| ("vlb_continuum_gap_nats", bound.continuum_gap_nats)))
+    .map(|(name, interval)| (name.to_owned(), interval.ends()))
+    .collect();
+    let bracket = network.initialization;
+    intervals.insert("init_nats".to_owned(), [bracket.lower_nats, bracket.upper_nats]);
+    Ok(DecomposeReport {
+        checkpoint: Some(study.names.checkpoint.clone()),
+        schedule: Some(study.names.schedule.clone()),
+        steps: visited.len(),
+        variance: Some(study.variance),
+        replaced_variance: study.replaced_variance,
+        dim,
+        init_nats: Some(context.init),
+        discretization_nats: Some(floor.discretization_nats.value),
+        training_nats: Some(floor.training_nats.value),
+        total_nats: Some(floor.total_nats.value),
+        stderr: Some(chosen.stderr),
+        truncation_w2_bound: Some(truncation_bound_of_moment(context.spectrum.second_moment(), dim, lowest)),
+        classical: Some(ClassicalTerms {
+            w2_init: initialization.w2,
+            w2_init_kind: initialization.kind,
+            training_mse_sum: floor.mse_sum.value,
+            mmse_sum: Some(floor.floor_sum.value),
+            discretization_max: discretization_max(&visited),
+        }),
+        per_level: Some(floor.levels.clone()),
+        floor: Some(floor.floor.name().to_owned()),
+        info_nats: Some(floor.info_nats.value),
+        l_t_nats: Some(floor.l_t_nats.value),
+        l_0_nats: Some(floor.l_0_nats.value),
+        vlb_bits_per_dim: Some(floor.vlb_nats.value * bits),
+        vlb_continuum_gap_nats: bound.map(|bound| bound.continuum_gap_nats.value),
+        quadrature_error_nats: Some(floor.quadrature_error_nats),
+        intervals: Some(intervals),
+        advice: Some(advice),
+        network: Some(Box::new(network)),
+        ..DecomposeReport::default()
+    })
 }

@@ -1,6 +1,7 @@
 //! The entropic distance of small blocks of samples: beside the sliced one, which sees projections alone.
 
-use crate::{Estimate, EvalError};
+use crate::EvalError;
+use ddpm_core::interval::Estimate;
 use ddpm_core::transport::{Cloud, Sinkhorn};
 
 /// Points in a block: the cost of a block grows with their square.

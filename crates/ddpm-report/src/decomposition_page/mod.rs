@@ -76,6 +76,9 @@ impl DecompositionReport {
         for sentence in &self.advice {
             page.headline(Text::new(sentence));
         }
+        if let Some(note) = self.result.variance_note() {
+            page.headline(Text::new(note));
+        }
         terms::add_to(&mut page, self);
         levels::add_to(&mut page, self);
         memorization::add_to(&mut page, self);

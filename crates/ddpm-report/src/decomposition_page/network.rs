@@ -76,6 +76,8 @@ impl NetworkPage<'_> {
 struct Curves {
     mse: ErrorCurve,
     floor: ErrorCurve,
+    /// What an analytic variance is fitted to.
+    fit: ErrorCurve,
 }
 
 impl Curves {
@@ -108,15 +110,16 @@ impl Curves {
                 (values(&|l| l.held_out.map(|v| v.value))?, values(&|l| Some(l.empirical_train.value))?)
             }
         };
-        Ok(Curves { mse: ErrorCurve::new(&levels, &mse)?, floor: ErrorCurve::new(&levels, &floor)? })
+        let fitted: Option<Vec<f64>> = measured.iter().map(|level| level.fitted).collect();
+        let curve = |values: &[f64]| ErrorCurve::new(&levels, values);
+        Ok(Curves { fit: curve(fitted.as_ref().unwrap_or(&mse))?, mse: curve(&mse)?, floor: curve(&floor)? })
     }
 
     fn along<'b>(&self, schedule: &'b Schedule, dim: usize) -> Result<Known<'b>, ReportError> {
         let levels: Vec<Level> = schedule.levels().rev().collect();
         let at = |curve: &ErrorCurve| levels.iter().map(|level| curve.at(level)).collect::<Vec<f64>>();
-        let (mse, floor) = (at(&self.mse), at(&self.floor));
-        // A sampler fits its variance to the error of the network that it has.
-        let curve = ScheduleCurve::new(levels, floor, dim)?.with_fit(mse.clone())?;
+        let [mse, floor, fit] = [&self.mse, &self.floor, &self.fit].map(at);
+        let curve = ScheduleCurve::new(levels, floor, dim)?.with_fit(fit)?;
         Ok(Known { schedule, curve, mse, init: Box::new(|_| Ok(0.0)) })
     }
 }

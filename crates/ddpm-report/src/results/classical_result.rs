@@ -1,6 +1,5 @@
 //! The three classical error terms of a trained model on a data set, with their curves.
 
-use super::LevelError;
 use ddpm_core::classical::ClassicalTerms;
 use ddpm_core::interval::Estimate;
 use ddpm_data::Split;
@@ -21,9 +20,23 @@ pub struct ClassicalReport {
     pub moments_of: u64,
     /// The visited levels, the noisiest first.
     pub levels: Vec<ClassicalLevel>,
-    /// The floor of the training error at the measured levels, the noisiest first; empty where none is known.
+    /// The error of the empirical (memorizing) denoiser on its training images at the measured levels, the noisiest first; empty if it was not
+    /// measured.
     #[serde(default)]
-    pub floor: Vec<LevelError>,
+    pub floor: Vec<FloorLevel>,
+}
+
+/// The irreducible error at one level.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FloorLevel {
+    /// The training timestep, counted from 1; absent for continuous processes.
+    pub t: Option<u32>,
+    /// Signal-to-noise ratio.
+    pub snr: f64,
+    /// E|x_0 - D_emp(x_t)|^2, summed over the components.
+    pub mse: f64,
+    /// Standard error of `mse` over images.
+    pub stderr: f64,
 }
 
 /// What the classical terms say of one visited level.

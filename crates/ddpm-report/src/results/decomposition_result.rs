@@ -33,6 +33,10 @@ pub struct DecomposeReport {
     /// The variance of the steps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variance: Option<Variance>,
+    /// Checkpoint: the sampler's own variance, where it cannot be decomposed (learned-range differs from component to component) and `variance`
+    /// stands in its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaced_variance: Option<Variance>,
     /// Number of dimensions d.
     pub dim: usize,
     /// KL(q(x_T) || N(0, I)); for a checkpoint its lower bound from the data's moments.
@@ -149,6 +153,14 @@ impl LevelEntry {
 }
 
 impl DecomposeReport {
+    /// Says that the terms are not those of the sampler's own variance, where they are not.
+    pub fn variance_note(&self) -> Option<String> {
+        let (own, used) = (self.replaced_variance?, self.variance?);
+        Some(format!(
+            "The sampler's own variance, {own}, differs from component to component and cannot be decomposed: all terms are those of variance {used}."
+        ))
+    }
+
     /// The report of a closed-form target; `timesteps` are the visited ones, the noisiest first.
     pub fn closed_form(
         target: &str,

@@ -16,7 +16,7 @@ pub const FILE_NAME: &str = "denoising_error.json";
 pub struct DenoisingError {
     /// Components of an image.
     pub dim: usize,
-    /// Number of levels that the sampler visits; the curve is measured at some or all of them.
+    /// Number of levels that the sampler visits. The curve is measured at some or all of them, and at others of the schedule.
     pub visited: usize,
     /// Noise draws for each image and level.
     pub repeats: usize,
@@ -37,7 +37,8 @@ pub struct LevelError {
     pub t: Option<u32>,
     /// Signal-to-noise ratio alpha^2/sigma^2.
     pub snr: f64,
-    /// E|x_0 - D(x_t)|^2, summed over the components.
+    /// E|x_0 - D(x_t)|^2, summed over the components. On training images, where the empirical denoiser D_emp was measured too, it is estimated as
+    /// E|x_0 - D_emp|^2 + E|D - D_emp|^2, which has the same mean and less noise.
     pub mse: f64,
     /// Standard error of `mse` over images.
     pub stderr: f64,
@@ -47,12 +48,15 @@ pub struct LevelError {
     pub epsilon_stderr: f64,
     /// Number of images.
     pub n: usize,
-    /// How many visited levels this one stands for in a sum over all of them: its own and its share of those that are interpolated.
+    /// The weight of `mse` in its sum over all visited levels, those that are interpolated included.
     pub weight: f64,
+    /// The weight of `epsilon_mse` in its sum over all visited levels; equal to `weight` in files of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epsilon_weight: Option<f64>,
 }
 
-/// Sums over all visited levels on one split. Levels that were not measured are interpolated linearly in the step; standard errors are over
-/// images and take the correlation of an image's levels into account.
+/// Sums over all visited levels on one split. Between measured levels an error is a power of the signal-to-noise ratio ([`ErrorCurve`]).
+/// Standard errors are over images: an image's errors are summed over its levels first, because they are not independent.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SplitSum {
     /// Which images.
@@ -97,8 +101,7 @@ impl DenoisingError {
 
     /// One split's curve as a function of the level, interpolated between the measured ones; an error if the split was not measured.
     pub fn interpolated(&self, split: Split) -> Result<ErrorCurve, ReportError> {
-        // Logarithms know neither a level without signal nor an error of zero, which exact denoisers reach at the least noise.
-        let measured = || self.levels.iter().filter(|l| l.split == split && l.snr > 0.0 && l.mse > 0.0);
+        let measured = || self.levels.iter().filter(|level| level.split == split);
         let levels: Vec<Level> = measured()
             .map(|l| Level::variance_preserving(l.snr.ln(), Time::Sigma(l.snr.sqrt().recip())))
             .collect();

@@ -8,7 +8,7 @@ mod network_result;
 mod score_error;
 
 pub use advice_text::advice_sentences;
-pub use classical_result::{ClassicalLevel, ClassicalReport};
+pub use classical_result::{ClassicalLevel, ClassicalReport, FloorLevel};
 pub use decomposition_result::{DecomposeReport, LevelEntry, StandardErrors};
 pub use denoising_error::{DenoisingError, FILE_NAME, LevelError, SplitSum};
 pub use network_result::{

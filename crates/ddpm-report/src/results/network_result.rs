@@ -145,6 +145,9 @@ pub struct MeasuredLevel {
     /// E|x_0 - D_ref|^2 of the better network on held-out images.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reference_held_out: Option<Interval>,
+    /// E|x_0 - D|^2 of the network on the images that a fitted variance is fitted to.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fitted: Option<f64>,
 }
 
 /// The decomposition by one floor: L_T + sum(discretization + training + information) + L_0 = VLB.

@@ -21,9 +21,9 @@ pub(super) fn add_to(page: &mut Page, error: &DenoisingError, classical: Option<
         return;
     };
     section.paragraph(format!(
-        "{} images of each split get noise of their own at {} of the {} levels that the sampler visits, and the network removes it again. Bands are {} \
-         t-intervals over images; they do not contain the difference that another training run would make.",
-        number::count(first[0].n as u64),
+        "Each of {} is noised at {} levels with its own noise, and the network denoises it. The sampler visits {} levels. Bands are {} t-intervals \
+         over images; they do not contain the variation between training runs.",
+        images(&curves),
         first.len(),
         number::count(error.visited as u64),
         confidence_in_words(),
@@ -86,6 +86,14 @@ pub(super) fn add_to(page: &mut Page, error: &DenoisingError, classical: Option<
     add_gap(section, error);
 }
 
+/// How many images were measured, such as "297 held-out images and 297 training images".
+fn images(curves: &[(&str, Vec<LevelError>); 2]) -> String {
+    let counts = curves.iter().filter_map(|(name, curve)| {
+        Some(format!("{} {name}", number::count(curve.first()?.n as u64)))
+    });
+    counts.collect::<Vec<_>>().join(" and ")
+}
+
 /// Whether a network denoises worse somewhere than the best linear denoiser, by more than chance.
 fn exceeds_linear(curve: &[LevelError], classical: &ClassicalReport) -> bool {
     curve.iter().any(|level| {
@@ -129,8 +137,8 @@ fn add_gap(section: &mut Section, error: &DenoisingError) {
     }
     let mut table = Table::new(
         Text::new("Over all levels that the sampler visits.").footnote(
-            "Levels that were not measured are interpolated. Standard errors are over images: an image's errors are added up over its levels first, \
-             because they are not independent.",
+            "Levels that were not measured are interpolated by a power of the signal-to-noise ratio. Standard errors are over images: an image's errors are \
+             added up over its levels first, because they are not independent.",
         ),
         ["images", "n", "Σ E|x₀ − D(xₜ)|²", "mean E|ε − ε̂(xₜ)|² per component"],
     );
@@ -181,7 +189,7 @@ impl Halves {
             })
         };
         let image = curve.iter().map(|level| level.weight * level.mse).collect();
-        let noise = curve.iter().rev().map(|level| level.weight * level.epsilon_mse).collect();
+        let noise = curve.iter().rev().map(|level| level.epsilon_weight.unwrap_or(level.weight) * level.epsilon_mse).collect();
         Some(Halves {
             image_above: curve[halfway(image)?],
             noise_below: curve[curve.len() - 1 - halfway(noise)?],
@@ -212,6 +220,7 @@ mod tests {
                 epsilon_stderr: 0.1,
                 n: 5,
                 weight: if k % 9 == 0 { 5.5 } else { 10.0 },
+                epsilon_weight: None,
             })
             .collect();
         let sums = vec![sum(Split::Train, 200.0, 3.0)];

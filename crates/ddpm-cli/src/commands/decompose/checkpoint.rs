@@ -4,15 +4,13 @@ use super::Decompose;
 use crate::checkpoints::load_images;
 use crate::global_options::Global;
 use crate::image_model::image_shape;
-use crate::image_run::{LazySpectrum, decompose};
+use crate::image_run::measure;
 use crate::numbers::whole;
 use crate::runtime::{self, StopFlag};
 use anyhow::{Context, Result, bail, ensure};
 use ddpm_core::{Schedule, Scheme, TimeIndex, Variance};
 use ddpm_data::{Dataset, DatasetName, Source};
-use ddpm_eval::EvalConfig;
-use ddpm_eval::decomposition::{Names, NetworkStudy, Thresholded};
-use ddpm_eval::denoising::NetworkModel;
+use ddpm_eval::{EvalConfig, NetworkStudy, Spectrum, StudyNames, StudySettings, decompose};
 use ddpm_nets::checkpoint::Checkpoint;
 use ddpm_report::results::DecomposeReport;
 use std::path::{Path, PathBuf};
@@ -74,43 +72,34 @@ impl Decompose {
         if let Some((dir, reference)) = &reference {
             check_reference(dir, reference, &checkpoint)?;
         }
-        let variance = self.sampler.variance.unwrap_or(checkpoint.scheduler.variance());
         ensure!(
-            variance != Variance::LearnedRange,
+            self.sampler.variance != Some(Variance::LearnedRange),
             "variance learned-range differs from component to component; choose --variance fixed-small, fixed-large or analytic"
         );
-        let grid = self.grid.unwrap_or(checkpoint.scheduler.spacing());
         let steps = self.steps.unwrap_or(checkpoint.scheduler.schedule().steps());
         ensure!(steps >= 2, "--steps must be at least 2 for a checkpoint, got {steps}");
-        let (schedule, timesteps) = checkpoint.scheduler.visit(grid, steps)?;
         let name = options.data.context("--data is needed with --checkpoint")?;
         let data = ddpm_data::load(name, &Source::from_data_dir(options.data_dir.as_deref())?)?;
         check_data(dir, &checkpoint, name, &data)?;
 
-        let (network, better) =
-            (NetworkModel::from(&checkpoint), reference.as_ref().map(|(_, r)| NetworkModel::from(r)));
-        let better = better.as_ref().zip(reference.as_ref()).map(|(model, (_, checkpoint))| Thresholded {
-            model,
-            threshold: checkpoint.scheduler.threshold(),
-        });
-        let study = NetworkStudy {
-            network: Thresholded { model: &network, threshold: checkpoint.scheduler.threshold() },
-            reference: better,
-            schedule: &schedule,
-            timesteps: &timesteps,
-            grid,
-            variance,
+        let settings = StudySettings {
+            grid: self.grid,
+            steps,
+            variance: self.sampler.variance,
             flips: options.flips.map_or_else(|| trained_with_flips(dir), Ok)?,
-            by_class: checkpoint.network.config().num_class_embeds.is_some(),
         };
-        let names = Names {
+        let names = StudyNames {
             checkpoint: dir.display().to_string(),
-            reference: options.reference.as_ref().map(|dir| dir.display().to_string()),
             data: name.to_string(),
-            schedule: checkpoint.scheduler.schedule_config().schedule.name().to_owned(),
+            ..StudyNames::default()
         };
+        let mut study = NetworkStudy::of(&checkpoint, &settings, names)?;
+        if let Some((dir, reference)) = &reference {
+            study = study.with_reference(dir.display().to_string(), reference);
+        }
         let stop = StopFlag::install()?;
-        decompose(&study, &data, &mut LazySpectrum::new(&data), &names, &config, device, &stop)
+        let measured = measure(&study, &data, &config, device, &stop)?;
+        Ok(decompose(&study, &measured, &Spectrum::of_images(&data.train)?)?)
     }
 }
 

@@ -22,6 +22,9 @@ pub(super) fn table(
     if let Some(floor) = network.floors.first() {
         writeln!(text, "{}", caution(floor.floor))?;
     }
+    if let Some(note) = report.variance_note() {
+        writeln!(text, "{note}")?;
+    }
     head(&mut text, report, network)?;
     for floor in &network.floors {
         floor_table(&mut text, floor, network)?;

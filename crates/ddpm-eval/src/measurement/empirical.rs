@@ -1,9 +1,13 @@
-//! The ideal denoiser of the training images themselves: a model that knows them by heart.
+//! The empirical (memorizing) denoiser: the exact denoiser of the training images' empirical measure.
 //!
-//! On training images no denoiser beats it in expectation, so its error there is the irreducible part of the training term. On held-out
-//! images it is no floor: there it errs as a perfect memorizer does.
+//! ```text
+//! D_emp(x_t) = sum_i w_i x^i          w_i proportional to exp(-|x_t - alpha x^i|^2 / (2 sigma^2))
+//! ```
+//!
+//! On training images no denoiser has a smaller expected error, so its error there is the irreducible part of the training term. On held-out
+//! images it is no lower bound.
 
-use super::Model;
+use super::{ClassConditional, Unconditional};
 use crate::EvalError;
 use ddpm_core::{Level, PredictionKind};
 use ddpm_data::ImageSet;
@@ -12,17 +16,19 @@ use ddpm_nets::targets::EmpiricalTarget;
 use ddpm_nets::{Denoiser, NetsError, Prediction};
 use tch::{Device, Tensor};
 
-/// The exact denoiser of the empirical measure of a set of images, each of equal weight.
+/// The exact denoiser of a set of images, each of equal weight.
 #[derive(Debug)]
-pub struct Memorizer {
+pub struct EmpiricalDenoiser {
     all: EmpiricalTarget,
-    /// The measure of each class, for a model that is told the class.
+    /// One measure for each class, for a network that is conditioned on the class.
     classes: Vec<EmpiricalTarget>,
+    /// 2 with mirror images, else 1.
+    copies: f64,
 }
 
-impl Memorizer {
-    /// The measure of a set of images on a device; with their mirror images if the network saw them too (`flips`), and of each class by
-    /// itself if the network is told the class (`by_class`).
+impl EmpiricalDenoiser {
+    /// The measure of a set of images on a device: with their mirror images if the network was trained on them too (`flips`), and one
+    /// measure for each class if the network is class-conditional (`by_class`).
     pub fn new(images: &ImageSet, flips: bool, by_class: bool, device: Device) -> Result<Self, EvalError> {
         let shape = images.shape();
         let size = [images.len(), shape.channels, shape.height, shape.width].map(|side| side as i64);
@@ -41,26 +47,30 @@ impl Memorizer {
                 classes.push(all.restricted(&Tensor::from_slice(&rows).to_device(device))?);
             }
         }
-        Ok(Memorizer { all, classes })
+        Ok(EmpiricalDenoiser { all, classes, copies: if flips { 2.0 } else { 1.0 } })
+    }
+
+    /// The largest information about x_0 that x_t can hold, in nats: the log of the number of images in the measure, mirror images counted.
+    /// Averaged over the images' classes if there is one measure for each.
+    pub fn log_count(&self) -> f64 {
+        let log_count = |measure: &EmpiricalTarget| (self.copies * measure.len() as f64).ln();
+        if self.classes.is_empty() {
+            return log_count(&self.all);
+        }
+        let size = |measure: &EmpiricalTarget| measure.len() as f64;
+        let total: f64 = self.classes.iter().map(size).sum();
+        self.classes.iter().map(|class| size(class) * log_count(class)).sum::<f64>() / total
     }
 }
 
-impl Model for Memorizer {
-    fn denoiser(&self, labels: Option<&Tensor>) -> Box<dyn Denoiser + '_> {
+impl ClassConditional for EmpiricalDenoiser {
+    fn with_labels(&self, labels: Option<&Tensor>) -> Box<dyn Denoiser + '_> {
         match labels {
             Some(labels) if !self.classes.is_empty() => {
                 Box::new(ByClass { classes: &self.classes, labels: labels.shallow_clone() })
             }
-            _ => Box::new(Whole(&self.all)),
+            _ => Box::new(Unconditional(&self.all)),
         }
-    }
-}
-
-struct Whole<'a>(&'a EmpiricalTarget);
-
-impl Denoiser for Whole<'_> {
-    fn predict(&self, x_t: &Tensor, level: &Level) -> Result<Prediction, NetsError> {
-        self.0.predict(x_t, level)
     }
 }
 

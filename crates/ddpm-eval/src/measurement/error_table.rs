@@ -1,4 +1,4 @@
-//! Errors image by image and level by level.
+//! Squared errors image by image and level by level.
 
 use crate::EvalError;
 use ddpm_core::interval::Estimate;
@@ -35,12 +35,12 @@ impl ErrorTable {
         self.values.chunks_exact(self.levels)
     }
 
-    /// The mean at one level, over images.
+    /// The mean over images at one level.
     pub fn estimate(&self, level: usize) -> Result<Estimate, EvalError> {
         Ok(Estimate::of(self.rows().map(|row| row[level]))?)
     }
 
-    /// The mean at every level.
+    /// The mean over images at every level.
     pub fn means(&self) -> Vec<f64> {
         let mut sums = vec![0.0; self.levels];
         for row in self.rows() {
@@ -55,14 +55,22 @@ impl ErrorTable {
         self.rows().map(|row| row.iter().zip(weights).map(|(value, weight)| value * weight).sum()).collect()
     }
 
+    /// The mean over images of sum_k w_k error_k, summed within each image: errors of one image at different levels are not independent.
+    pub fn weighted_sum(&self, weights: &[f64]) -> Result<Estimate, EvalError> {
+        if weights.len() != self.levels {
+            return Err(EvalError::mismatch("weights of levels", self.levels, weights.len()));
+        }
+        Ok(Estimate::of(self.dot(weights).into_iter())?)
+    }
+
     /// The images for which `keep` holds.
     pub fn select(&self, keep: impl Fn(usize) -> bool) -> Self {
         let rows = self.rows().enumerate().filter(|(image, _)| keep(*image));
         ErrorTable { levels: self.levels, values: rows.flat_map(|(_, row)| row.iter().copied()).collect() }
     }
 
-    /// A table of the same size whose entry at (image, level) comes from `of`.
-    pub(super) fn map(&self, of: impl Fn(usize, usize) -> f64) -> Self {
+    /// A table of the same size whose entry at (image, level) is `of(image, level)`.
+    pub fn map(&self, of: impl Fn(usize, usize) -> f64) -> Self {
         let values = (0..self.values.len()).map(|at| of(at / self.levels, at % self.levels)).collect();
         ErrorTable { levels: self.levels, values }
     }
