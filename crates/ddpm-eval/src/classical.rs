@@ -38,7 +38,9 @@ pub fn classical_terms(measured: &MeasuredErrors, spectrum: &Spectrum) -> Result
             w2_init: w2,
             w2_init_kind: kind,
             training_mse_sum: training.mean,
-            mmse_sum: empirical.map(|empirical| Ok::<_, EvalError>(sum(&empirical.error)?.mean)).transpose()?,
+            mmse_sum: empirical
+                .map(|empirical| Ok::<_, EvalError>(sum(&empirical.error)?.mean))
+                .transpose()?,
             discretization_max: discretization_max(&visited),
         },
         split: errors.split,

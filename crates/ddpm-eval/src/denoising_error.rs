@@ -29,7 +29,8 @@ fn add_split(
     errors: &SplitErrors,
 ) -> Result<(), EvalError> {
     let plan = &measured.plan;
-    let (network, epsilon) = (LevelCurve::new(plan, &errors.network)?, LevelCurve::new(plan, &errors.epsilon)?);
+    let (network, epsilon) =
+        (LevelCurve::new(plan, &errors.network)?, LevelCurve::new(plan, &errors.epsilon)?);
     let indicator = plan.visited_indicator();
     let (weights, epsilon_weights) = (network.weights(&indicator), epsilon.weights(&indicator));
     for (k, level) in plan.measured_levels().iter().enumerate() {

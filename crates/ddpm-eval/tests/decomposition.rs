@@ -117,8 +117,7 @@ impl<'a> Setup<'a> {
             names: StudyNames::default(),
         };
         let spectrum = Spectrum::of_images(&self.data.train)?;
-        let measured =
-            study.measure(self.data, config, Device::Cpu, &mut |_| ControlFlow::Continue(()))?;
+        let measured = study.measure(self.data, config, Device::Cpu, &mut |_| ControlFlow::Continue(()))?;
         ddpm_eval::decompose(&study, &measured, &spectrum)
     }
 

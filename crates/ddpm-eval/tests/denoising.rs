@@ -7,9 +7,7 @@ use ddpm_data::{Dataset, ImageSet, ImageShape, Split};
 use ddpm_eval::measurement::{
     EmpiricalDenoiser, Measurement, SplitErrors, ThresholdedDenoiser, TrainedNetwork, Unconditional,
 };
-use ddpm_eval::{
-    EvalConfig, EvalError, NetworkStudy, Progress, Spectrum, StudyNames, denoising_error,
-};
+use ddpm_eval::{EvalConfig, EvalError, NetworkStudy, Progress, Spectrum, StudyNames, denoising_error};
 use ddpm_nets::{Denoiser, NetsError, Prediction, UNet, UNetConfig};
 use ddpm_report::results::{DenoisingError, LevelError};
 use ddpm_sample::Threshold;
@@ -109,7 +107,8 @@ fn a_constant_denoiser_errs_by_its_distance_from_each_image() {
     }
     // eps - eps_hat = (alpha/sigma)(D - x_0): the two errors differ by the factor snr / d.
     for (position, level) in levels().iter().enumerate() {
-        let (mse, epsilon) = (errors.network.estimate(position).unwrap(), errors.epsilon.estimate(position).unwrap());
+        let (mse, epsilon) =
+            (errors.network.estimate(position).unwrap(), errors.epsilon.estimate(position).unwrap());
         assert!((epsilon.mean / (level.snr() * mse.mean / 32.0) - 1.0).abs() < 2e-4, "{epsilon:?}");
     }
     // Summed over levels within an image, identical errors give identical relative errors.
@@ -215,8 +214,13 @@ fn both_splits_of_a_class_conditional_network_end_in_one_file() {
     let network = UNet::new(network, Device::Cpu, 0).unwrap();
     let schedule = Schedule::linear(40).unwrap();
     let visited: Vec<Level> = schedule.levels().rev().collect();
-    let config =
-        EvalConfig { levels: 6, batch_size: 4, max_images: 4, training_floor: false, ..EvalConfig::default() };
+    let config = EvalConfig {
+        levels: 6,
+        batch_size: 4,
+        max_images: 4,
+        training_floor: false,
+        ..EvalConfig::default()
+    };
     let mut last = Progress { done: 0, total: 0 };
     let network = TrainedNetwork::new(&network, PredictionKind::Epsilon);
     let study = study(ThresholdedDenoiser::new(network, Threshold::UNIT), &schedule, true);

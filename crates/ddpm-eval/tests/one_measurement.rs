@@ -72,7 +72,8 @@ fn measure(study: &NetworkStudy<'_>, config: &EvalConfig) -> MeasuredErrors {
 fn every_noised_image_is_given_to_the_network_once() {
     for (training_floor, repeats) in [(true, 1), (false, 2)] {
         let network = Counting::default();
-        let config = EvalConfig { levels: 8, repeats, training_floor, batch_size: 5, ..EvalConfig::default() };
+        let config =
+            EvalConfig { levels: 8, repeats, training_floor, batch_size: 5, ..EvalConfig::default() };
         let study = study(&network, 100, Variance::FixedLarge);
         let measured = measure(&study, &config);
         denoising_error(&measured).unwrap();
@@ -140,7 +141,10 @@ fn all_results_of_a_measurement_have_the_same_numbers() {
 
         // The bound on training images and its parts.
         let bound = network.bounds.iter().find(|bound| bound.images == Images::Train).unwrap();
-        assert_eq!((bound.vlb_nats, bound.l_t_nats, bound.l_0_nats), (ideal.vlb_nats, ideal.l_t_nats, ideal.l_0_nats));
+        assert_eq!(
+            (bound.vlb_nats, bound.l_t_nats, bound.l_0_nats),
+            (ideal.vlb_nats, ideal.l_t_nats, ideal.l_0_nats)
+        );
         assert_eq!(report.vlb_bits_per_dim, Some(bound.vlb_bits_per_dim.value));
 
         // The advice starts from the terms.

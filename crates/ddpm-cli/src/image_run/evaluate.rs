@@ -10,8 +10,8 @@ use anyhow::{Context, Result};
 use ddpm_core::Scheme;
 use ddpm_data::Dataset;
 use ddpm_eval::{
-    EvalConfig, MeasuredErrors, NetworkStudy, Spectrum, StudyNames, StudySettings, classical_terms, decompose,
-    denoising_error,
+    EvalConfig, MeasuredErrors, NetworkStudy, Spectrum, StudyNames, StudySettings, classical_terms,
+    decompose, denoising_error,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -114,16 +114,12 @@ fn data_facts(name: DatasetName, dataset: &Dataset) -> DataFacts {
 }
 
 fn stages(run: &Run) -> Vec<StageFact> {
-    [
-        ("train", Stage::Train),
-        ("sample", Stage::Sample),
-        ("evaluate", Stage::Evaluate),
-    ]
-    .map(|(name, stage)| StageFact {
-        name: name.to_string(),
-        seconds: stage.mark(run).map(|mark| mark.seconds),
-    })
-    .into()
+    [("train", Stage::Train), ("sample", Stage::Sample), ("evaluate", Stage::Evaluate)]
+        .map(|(name, stage)| StageFact {
+            name: name.to_string(),
+            seconds: stage.mark(run).map(|mark| mark.seconds),
+        })
+        .into()
 }
 
 fn shown(run: &Run) -> Result<Shown> {

@@ -107,7 +107,8 @@ fn measured(data: &Dataset, spectrum: &Spectrum) -> Result<MeasuredErrors, EvalE
         names: StudyNames::default(),
     };
     let go_on = &mut |_| ControlFlow::Continue(());
-    let mut measured = study.measure(data, &EvalConfig { max_images: 100, ..EvalConfig::default() }, Device::Cpu, go_on)?;
+    let mut measured =
+        study.measure(data, &EvalConfig { max_images: 100, ..EvalConfig::default() }, Device::Cpu, go_on)?;
     let levels = measured.plan.measured_levels();
     let linear_mse = spectrum.linear_mse(&levels)?;
     for errors in &mut measured.splits {

@@ -30,13 +30,9 @@ impl Context<'_> {
         };
         let advice = situation.advise()?;
         let last = plan.all().len() - 1;
-        let by_variance = advice.by_variance.iter().map(
-            |&(variance, discretization_nats, training_nats)| VarianceReport {
-                variance,
-                discretization_nats,
-                training_nats,
-            },
-        );
+        let by_variance = advice.by_variance.iter().map(|&(variance, discretization_nats, training_nats)| {
+            VarianceReport { variance, discretization_nats, training_nats }
+        });
         let report = AdviceReport {
             best_variance: advice.best_variance,
             by_variance: by_variance.collect(),

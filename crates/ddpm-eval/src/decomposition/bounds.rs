@@ -2,8 +2,8 @@
 
 use super::context::{Context, SplitCurves};
 use super::statistic::Statistic;
-use crate::measurement::{ErrorTable, LevelCurve, SplitErrors};
 use crate::EvalError;
+use crate::measurement::{ErrorTable, LevelCurve, SplitErrors};
 use ddpm_core::decomposition::{VariationalBound, prior_divergence};
 use ddpm_core::interval::Interval;
 use ddpm_data::Split;

@@ -105,7 +105,11 @@ impl<'a> SplitCurves<'a> {
     fn new(plan: &'a LevelPlan, errors: &'a SplitErrors) -> Result<Self, EvalError> {
         let curve = |table: &'a ErrorTable| LevelCurve::new(plan, table);
         let empirical_errors = errors.empirical.as_ref().ok_or_else(|| {
-            EvalError::mismatch("eval.training_floor", "true: the decomposition needs the empirical denoiser", false)
+            EvalError::mismatch(
+                "eval.training_floor",
+                "true: the decomposition needs the empirical denoiser",
+                false,
+            )
         })?;
         Ok(SplitCurves {
             errors,

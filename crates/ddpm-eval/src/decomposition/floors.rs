@@ -36,14 +36,18 @@ impl Context<'_> {
         let (error, riemann) = (side.network.sums(&w.error), m.sums(&w.error));
         let information = m.sums(&w.information);
         let of_floor = |factor, values: &[f64]| Statistic::default().plus(floor_split, factor, values);
-        let discretization = Statistic::constant(self.mismatch)
-            .plus(floor_split, 1.0, &riemann)
-            .plus(floor_split, -1.0, &information);
+        let discretization = Statistic::constant(self.mismatch).plus(floor_split, 1.0, &riemann).plus(
+            floor_split,
+            -1.0,
+            &information,
+        );
         let training = Statistic::mean(own, &error).plus(floor_split, -1.0, &riemann);
         // Not the sum of the two intervals: what is in both of them cancels within each image.
-        let total = Statistic::constant(self.mismatch + self.init)
-            .plus(own, 1.0, &error)
-            .plus(floor_split, -1.0, &information);
+        let total = Statistic::constant(self.mismatch + self.init).plus(own, 1.0, &error).plus(
+            floor_split,
+            -1.0,
+            &information,
+        );
 
         let (mse, curve) = (side.network.at_all(), m.at_all());
         let (mse_visited, floor_visited) = (self.at_visited(&mse), self.at_visited(&curve));

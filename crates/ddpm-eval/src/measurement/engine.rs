@@ -1,7 +1,7 @@
 //! One pass over the images: network, empirical denoiser and reference network on the same noised images.
 
-use super::split_errors::EmpiricalErrors;
 use super::noised_images::{ImageBatch, NoisedImages};
+use super::split_errors::EmpiricalErrors;
 use super::{ClassConditional, EmpiricalDenoiser, ErrorTable, SplitErrors, ThresholdedDenoiser};
 use crate::{EvalConfig, EvalError};
 use ddpm_core::Level;
@@ -68,8 +68,7 @@ impl Measurement<'_> {
             let rows = batch.indices.len() * self.levels.len();
             for (table, errors) in tables.iter_mut().zip(errors.chunks_exact(rows)) {
                 if let Some(at) = errors.iter().position(|error| !error.is_finite()) {
-                    let (image, position) =
-                        (batch.indices[at / self.levels.len()], at % self.levels.len());
+                    let (image, position) = (batch.indices[at / self.levels.len()], at % self.levels.len());
                     let log_snr = self.levels[position].log_snr();
                     return Err(EvalError::NotFinite { log_snr, image, split });
                 }
@@ -80,15 +79,23 @@ impl Measurement<'_> {
         let tables = tables.into_iter().map(|values| ErrorTable::new(self.levels.len(), values));
         let mut tables = tables.collect::<Result<Vec<_>, _>>()?;
         let (mut network, epsilon) = (tables.remove(0), tables.remove(0));
-        let empirical = self
-            .empirical
-            .map(|_| EmpiricalErrors::new(&network, tables.remove(0), tables.remove(0)));
+        let empirical =
+            self.empirical.map(|_| EmpiricalErrors::new(&network, tables.remove(0), tables.remove(0)));
         if let Some(empirical) = empirical.as_ref().filter(|_| split == Split::Train) {
             network = empirical.network();
         }
         let reference = self.reference.map(|_| tables.remove(0));
         let indices = noised.indices().to_vec();
-        Ok(SplitErrors { split, indices, network, epsilon, empirical, reference, squared_norms, code_lengths })
+        Ok(SplitErrors {
+            split,
+            indices,
+            network,
+            epsilon,
+            empirical,
+            reference,
+            squared_norms,
+            code_lengths,
+        })
     }
 
     /// Number of errors that are measured for each image and level, in the order of [`Denoisers::errors`].
@@ -142,8 +149,7 @@ struct Denoisers<'a> {
 impl<'a> Denoisers<'a> {
     fn of(measurement: &'a Measurement<'_>, batch: &ImageBatch<'_>) -> Self {
         let labels = batch.labels.as_ref();
-        let thresholded =
-            |of: &'a ThresholdedDenoiser<'_>| (of.denoiser.with_labels(labels), of.threshold);
+        let thresholded = |of: &'a ThresholdedDenoiser<'_>| (of.denoiser.with_labels(labels), of.threshold);
         Denoisers {
             network: thresholded(measurement.network),
             empirical: measurement.empirical.map(|empirical| empirical.with_labels(labels)),
@@ -165,7 +171,8 @@ impl<'a> Denoisers<'a> {
         let eps_hat = no_grad(&|| Ok(prediction.epsilon(x_t, level)?))?;
         let distance = |a: &Tensor, b: &Tensor| torch_ext::fence(|| squared_norm(&(a - b)));
         let dim = (eps.numel() / x0.size()[0].max(1) as usize) as f64;
-        let mut errors = vec![distance(x0, &x0_hat)?, torch_ext::fence(|| squared_norm(&(eps - eps_hat)) / dim)?];
+        let mut errors =
+            vec![distance(x0, &x0_hat)?, torch_ext::fence(|| squared_norm(&(eps - eps_hat)) / dim)?];
         if let Some(empirical) = &self.empirical {
             let ideal = empirical.predict(x_t, level)?;
             let ideal = no_grad(&|| Ok(ideal.x0(x_t, level)?))?;

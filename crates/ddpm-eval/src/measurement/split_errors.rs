@@ -44,9 +44,8 @@ pub struct EmpiricalErrors {
 
 impl EmpiricalErrors {
     pub(super) fn new(network: &ErrorTable, error: ErrorTable, gap: ErrorTable) -> Self {
-        let cross = network.map(|image, level| {
-            network.row(image)[level] - error.row(image)[level] - gap.row(image)[level]
-        });
+        let cross = network
+            .map(|image, level| network.row(image)[level] - error.row(image)[level] - gap.row(image)[level]);
         EmpiricalErrors { error, gap, cross }
     }
 

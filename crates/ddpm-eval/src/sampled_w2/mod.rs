@@ -10,8 +10,8 @@ mod entropic;
 pub use clouds::{SampleRun, Sampled};
 
 use crate::EvalError;
-use ddpm_core::interval::CONFIDENCE;
 use ddpm_core::decomposition::{AblationCell, Pace, W2Ablation, W2Method};
+use ddpm_core::interval::CONFIDENCE;
 use ddpm_core::recursion::Start;
 use ddpm_core::transport::{Bootstrap, Cloud, Coupling, SampleDistance};
 

@@ -20,7 +20,10 @@ pub(super) fn add_to(page: &mut Page, report: &DecompositionReport) {
     fact("Steps N", Some(result.steps.into()));
     fact("Grid", Some(report.grid.clone().into()));
     fact("Variance", result.variance.map(|variance| variance.name().into()));
-    fact("Instead of the sampler's own variance", result.replaced_variance.map(|variance| variance.name().into()));
+    fact(
+        "Instead of the sampler's own variance",
+        result.replaced_variance.map(|variance| variance.name().into()),
+    );
     fact("Sampler", report.sampler.map(|scheme| scheme.name().into()));
     fact("Constant added to the denoiser", (report.perturbation != 0.0).then(|| report.perturbation.into()));
     fact("Floor", result.floor.clone().map(Cell::from));

@@ -88,9 +88,9 @@ pub(super) fn add_to(page: &mut Page, error: &DenoisingError, classical: Option<
 
 /// How many images were measured, such as "297 held-out images and 297 training images".
 fn images(curves: &[(&str, Vec<LevelError>); 2]) -> String {
-    let counts = curves.iter().filter_map(|(name, curve)| {
-        Some(format!("{} {name}", number::count(curve.first()?.n as u64)))
-    });
+    let counts = curves
+        .iter()
+        .filter_map(|(name, curve)| Some(format!("{} {name}", number::count(curve.first()?.n as u64))));
     counts.collect::<Vec<_>>().join(" and ")
 }
 
@@ -189,7 +189,11 @@ impl Halves {
             })
         };
         let image = curve.iter().map(|level| level.weight * level.mse).collect();
-        let noise = curve.iter().rev().map(|level| level.epsilon_weight.unwrap_or(level.weight) * level.epsilon_mse).collect();
+        let noise = curve
+            .iter()
+            .rev()
+            .map(|level| level.epsilon_weight.unwrap_or(level.weight) * level.epsilon_mse)
+            .collect();
         Some(Halves {
             image_above: curve[halfway(image)?],
             noise_below: curve[curve.len() - 1 - halfway(noise)?],
