@@ -1,6 +1,6 @@
 //! The output folder of the benchmark: its files, and what `--fresh` removes.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -20,13 +20,25 @@ pub(crate) struct OutputFolder {
 }
 
 const FOLDERS: [&str; 2] = ["cells", "networks"];
-const FILES: [&str; 3] = ["results.json", "index.html", "log.jsonl"];
+const FILES: [&str; 3] = ["results.json", "index.html", LOG];
+/// Written from the start of every run: it marks the folder as that of a benchmark.
+const LOG: &str = "log.jsonl";
 
 impl OutputFolder {
     /// The output folder `root`, which is made where it is missing.
+    ///
+    /// # Errors
+    /// Where files under the names of a benchmark stand in a folder that is not marked as one: they would be overwritten or removed.
     pub(crate) fn open(root: &Path) -> Result<Self> {
         let shown = root.display();
         ensure!(!root.exists() || root.is_dir(), "--out {shown} is a file; expected a folder");
+        if !root.join(LOG).exists()
+            && let Some(name) = FOLDERS.iter().chain(&FILES).find(|name| root.join(name).exists())
+        {
+            bail!(
+                "--out {shown}: {name} is there without the {LOG} of a benchmark; expected an empty folder, or that of an earlier run"
+            );
+        }
         fs::create_dir_all(root).with_context(|| format!("--out {shown}"))?;
         Ok(OutputFolder { root: root.to_path_buf() })
     }
@@ -66,7 +78,7 @@ impl OutputFolder {
 
     /// The log, opened for appending.
     pub(crate) fn log(&self) -> Result<Log> {
-        let path = self.root.join("log.jsonl");
+        let path = self.root.join(LOG);
         let file = OpenOptions::new().create(true).append(true).open(&path);
         Ok(Log(Mutex::new(file.with_context(|| path.display().to_string())?)))
     }
@@ -122,5 +134,17 @@ mod tests {
                 .to_string()
                 .contains("is a file")
         );
+    }
+
+    #[test]
+    fn files_of_another_program_are_neither_overwritten_nor_removed() {
+        for file in ["index.html", "cells/a.json"] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "x").unwrap();
+            let error = OutputFolder::open(folder.path()).unwrap_err().to_string();
+            assert!(error.contains("is there without the log.jsonl of a benchmark"), "{error}");
+        }
     }
 }

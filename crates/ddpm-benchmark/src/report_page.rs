@@ -1,8 +1,7 @@
 //! The report page: the terms in words, the sections of the questions, and the targets of the run.
 
 use crate::datasets::NotRun;
-use crate::plan::Mode;
-use crate::plan::Plan;
+use crate::plan::{Mode, Plan};
 use crate::report_section::ReportSection;
 use ddpm_report::kit::{Cell, Page, Table, Text};
 
@@ -30,7 +29,7 @@ fn terms() -> Text {
         .strong("variance")
         .plain(
             " how much fresh noise an ancestral step adds: fixed-small and fixed-large are the two ends that Ho et al. (2020) name, analytic is fitted to the denoiser’s error \
-             (Bao et al. 2022). Multiples such as 1.20 say how many times the best one’s error something has.",
+             (Bao et al. 2022). A multiple such as 1.20 is an error divided by the least error of the candidates.",
         )
 }
 

@@ -241,3 +241,36 @@ fn ends_table() -> Table {
     }
     table
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cell::Computation;
+    use crate::closed_form_target::{NamedTarget, TargetName};
+    use crate::plan::{Effort, Mode};
+    use ddpm_core::TargetSpec;
+
+    #[test]
+    fn compared_divergences_end_at_one_noise_level() {
+        let law = TargetSpec::Mixture {
+            weights: vec![1.0],
+            means: vec![vec![0.5]],
+            stds: Some(vec![1.0]),
+            covs: None,
+        };
+        let targets = vec![NamedTarget::new(TargetName::Mixture1d, law.build().unwrap())];
+        let plan = Plan { effort: Effort::new(Mode::Full, 0), targets };
+        for comparison in [schedules(&plan), grids(&plan)] {
+            let mut ends = Vec::new();
+            for cell in comparison.cells() {
+                if let Computation::Divergence { levels, .. } = cell.computation {
+                    ends.push(levels.noised().unwrap().last().unwrap().relative_sigma());
+                }
+            }
+            assert!(
+                ends.len() >= 25 && ends.iter().all(|end| (end / ends[0] - 1.0).abs() < 1e-9),
+                "{ends:?}"
+            );
+        }
+    }
+}

@@ -36,7 +36,7 @@ pub(crate) struct Denoise {
     /// Inputs
     #[arg(long, value_name = "FILE.safetensors")]
     input: PathBuf,
-    /// Where the predictions go
+    /// The file of the predictions
     #[arg(long, value_name = "FILE.safetensors")]
     output: PathBuf,
     /// Rows evaluated at once by a network

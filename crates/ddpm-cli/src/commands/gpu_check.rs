@@ -1,4 +1,4 @@
-//! `ddpm gpu-check`: the outputs of a GPU compared with the CPU's, and its speed.
+//! `ddpm gpu-check`: outputs, gradients and speed of a network on a GPU, compared with the CPU.
 
 use crate::config::{self, RunConfig};
 use crate::global_options::Global;
@@ -23,8 +23,11 @@ pub(crate) struct GpuCheck {
 const TOLERANCE: f64 = 1e-3;
 /// The same under bf16 autocast, whose numbers have 8 bits.
 const TOLERANCE_BF16: f64 = 5e-2;
+/// Images of the comparison.
 const BATCH: i64 = 4;
+/// Images a step of the speed measurement.
 const TIMED_BATCH: i64 = 128;
+/// Steps that are timed, after three that are not.
 const TIMED_STEPS: u32 = 10;
 
 impl GpuCheck {
@@ -66,7 +69,7 @@ impl GpuCheck {
             );
         }
         ensure!(worst <= 1.0, "the GPU's results differ from the CPU's by more than is allowed: see above");
-        println!("all good");
+        println!("the GPU agrees with the CPU");
         Ok(())
     }
 }
@@ -81,8 +84,8 @@ struct DeviceResults {
 
 impl DeviceResults {
     fn of(model: &ddpm_nets::UNetConfig, schedule: &Schedule, device: Device) -> Result<Self> {
-        let network = UNet::new(undropped(model), device, 1)?;
-        // Fresh weights answer nearly 0: fill every weight so that all layers matter.
+        let network = UNet::new(without_dropout(model), device, 1)?;
+        // The output of a fresh network is nearly 0. Every weight is filled, so that all layers contribute.
         torch_ext::fence(|| {
             tch::no_grad(|| {
                 for (index, weight) in network.parameters().tensors().iter().enumerate() {
@@ -120,16 +123,18 @@ impl DeviceResults {
     }
 }
 
-fn undropped(model: &ddpm_nets::UNetConfig) -> ddpm_nets::UNetConfig {
+/// The network without dropout, whose masks differ between devices.
+fn without_dropout(model: &ddpm_nets::UNetConfig) -> ddpm_nets::UNetConfig {
     ddpm_nets::UNetConfig { dropout: 0.0, ..model.clone() }
 }
 
+/// The largest difference of two tensors, relative to the largest value of the first.
 fn relative(a: &Tensor, b: &Tensor) -> f64 {
     let (a, b) = (a.detach().to_device(Device::Cpu), b.detach().to_device(Device::Cpu).to_kind(Kind::Float));
     (&a - b).abs().max().double_value(&[]) / a.abs().max().double_value(&[]).max(f64::MIN_POSITIVE)
 }
 
-/// Images a second of forward and backward.
+/// Images per second of a training step: forward, loss and backward.
 fn training_rate(
     model: &ddpm_nets::UNetConfig,
     schedule: &Schedule,

@@ -91,7 +91,7 @@ impl PrintSchedule {
         Ok(())
     }
 
-    /// The table for people.
+    /// The table as text.
     fn table(&self, columns: &Columns) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
         let steps = columns.steps;
@@ -103,7 +103,7 @@ impl PrintSchedule {
         )?;
         let rows = if self.all { steps } else { ROWS.min(steps) };
         for row in 0..rows {
-            // Both ends, and evenly between them.
+            // Evenly spaced rows with both ends.
             let t = if rows == 1 { 0 } else { row * (steps - 1) / (rows - 1) };
             writeln!(
                 text,
@@ -118,7 +118,7 @@ impl PrintSchedule {
     }
 }
 
-/// All three on one logarithmic axis; zeros, which it cannot show, are left out.
+/// The three quantities on one logarithmic axis, without zeros.
 fn plot(columns: &Columns) -> Plot {
     let line = |name: &str, values: &[f64]| {
         let points = values.iter().enumerate().map(|(t, &value)| (t as f64, value));
