@@ -36,22 +36,14 @@ impl fmt::Display for ImageShape {
 }
 
 /// A part of a dataset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Split {
     /// The training set.
     Train,
     /// The held-out set.
     HeldOut,
-}
-
-impl fmt::Display for Split {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Train => "train",
-            Self::HeldOut => "held-out",
-        })
-    }
 }
 
 /// Images of one shape, with or without class labels.

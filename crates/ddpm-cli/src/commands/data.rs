@@ -71,7 +71,7 @@ impl Data {
 fn list() -> Result<()> {
     let cache = ddpm_data::datasets_dir()?;
     let mut text = String::new();
-    for name in DatasetName::ALL {
+    for &name in DatasetName::ALL {
         let Ok(entry) = manifest::entry(name) else { continue };
         let bytes: u64 = entry.files.iter().map(|file| file.size).sum();
         let place = if entry.files.iter().all(|file| file.urls.is_empty()) {
