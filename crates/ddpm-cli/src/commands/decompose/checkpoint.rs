@@ -1,11 +1,10 @@
 //! The error decomposition of a trained network on a data set.
 
-use super::Decompose;
+use super::arguments::{Decompose, NetworkOptions};
 use crate::checkpoints::load_images;
 use crate::global_options::Global;
 use crate::image_model::image_shape;
 use crate::image_run::measure;
-use crate::numbers::whole;
 use crate::runtime::{self, StopFlag};
 use anyhow::{Context, Result, bail, ensure};
 use ddpm_core::{Schedule, Scheme, TimeIndex, Variance};
@@ -13,46 +12,7 @@ use ddpm_data::{Dataset, DatasetName, Source};
 use ddpm_eval::{EvalConfig, NetworkStudy, Spectrum, StudyNames, StudySettings, decompose};
 use ddpm_nets::checkpoint::Checkpoint;
 use ddpm_report::results::DecomposeReport;
-use std::path::{Path, PathBuf};
-
-/// Options of the decomposition of a checkpoint.
-#[derive(clap::Args, Debug, Clone)]
-#[command(next_help_heading = "Of a checkpoint")]
-pub(crate) struct NetworkOptions {
-    /// A trained network: a diffusers pipeline directory; its own schedule, clipping and class labels are used
-    #[arg(
-        long,
-        value_name = "DIR",
-        requires = "data",
-        required_unless_present = "target",
-        conflicts_with = "target"
-    )]
-    pub(super) checkpoint: Option<PathBuf>,
-    /// The data set that it was trained on: digits, fashion-mnist, cifar10 or image-folder
-    #[arg(long, value_name = "NAME")]
-    data: Option<DatasetName>,
-    /// A local folder instead of the cache
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// A better checkpoint on the same schedule: the floor on held-out images
-    #[arg(long, value_name = "DIR")]
-    reference: Option<PathBuf>,
-    /// Whether the network was trained on mirror images too [default: as its state/config.toml says; false]
-    #[arg(long, value_name = "BOOL")]
-    flips: Option<bool>,
-    /// Images of each split; 0 for all held-out images and as many training images [default: 1000]
-    #[arg(long, value_name = "N", value_parser = whole)]
-    max_images: Option<usize>,
-    /// Levels measured, the others being interpolated; 0 for all [default: 50]
-    #[arg(long, value_name = "K", value_parser = whole)]
-    levels: Option<usize>,
-    /// Noise draws for each image and level [default: 1]
-    #[arg(long, value_name = "R", value_parser = whole)]
-    repeats: Option<usize>,
-    /// Images at once [default: 250]
-    #[arg(long, value_name = "N", value_parser = whole)]
-    batch_size: Option<usize>,
-}
+use std::path::Path;
 
 impl Decompose {
     /// Measures a checkpoint and decomposes its error.

@@ -1,6 +1,6 @@
 //! The divergence of the ancestral sampler's path on a closed-form target.
 
-use super::{Decompose, Problem};
+use super::arguments::{ClosedFormSampling, Decompose};
 use anyhow::{Result, bail, ensure};
 use ddpm_core::decomposition::{MonteCarlo, Settings, decompose};
 use ddpm_core::{Grid, Noising, Scheme, Variance};
@@ -8,8 +8,8 @@ use ddpm_report::results::DecomposeReport;
 
 impl Decompose {
     /// init, discretization and training in nats, by level and in total.
-    pub(super) fn divergences(&self, problem: &Problem, seed: u64) -> Result<DecomposeReport> {
-        let Problem { target, noising, scheme } = problem;
+    pub(super) fn divergences(&self, problem: &ClosedFormSampling, seed: u64) -> Result<DecomposeReport> {
+        let ClosedFormSampling { target, noising, scheme } = problem;
         let Scheme::Ddpm { variance } = *scheme else {
             bail!("the divergence is that of the sampler ddpm; for {} add --w2", scheme.name())
         };

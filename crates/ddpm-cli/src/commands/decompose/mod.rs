@@ -1,5 +1,6 @@
 //! `ddpm decompose`: the error of a sampler as a sum of initialization, discretization, training and truncation.
 
+mod arguments;
 mod checkpoint;
 mod closed_form;
 mod network_table;
@@ -7,85 +8,19 @@ mod report;
 mod table;
 mod wasserstein;
 
+pub(crate) use arguments::Decompose;
+
 use crate::given::Given;
 use crate::global_options::Global;
 use crate::noising_options::NoisingOptions;
-use crate::numbers::count;
 use crate::output::{self, JsonOutput};
-use crate::sampler_options::{Origin, SamplerOptions};
+use crate::sampler_options::Origin;
 use crate::target_file;
 use anyhow::{Result, bail, ensure};
-use ddpm_core::{Grid, Noising, Scheme, Target, Variance};
+use arguments::{ClosedFormSampling, NetworkOptions};
+use ddpm_core::{Target, Variance};
 use ddpm_report::decomposition_page::check_folder;
-use std::path::{Path, PathBuf};
-
-/// Say how much of a sampler's error comes from where, exactly
-///
-/// KL(noising path || generated path) of the ancestral sampler is the sum of an initialization term and, for each step, a discretization
-/// and a training term. With --w2 the errors are W2 distances between the law of the samples and the target, with one source of error
-/// switched on at a time, for any sampler: exact on Gaussian targets, from samples with intervals on mixtures.
-///
-/// Of a trained network (--checkpoint) the ideal denoiser is unknown: the terms are given against named floors, with 95 % intervals over
-/// images, together with the variational bound, what the network remembers of its images, and what would help most.
-#[derive(clap::Args, Debug)]
-#[command(after_help = "\
-Examples:
-  ddpm decompose --target mixture.json --steps 50
-  ddpm decompose --target mixture.json --train-steps 1000 --steps 1000 --variance fixed-small --perturb 0.05 --json -
-  ddpm decompose --target mixture.json --schedule cosine --steps 20 --grid log-snr --variance analytic --all
-  ddpm decompose --target gaussian.json --w2 --process vp --sampler ode-heun --steps 249 --t-min 1e-4 --json -
-  ddpm decompose --target gaussian.json --w2 --sampler ddim --steps 50
-  ddpm decompose --target mixture.json --w2 --sampler dpmpp-2m --steps 20 --samples 20000
-  ddpm decompose --target mixture.json --steps 50 --report decomposition
-  ddpm decompose --checkpoint runs/digits/checkpoints/latest --data digits --report decomposition
-  ddpm decompose --checkpoint DIR --data cifar10 --reference BETTER --steps 100 --max-images 200 --levels 20 --json report.json
-All divergences are in nats. Targets are exact in one dimension and where they are Gaussian; mixtures in more dimensions are estimated from
---images noising paths, with standard errors.")]
-pub(crate) struct Decompose {
-    /// A closed-form target; `ddpm sample --help` shows what is in it
-    #[arg(long, value_name = "FILE.json")]
-    target: Option<PathBuf>,
-    /// Levels visited, or steps along a process [default: all training levels; 1000]
-    #[arg(long, value_name = "N", value_parser = count)]
-    steps: Option<usize>,
-    /// Where the visited levels lie: leading, linspace, trailing, quadratic, log-snr or karras [default: trailing; the checkpoint's]
-    #[arg(long, value_name = "NAME")]
-    grid: Option<Grid>,
-    /// A constant added to every component of the ideal denoiser
-    #[arg(long, value_name = "D", default_value_t = 0.0, allow_hyphen_values = true)]
-    perturb: f64,
-    /// Noising paths, where the terms are estimated [default: 1000]
-    #[arg(long, value_name = "N", value_parser = count)]
-    images: Option<usize>,
-    /// W2 instead of divergences: exact on Gaussian targets, from samples on mixtures
-    #[arg(long)]
-    w2: bool,
-    /// Samples on each side where W2 comes from samples [default: 10000]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=10_000_000))]
-    samples: Option<u32>,
-    /// Write a page with interactive plots to DIR/index.html, and what they show to DIR/report.json
-    #[arg(long, value_name = "DIR")]
-    report: Option<PathBuf>,
-    /// Print every level instead of a readable selection
-    #[arg(long)]
-    all: bool,
-    /// Write JSON to a file, or to the standard output (-) instead of the table
-    #[arg(long, value_name = "FILE|-")]
-    json: Option<JsonOutput>,
-    #[command(flatten)]
-    sampler: SamplerOptions,
-    #[command(flatten)]
-    noising: NoisingOptions,
-    #[command(flatten)]
-    network: checkpoint::NetworkOptions,
-}
-
-/// A closed-form target, how it is noised, and the sampler.
-struct Problem {
-    target: Target,
-    noising: Noising,
-    scheme: Scheme,
-}
+use std::path::Path;
 
 impl Decompose {
     pub(crate) fn run(&self, global: &Global) -> Result<()> {
@@ -134,8 +69,8 @@ impl Decompose {
         Ok(())
     }
 
-    fn problem(&self, path: &Path, given: &Given) -> Result<Problem> {
-        Ok(Problem {
+    fn problem(&self, path: &Path, given: &Given) -> Result<ClosedFormSampling> {
+        Ok(ClosedFormSampling {
             scheme: self.sampler.scheme(Variance::FixedLarge, None, Origin::CommandLine)?,
             noising: self.noising.build(given)?,
             target: target_file::read(path)?,
@@ -148,7 +83,7 @@ impl Decompose {
             given.refuse_group::<NoisingOptions>("with --checkpoint, which has its own noising process")?;
             given.refuse(&["perturb", "images", "samples", "w2"], "with --checkpoint: it is for --target")?;
         } else {
-            given.refuse_group::<checkpoint::NetworkOptions>("with --target: it is for --checkpoint")?;
+            given.refuse_group::<NetworkOptions>("with --target: it is for --checkpoint")?;
         }
         if self.w2 {
             given.refuse(&["images", "all"], "with --w2, which has no terms by level")?;

@@ -1,6 +1,6 @@
 //! `ddpm decompose --report`: the page of what was found.
 
-use super::{Decompose, Problem};
+use super::arguments::{ClosedFormSampling, Decompose};
 use crate::global_options::Global;
 use crate::runtime::{self, versions};
 use crate::sampling::default_grid;
@@ -18,11 +18,11 @@ impl Decompose {
     pub(super) fn write_target(
         &self,
         folder: &Path,
-        problem: &Problem,
+        problem: &ClosedFormSampling,
         result: DecomposeReport,
         global: &Global,
     ) -> Result<()> {
-        let Problem { target, noising, .. } = problem;
+        let ClosedFormSampling { target, noising, .. } = problem;
         let noised = match noising {
             Noising::Discrete(schedule) => Noised::Schedule(schedule),
             Noising::Continuous { process, t_min } => Noised::Process { process, t_min: *t_min },

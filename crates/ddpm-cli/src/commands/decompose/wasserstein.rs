@@ -1,6 +1,6 @@
 //! W2 errors of a sampler, one source of error switched on at a time.
 
-use super::{Decompose, Problem};
+use super::arguments::{ClosedFormSampling, Decompose};
 use crate::global_options::Global;
 use crate::progress::Progress;
 use crate::runtime;
@@ -14,8 +14,12 @@ use ddpm_report::results::DecomposeReport;
 
 impl Decompose {
     /// W2 to the target from either start, with these steps and with infinitely many: exactly on Gaussians, from samples otherwise.
-    pub(super) fn wasserstein(&self, problem: &Problem, global: &Global) -> Result<DecomposeReport> {
-        let Problem { target, noising, scheme } = problem;
+    pub(super) fn wasserstein(
+        &self,
+        problem: &ClosedFormSampling,
+        global: &Global,
+    ) -> Result<DecomposeReport> {
+        let ClosedFormSampling { target, noising, scheme } = problem;
         ensure!(
             !matches!(scheme, Scheme::Langevin { .. }),
             "--w2 follows samplers from level to level; langevin stays at one"
@@ -87,7 +91,7 @@ impl Decompose {
     }
 }
 
-impl Problem {
+impl ClosedFormSampling {
     /// The sampler as it runs along the noising that was asked for.
     pub(super) fn followed(&self) -> Scheme {
         on_process(self.scheme, &self.noising)
