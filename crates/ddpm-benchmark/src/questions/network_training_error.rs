@@ -92,7 +92,7 @@ fn detail(network: &MeasuredNetwork) -> Option<String> {
     let shares: Vec<String> = by_steps(network).map(share).collect();
     let enough = network.studies.last()?.enough_steps;
     let best = enough.map_or(String::new(), |steps| {
-        format!(" With the best variance discretization falls below the training error at {steps} steps.")
+        format!(" With the best variance the estimate of discretization falls below that of the training error at {steps} steps.")
     });
     Some(format!(
         "Training’s share of the divergence on {} is {} steps.{best}",
