@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
 use ddpm_core::grid::Grid;
-use ddpm_core::{Level, TimeIndex};
+use ddpm_core::{Level, PredictionKind, TimeIndex};
 use ddpm_nets::checkpoint::{Checkpoint, Scheduler};
-use ddpm_nets::{NetworkDenoiser, UNet, UNetConfig, tensor_file};
+use ddpm_nets::{NetworkDenoiser, Threshold, UNet, UNetConfig, tensor_file};
 use ddpm_testkit::hashed;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -143,6 +143,77 @@ fn schedules_and_grids_are_diffusers_own() {
             let got: Vec<i64> = got.into_iter().map(|t| i64::from(t.0)).collect();
             assert_eq!(got, integers(expected), "{name} {key}");
         }
+    }
+}
+
+/// The classes with DDPM's noising process: the others are refused.
+const KNOWN: [&str; 18] = [
+    "DDPMScheduler",
+    "DDPMParallelScheduler",
+    "DDIMScheduler",
+    "DDIMParallelScheduler",
+    "PNDMScheduler",
+    "LMSDiscreteScheduler",
+    "EulerDiscreteScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "HeunDiscreteScheduler",
+    "KDPM2DiscreteScheduler",
+    "KDPM2AncestralDiscreteScheduler",
+    "DPMSolverSDEScheduler",
+    "DPMSolverSinglestepScheduler",
+    "DPMSolverMultistepScheduler",
+    "DEISMultistepScheduler",
+    "UniPCMultistepScheduler",
+    "SASolverScheduler",
+    "EDMEulerScheduler",
+];
+
+#[test]
+fn every_scheduler_class_of_diffusers_loads_with_its_defaults_or_is_refused_by_name() {
+    let classes = golden("scheduler_classes.json");
+    let classes = classes.as_object().unwrap();
+    assert!(KNOWN.iter().all(|name| classes.contains_key(*name)));
+    for (name, defaults) in classes {
+        let read = |key: &str, value: Value| {
+            let mut keys = json!({ "_class_name": name });
+            keys[key] = value;
+            Scheduler::from_json(&keys)
+        };
+        let loaded = Scheduler::from_json(&json!({ "_class_name": name }));
+        if !KNOWN.contains(&name.as_str()) {
+            let error = loaded.unwrap_err();
+            let named = error.contains(&format!("got {name}")) && error.contains("expected one of DDPM");
+            assert!(named && !error.contains('\n'), "{error}");
+            continue;
+        }
+        let scheduler = loaded.unwrap();
+        assert_eq!(scheduler.schedule().steps() as u64, defaults["num_train_timesteps"].as_u64().unwrap());
+        assert_eq!(defaults["prediction_type"], "epsilon", "{name}");
+        if name == "EDMEulerScheduler" {
+            continue;
+        }
+        assert_eq!(scheduler.parameterization(), PredictionKind::Epsilon.into());
+        assert_eq!(defaults["beta_schedule"], "linear", "{name}");
+        let betas = scheduler.schedule().betas();
+        for (got, key) in [(betas[0], "beta_start"), (betas[999], "beta_end")] {
+            assert!((got - defaults[key].as_f64().unwrap()).abs() < 1e-12, "{name} {key}");
+        }
+        // The one class without the key places its steps as linspace does.
+        let spacing = defaults.get("timestep_spacing").cloned().unwrap_or(json!("linspace"));
+        assert_eq!(json!(scheduler.spacing()), spacing, "{name}");
+        // Only DDPM and DDIM clip unless told to, and a key that the class does not have has no effect.
+        let clips = defaults.get("clip_sample").is_some_and(|value| *value == json!(true));
+        assert_eq!(clips, name.starts_with("DDPM") || name.starts_with("DDIM"), "{name}");
+        let clipped = Threshold::Clip { range: defaults["clip_sample_range"].as_f64().unwrap_or(1.0) };
+        assert_eq!(scheduler.threshold(), if clips { clipped } else { Threshold::None }, "{name}");
+        let told = read("clip_sample", json!(true)).unwrap().threshold();
+        assert_eq!(told == clipped, defaults.get("clip_sample").is_some(), "{name}");
+        let dynamic = Threshold::Dynamic {
+            quantile: defaults["dynamic_thresholding_ratio"].as_f64().unwrap_or(1.0),
+            cap: defaults["sample_max_value"].as_f64().unwrap_or(1.0),
+        };
+        let told = read("thresholding", json!(true)).unwrap().threshold();
+        assert_eq!(told == dynamic, defaults.get("thresholding").is_some(), "{name}");
     }
 }
 

@@ -204,7 +204,6 @@ fn word<T: PartialEq>(words: &[(&'static str, T)], value: T) -> Option<&'static 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::scheduler_classes::SCHEDULERS;
     use serde_json::Map;
 
     fn karras() -> ScheduleConfig {
@@ -280,54 +279,8 @@ mod tests {
     }
 
     #[test]
-    fn every_class_is_read_with_its_own_defaults() {
-        for class in SCHEDULERS {
-            let scheduler = read(json!({"_class_name": class.name})).unwrap();
-            let betas = scheduler.schedule().betas();
-            let ends = [betas[0], betas[betas.len() - 1]];
-            assert_eq!(betas.len(), 1000, "{}", class.name);
-            assert!(ends.iter().zip(class.betas).all(|(got, e)| (got - e).abs() < 1e-12), "{}", class.name);
-            // Only DDPM and DDIM clip unless told to.
-            let clips = class.name.starts_with("DDPM") || class.name.starts_with("DDIM");
-            let expected = if clips { Threshold::UNIT } else { Threshold::None };
-            assert_eq!(scheduler.threshold(), expected, "{}", class.name);
-            let leading = clips || class.name == "PNDMScheduler";
-            let spacing = if leading { Grid::Leading } else { Grid::Linspace };
-            assert_eq!(scheduler.spacing(), spacing, "{}", class.name);
-            // The key of another class has no effect.
-            let told = read(json!({"_class_name": class.name, "clip_sample": true})).unwrap();
-            let has_key = clips || class.name == "HeunDiscreteScheduler";
-            assert_eq!(told.threshold() == Threshold::UNIT, has_key, "{}", class.name);
-        }
-        assert!(read(json!({"_class_name": EDM_CLASS})).is_ok());
-    }
-
-    #[test]
-    fn other_classes_are_refused_by_name() {
-        // The other schedulers of diffusers 0.42.1 for images, and our own class of processes on vectors.
-        for class in [
-            "ScoreSdeVeScheduler",
-            "ScoreSdeVpScheduler",
-            "KarrasVeScheduler",
-            "FlowMatchEulerDiscreteScheduler",
-            "FlowMatchHeunDiscreteScheduler",
-            "FlowMatchLCMScheduler",
-            "CMStochasticIterativeScheduler",
-            "ConsistencyDecoderScheduler",
-            "LCMScheduler",
-            "TCDScheduler",
-            "SCMScheduler",
-            "EDMDPMSolverMultistepScheduler",
-            "CosineDPMSolverMultistepScheduler",
-            "IPNDMScheduler",
-            "DDPMWuerstchenScheduler",
-            "UnCLIPScheduler",
-            "VQDiffusionScheduler",
-            "DDIMInverseScheduler",
-            "RePaintScheduler",
-            "NoisingProcess",
-            "DDPMSchedulers",
-        ] {
+    fn classes_of_our_own_and_unknown_ones_are_refused_by_name() {
+        for class in ["NoisingProcess", "DDPMSchedulers", ""] {
             let error = read(json!({"_class_name": class, "num_train_timesteps": 1000})).unwrap_err();
             let names = error.contains(class) && error.contains("expected one of DDPMScheduler, ");
             assert!(names && !error.contains('\n'), "{error}");
