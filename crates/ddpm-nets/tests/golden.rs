@@ -221,7 +221,7 @@ fn every_scheduler_class_of_diffusers_loads_with_its_defaults_or_is_refused_by_n
 fn impossible_networks_are_refused_by_key() {
     let base = config_of(&golden("unet.json")["cases"][0]["config"]);
     type Change = fn(&mut UNetConfig);
-    let cases: [(&str, Change); 7] = [
+    let cases: [(&str, Change); 10] = [
         ("norm_num_groups", |c| c.norm_num_groups = 7),
         ("attention_head_dim", |c| c.attention_head_dim = Some(5)),
         ("sample_size", |c| c.sample_size = ddpm_nets::unet::SampleSize::Square(15)),
@@ -229,6 +229,9 @@ fn impossible_networks_are_refused_by_key() {
         ("dropout", |c| c.dropout = 1.0),
         ("block_out_channels", |c| c.block_out_channels = vec![]),
         ("layers_per_block", |c| c.layers_per_block = 0),
+        ("block_out_channels", |c| c.block_out_channels = vec![3_200_000, 6_400_000]),
+        ("num_class_embeds", |c| c.num_class_embeds = Some(i64::MAX)),
+        ("sample_size", |c| c.sample_size = ddpm_nets::unet::SampleSize::Square(1 << 40)),
     ];
     for (key, change) in cases {
         let mut config = base.clone();

@@ -50,6 +50,9 @@ fn data_std() -> f64 {
     1.0
 }
 
+/// Weights of the largest network that is accepted: 40 GB in f32.
+const MOST_WEIGHTS: f64 = 1e10;
+
 impl MlpConfig {
     /// The default network for vectors of `dim` components.
     pub fn new(dim: i64) -> Self {
@@ -70,6 +73,14 @@ impl MlpConfig {
             if value < 1 {
                 return wrong(key, format!("must be at least 1, got {value}"));
             }
+        }
+        let (inputs, width) = (self.dim as f64 + self.level_features as f64, self.width as f64);
+        let weights = width * (inputs + width * self.depth as f64);
+        if weights > MOST_WEIGHTS {
+            return wrong(
+                "width",
+                format!("asks for {weights:.1e} weights, expected at most {MOST_WEIGHTS:.0e}"),
+            );
         }
         if self.level_features < 2 || self.level_features % 2 != 0 {
             return wrong(

@@ -137,6 +137,11 @@ fn yes() -> bool {
     true
 }
 
+/// Weights of the largest network that is accepted: 40 GB in f32.
+const MOST_WEIGHTS: f64 = 1e10;
+/// Values in the largest image that is accepted.
+const MOST_VALUES: f64 = 1e9;
+
 impl UNetConfig {
     /// Width of the embedded time.
     pub(crate) fn time_width(&self) -> i64 {
@@ -218,6 +223,7 @@ impl UNetConfig {
                 format!("must be below {}", self.block_out_channels[0] / 2),
             ));
         }
+        self.validate_memory()?;
         self.validate_widths()?;
         self.validate_size()
     }
@@ -270,6 +276,30 @@ impl UNetConfig {
             .chain(up.filter(|(_, kind)| **kind == UpBlockType::AttnUpBlock2D).map(|(width, _)| *width))
             .chain(middle.copied())
             .collect()
+    }
+
+    /// Refuses what no memory holds, before it is asked for. Integer products of the keys could overflow: the figures are f64.
+    fn validate_memory(&self) -> Result<(), NetsError> {
+        let widths = self.block_out_channels.iter().map(|&width| width as f64);
+        let blocks = 2.0 * self.layers_per_block as f64 + 1.0;
+        // One 3x3 convolution a residual block: a lower bound.
+        let convolutions: f64 = widths.map(|width| 9.0 * width * width * blocks).sum();
+        let time =
+            self.time_embedding_dim.map_or(4.0 * self.block_out_channels[0] as f64, |width| width as f64);
+        let tables = time * (time + self.num_class_embeds.unwrap_or(0) as f64);
+        for (key, weights) in [("block_out_channels", convolutions), ("num_class_embeds", tables)] {
+            if weights > MOST_WEIGHTS {
+                let reason = format!("asks for {weights:.1e} weights, expected at most {MOST_WEIGHTS:.0e}");
+                return Err(NetsError::model(key, reason));
+            }
+        }
+        let [height, width] = self.sample_size.height_width().map(|side| side as f64);
+        let values = height * width * self.in_channels.max(self.out_channels) as f64;
+        if values > MOST_VALUES {
+            let reason = format!("asks for {values:.1e} values an image, expected at most {MOST_VALUES:.0e}");
+            return Err(NetsError::model("sample_size", reason));
+        }
+        Ok(())
     }
 
     fn validate_size(&self) -> Result<(), NetsError> {
