@@ -7,9 +7,9 @@ use tch::{Kind, Tensor};
 /// A prediction about a noised batch.
 #[derive(Debug)]
 pub struct Prediction {
-    /// Which quantity the value is.
+    /// The predicted quantity.
     pub kind: PredictionKind,
-    /// The predicted quantity, of x_t's shape.
+    /// Its value, of x_t's shape.
     pub value: Tensor,
     /// For a learned-range variance: where the log-variance lies between the posterior's (-1) and the transition's (1), of x_t's shape (Nichol
     /// & Dhariwal 2021, eq. 15).

@@ -80,7 +80,7 @@ pub struct NoisedBatch {
     pub levels: Vec<Level>,
 }
 
-/// What a network sees of a noised batch.
+/// The inputs of a network for a noised batch.
 #[derive(Debug)]
 pub struct NetworkInput {
     /// x_t, scaled by the parameterization's c_in [n, ...].
@@ -112,7 +112,7 @@ impl NoisedBatch {
         Self::new(x0, eps, levels)
     }
 
-    /// What a network of this parameterization sees.
+    /// The inputs of a network of this parameterization.
     pub fn network_input(&self, parameterization: Parameterization) -> Result<NetworkInput, NetsError> {
         NetworkInput::new(parameterization, &self.x_t, &self.levels)
     }

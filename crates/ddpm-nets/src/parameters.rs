@@ -9,7 +9,7 @@ use rand_distr::{Distribution, StandardNormal, Uniform};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
-/// How a weight starts.
+/// The initialization of a weight.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Init {
     Zeros,

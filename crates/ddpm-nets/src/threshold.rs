@@ -4,10 +4,10 @@ use crate::NetsError;
 use ddpm_core::Mismatch;
 use tch::Tensor;
 
-/// How a predicted x_0 is kept within the range of the data.
+/// An operation that keeps a predicted x_0 within the range of the data.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Threshold {
-    /// It is used as it is: right for closed-form targets.
+    /// None: for closed-form targets.
     #[default]
     None,
     /// Clipped to [-range, range] (Ho et al.'s samplers, range 1).

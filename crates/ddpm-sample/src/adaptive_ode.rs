@@ -61,7 +61,7 @@ pub struct AdaptiveOde {
     /// Whether data follow after it.
     decode: bool,
     tolerance: Tolerance,
-    /// Where the state is now.
+    /// The level of the state.
     at: Level,
     /// Length of the step to try next, in the process's time.
     next_step: f64,

@@ -7,18 +7,18 @@ use ddpm_nets::{Denoiser, Threshold};
 use std::ops::ControlFlow;
 use tch::Tensor;
 
-/// What [`sample`] does besides stepping.
+/// Options of [`sample`] besides the method.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Options {
-    /// What happens to a predicted x_0 before it is used.
+    /// Thresholding of a predicted x_0 before it is used.
     pub threshold: Threshold,
-    /// Which states to keep.
+    /// The states to keep.
     pub record: Record,
-    /// Of methods that choose their own steps.
+    /// The tolerance of methods that choose their own steps.
     pub tolerance: Tolerance,
 }
 
-/// Which states of the trajectory are kept.
+/// The states of the trajectory that are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Record {
     /// Number of frames, evenly spaced over the steps; the first is the starting state. As many as there are steps, or more, keeps all; so

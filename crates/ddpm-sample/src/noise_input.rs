@@ -71,7 +71,7 @@ impl NoiseInput {
         Ok(input)
     }
 
-    /// How many images there is noise for; `None` for any number.
+    /// Number of images that the noise suffices for; `None` for any number.
     pub fn images(&self) -> Option<u64> {
         match self {
             NoiseInput::Keyed { .. } => None,

@@ -5,7 +5,7 @@ use crate::validation::Validation;
 use std::path::Path;
 use tch::Tensor;
 
-/// What a run calls on its way. Every method has an empty default.
+/// Callbacks of a training run. Every method has an empty default.
 pub trait TrainingCallbacks {
     /// Training starts at step `from` (0 for a new run) and ends at `to`.
     fn started(&mut self, from: u64, to: u64) {
@@ -45,7 +45,7 @@ pub trait TrainingCallbacks {
     }
 }
 
-/// What is to be evaluated after a step, by `train.sample_every` and `train.validate_every`.
+/// The evaluations to make after a step, by `train.sample_every` and `train.validate_every`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EvaluationRequest {
     /// A picture of samples.

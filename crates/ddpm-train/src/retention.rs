@@ -1,6 +1,6 @@
-//! Which checkpoints of a run stay on the disk.
+//! The checkpoints of a run that stay on the disk.
 
-/// Which checkpoints stay when a new one is written.
+/// The checkpoints that stay when a new one is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Retention {
     /// The newest ones; 0 keeps all.

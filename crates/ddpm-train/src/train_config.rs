@@ -7,7 +7,7 @@ use crate::objective::{LossConfig, TimesConfig};
 use serde::{Deserialize, Serialize};
 use torch_ext::foreach::AdamStep;
 
-/// How a run trains. Defaults are Ho et al. 2020's for CIFAR-10.
+/// The settings of a training run. Defaults are Ho et al. 2020's for CIFAR-10.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {
@@ -21,7 +21,7 @@ pub struct TrainConfig {
     pub learning_rate: f64,
     /// Steps over which the learning rate grows linearly from 0: the first step moves nothing.
     pub warmup_steps: u64,
-    /// What the learning rate does between the warm-up and the last step.
+    /// The course of the learning rate between the warm-up and the last step.
     pub learning_rate_decay: Decay,
     /// Adam, or AdamW with its decoupled weight decay.
     pub optimizer: Optimizer,
@@ -40,9 +40,9 @@ pub struct TrainConfig {
     /// Probability that a class-conditional model is shown the null class instead of the image's, for classifier-free guidance (Ho &
     /// Salimans 2022 use 0.1 to 0.2).
     pub label_dropout: f64,
-    /// What is minimized.
+    /// The training loss.
     pub loss: LossConfig,
-    /// Which noise levels a batch is seen at.
+    /// The distribution of the noise levels.
     pub times: TimesConfig,
     /// The averaged weights, which are the ones that are published and sampled.
     pub ema: EmaConfig,
@@ -71,16 +71,16 @@ pub struct TrainConfig {
     pub seed: u64,
 }
 
-/// What the learning rate does after the warm-up.
+/// The course of the learning rate after the warm-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Decay {
-    /// It stays.
+    /// Constant.
     #[default]
     Constant,
-    /// It falls along half a cosine to 0 at the last step.
+    /// Half a cosine, down to 0 at the last step.
     Cosine,
-    /// It falls along a line to 0 at the last step.
+    /// Linear, down to 0 at the last step.
     Linear,
 }
 
@@ -172,7 +172,7 @@ impl TrainConfig {
         self.ema.validate()
     }
 
-    /// What is to be evaluated when `steps` steps are done.
+    /// The evaluations to make when `steps` steps are done.
     pub fn evaluation_at(&self, steps: u64) -> EvaluationRequest {
         let divides = |every: u64| every > 0 && steps.is_multiple_of(every);
         EvaluationRequest { samples: divides(self.sample_every), validation: divides(self.validate_every) }

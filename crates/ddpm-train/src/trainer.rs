@@ -15,7 +15,7 @@ use crate::{TrainError, Trainable};
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// How a run ended.
+/// The end of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// All steps are done.

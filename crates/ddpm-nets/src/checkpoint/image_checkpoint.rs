@@ -7,8 +7,8 @@
 //! DIR/scheduler/scheduler_config.json                 the noising process, what the network predicts, how it is sampled
 //! ```
 //!
-//! What diffusers cannot sample keeps the layout under a pipeline class of our own: `EdmPipeline` (its parts are diffusers': a `UNet2DModel`
-//! that answers F, and an `EDMEulerScheduler`) and `ImageScorePipeline` (a network that predicts the score).
+//! Models that diffusers cannot sample have the same layout under a pipeline class of our own: `EdmPipeline` (its parts are diffusers', a
+//! `UNet2DModel` that predicts F and an `EDMEulerScheduler`) and `ImageScorePipeline` (a network that predicts the score).
 
 use super::layout::{self, Part, index_path, network_path, read_json, scheduler_path};
 use super::{Scheduler, unet_file};

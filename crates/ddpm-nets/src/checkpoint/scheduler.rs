@@ -9,11 +9,11 @@ use ddpm_core::{
 /// How a model is sampled unless the user says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SamplingDefaults {
-    /// Where the timesteps of a sampler with fewer steps than levels lie.
+    /// The placement of the timesteps of a sampler with fewer steps than levels.
     pub spacing: Grid,
     /// The variance of an ancestral step.
     pub variance: Variance,
-    /// What happens to the predicted x_0.
+    /// The thresholding of the predicted x_0.
     pub threshold: Threshold,
 }
 
@@ -99,7 +99,7 @@ impl Scheduler {
         &self.config
     }
 
-    /// Where the authors place the timesteps of a sampler with fewer steps than levels.
+    /// The authors' placement of the timesteps of a sampler with fewer steps than levels.
     pub fn spacing(&self) -> Grid {
         self.sampling.spacing
     }
@@ -109,7 +109,7 @@ impl Scheduler {
         self.sampling.variance
     }
 
-    /// What the authors do to a predicted x_0.
+    /// The authors' thresholding of a predicted x_0.
     pub fn threshold(&self) -> Threshold {
         self.sampling.threshold
     }

@@ -16,7 +16,7 @@ fn fixed_values() -> [(&'static str, Value); 7] {
     ]
 }
 
-/// What diffusers takes where the key is absent; null means one head.
+/// diffusers' value where the key is absent; null means one head.
 const DIFFUSERS_HEAD_DIM: i64 = 8;
 
 /// Reads diffusers' configuration. Keys that begin with `_` are diffusers' own notes.

@@ -32,7 +32,7 @@ pub struct MlpConfig {
     /// Standard deviation of a component of the data: fixes the scale of the inputs and of the score.
     #[serde(default = "data_std")]
     pub data_std: f64,
-    /// What the output is.
+    /// The quantity that the output is.
     #[serde(default)]
     pub output: MlpOutput,
 }

@@ -13,7 +13,7 @@
 //! large relative error.
 //!
 //! c holds cosines and sines of multiples of the angle 2 arctan(sigma / (alpha data_std)), the angle of Salimans & Ho (2022, app. D) doubled.
-//! Where noise is far below or far above the data the law of x_t / p stops changing with the level, and so does the angle.
+//! Where the noise is far below or far above the data, neither the law of x_t / p nor the angle changes with the level.
 
 mod mlp_config;
 

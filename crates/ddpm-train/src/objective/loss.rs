@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub enum LossConfig {
     /// L_simple: 1 on the error of eps (Ho et al. 2020, eq. 14).
     Simple {},
-    /// 1 on the error of what the network answers.
+    /// 1 on the error of the network's output.
     Unweighted {},
     /// The signal-to-noise ratio on the error of x_0: the same number as `simple`.
     Snr {},
@@ -45,12 +45,12 @@ pub enum LossConfig {
         #[serde(default = "fixed_small")]
         variance: Variance,
     },
-    /// The variational bound itself: T times the term of a level, in bits a dimension, so that the mean over uniform levels is the bound
-    /// without L_T, which nothing can train.
+    /// The variational bound itself: T times the term of a level, in bits a dimension. Its mean over uniform levels is the bound without L_T,
+    /// which does not depend on the network.
     Vlb {},
     /// L_simple on the prediction, and the bound on the learned variance alone (Nichol & Dhariwal 2021, eq. 16).
     Hybrid {
-        /// What T times a term of the bound, in bits a dimension, is multiplied by: lambda.
+        /// lambda, the factor of T times a term of the bound in bits a dimension.
         #[serde(default = "thousandth")]
         lambda: f64,
     },
@@ -81,7 +81,7 @@ impl Default for LossConfig {
 }
 
 impl LossConfig {
-    /// The weight of the squared error that it has a part of, if any.
+    /// The weight of its squared error, if it has one.
     pub fn weight(&self) -> Option<Weight> {
         Some(match *self {
             LossConfig::Simple {} | LossConfig::Hybrid { .. } => Weight::Simple,
@@ -113,7 +113,7 @@ impl LossConfig {
         }
     }
 
-    /// Whether terms of the bound are part of it.
+    /// Whether it contains terms of the bound.
     pub fn has_bound(&self) -> bool {
         matches!(self, LossConfig::Vlb {} | LossConfig::Hybrid { .. } | LossConfig::Gaussian {})
     }

@@ -84,7 +84,7 @@ pub struct DrawnLevel {
     pub level: Level,
     /// Its training timestep, where it is one.
     pub index: Option<TimeIndex>,
-    /// What the image's loss is multiplied by, so that its mean does not depend on the law: 1/(T p).
+    /// The factor of the image's loss, 1/(T p): the mean loss then does not depend on the distribution of the levels.
     pub importance: f64,
 }
 

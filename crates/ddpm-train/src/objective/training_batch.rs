@@ -12,10 +12,10 @@ use ddpm_core::{LinearMap, Parameterization};
 use ddpm_nets::{NetworkInput, NoisedBatch, per_row};
 use tch::Tensor;
 
-/// What a network sees of a noised batch, and what it is trained to answer.
+/// The inputs of a network for a noised batch, and its target.
 #[derive(Debug)]
 pub struct TrainingBatch {
-    /// What the network sees [n, ...]: x_t, scaled for EDM.
+    /// The network's input [n, ...]: x_t, scaled for EDM.
     pub input: Tensor,
     /// The number that tells it the noise level `[n]`, f32.
     pub condition: Tensor,

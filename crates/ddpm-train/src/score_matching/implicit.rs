@@ -13,7 +13,7 @@ use ddpm_nets::autograd::tracked;
 use tch::Tensor;
 use torch_ext::{TorchError, fence};
 
-/// How div s is computed.
+/// The computation of div s.
 #[derive(Clone, Copy, Debug)]
 pub enum Divergence<'a> {
     /// One derivative for each component of x.

@@ -8,10 +8,10 @@
 //! | [`denoising`] | \|s(x_t) + eps/sigma\|^2 / 2 | Vincent 2011, eq. 9-11 |
 //! | [`simple`] | \|eps + sigma s(x_t)\|^2 / d | Ho et al. 2020, eq. 14 |
 //!
-//! Where q vanishes at infinity the first three differ by constants in expectation, and the fourth, too, if q is the noised law. A loss is
-//! a function of a field and of points of any shape [n, ...]: vectors and images alike. [`ScoreMatching`] draws levels, noises data, weighs
-//! the rows' losses and hands the mean to the trainer; energy-based training is the same with a network whose score is a gradient, and the
-//! SDEs of Song et al. 2021 are the same with levels from a process in continuous time.
+//! Where q vanishes at infinity the expectations of the first three differ by constants, and so does the fourth if q is the noised law. A loss
+//! is a function of a field and of points [n, ...], vectors or images. [`ScoreMatching`] draws levels, noises data and returns the weighted
+//! mean of the rows' losses to the trainer. Energy-based training uses a network whose score is a gradient; the SDEs of Song et al. 2021 draw
+//! levels from a process in continuous time.
 
 mod data_source;
 mod denoising;

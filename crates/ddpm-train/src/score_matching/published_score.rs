@@ -19,7 +19,7 @@ pub trait PublishedScore: ScoreNetwork {
 pub struct VectorScore {
     /// The network.
     pub network: Mlp,
-    /// How its data are noised.
+    /// The noising process of its data.
     pub noising: NoisingConfig,
 }
 
@@ -28,7 +28,7 @@ pub struct VectorScore {
 pub struct ImageScore {
     /// The network.
     pub network: EpsilonScore,
-    /// How its data are noised.
+    /// The noising process of its data.
     pub scheduler: Scheduler,
 }
 

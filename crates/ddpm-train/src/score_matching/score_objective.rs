@@ -21,7 +21,7 @@ pub enum ScoreObjective {
         /// Weight of a level.
         #[serde(default = "marginal")]
         weight: LevelWeight,
-        /// How the divergence is computed; exact up to 16 components unless given.
+        /// The computation of the divergence; exact up to 16 components unless given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         divergence: Option<DivergenceKind>,
     },
@@ -54,7 +54,7 @@ pub enum LevelWeight {
     MarginalVariance,
 }
 
-/// How the divergence of implicit score matching is computed.
+/// The computation of the divergence in implicit score matching.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DivergenceKind {
