@@ -81,16 +81,8 @@ impl NoiseInput {
 
     /// The noise of images `images.start..images.end` on a device.
     pub fn batch(&self, images: Range<u64>, device: Device) -> Result<BatchNoise, SampleError> {
-        match self {
-            NoiseInput::Keyed { seed, shape } => Ok(BatchNoise {
-                source: Source::Keyed {
-                    source: NoiseSource::new(*seed, Purpose::Sampling),
-                    images,
-                    shape: shape.clone(),
-                },
-                device,
-                next: 1,
-            }),
+        let input = match self {
+            NoiseInput::Keyed { seed, shape } => NoiseInput::keyed(*seed, shape),
             NoiseInput::Given { x_t, z } => {
                 let n = x_t.size()[0] as u64;
                 if images.end > n || images.is_empty() {
@@ -98,11 +90,13 @@ impl NoiseInput {
                     return Err(SampleError::noise("x_T", expected, got));
                 }
                 let (first, count) = (images.start as i64, (images.end - images.start) as i64);
-                let x_t = x_t.narrow(0, first, count);
-                let z = z.as_ref().map(|z| z.narrow(1, first, count));
-                Ok(BatchNoise { source: Source::Given { x_t, z }, device, next: 1 })
+                NoiseInput::Given {
+                    x_t: x_t.narrow(0, first, count),
+                    z: z.as_ref().map(|z| z.narrow(1, first, count)),
+                }
             }
-        }
+        };
+        Ok(BatchNoise { input, images, device, next: 1 })
     }
 
     fn check_shape(&self, shape: &[i64]) -> Result<(), SampleError> {
@@ -119,41 +113,40 @@ impl NoiseInput {
 /// The noise of one batch.
 #[derive(Debug)]
 pub struct BatchNoise {
-    source: Source,
+    /// The noise of these images alone.
+    input: NoiseInput,
+    images: Range<u64>,
     device: Device,
     /// Number of the next draw; 0 is the starting state.
     next: u64,
 }
 
-#[derive(Debug)]
-enum Source {
-    Keyed { source: NoiseSource, images: Range<u64>, shape: Vec<i64> },
-    Given { x_t: Tensor, z: Option<Tensor> },
+impl BatchNoise {
+    fn keyed_draw(&self, seed: u64, shape: &[i64], draw: u64) -> Result<Tensor, SampleError> {
+        let source = NoiseSource::new(seed, Purpose::Sampling);
+        Ok(normal_rows(&source, self.images.clone(), draw, shape, self.device)?)
+    }
 }
 
 impl Noise for BatchNoise {
     fn start(&mut self, level: &Level) -> Result<Tensor, SampleError> {
-        Ok(match &self.source {
-            Source::Keyed { source, images, shape } => {
-                normal_rows(source, images.clone(), 0, shape, self.device)? * level.prior_std()
-            }
-            Source::Given { x_t, .. } => x_t.to_device(self.device),
-        })
+        match &self.input {
+            NoiseInput::Keyed { seed, shape } => Ok(self.keyed_draw(*seed, shape, 0)? * level.prior_std()),
+            NoiseInput::Given { x_t, .. } => Ok(x_t.to_device(self.device)),
+        }
     }
 
     fn draw(&mut self) -> Result<Tensor, SampleError> {
         let draw = self.next;
         self.next += 1;
-        match &self.source {
-            Source::Keyed { source, images, shape } => {
-                Ok(normal_rows(source, images.clone(), draw, shape, self.device)?)
+        match &self.input {
+            NoiseInput::Keyed { seed, shape } => self.keyed_draw(*seed, shape, draw),
+            NoiseInput::Given { z: Some(z), .. } if draw as i64 <= z.size()[0] => {
+                Ok(z.get(draw as i64 - 1).to_device(self.device))
             }
-            Source::Given { z, .. } => {
+            NoiseInput::Given { z, .. } => {
                 let given = z.as_ref().map_or(0, |z| z.size()[0]);
-                match z {
-                    Some(z) if (draw as i64) <= given => Ok(z.get(draw as i64 - 1).to_device(self.device)),
-                    _ => Err(SampleError::noise("z", format_args!("at least {draw} draws"), given)),
-                }
+                Err(SampleError::noise("z", format_args!("at least {draw} draws"), given))
             }
         }
     }

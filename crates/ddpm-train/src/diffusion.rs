@@ -161,15 +161,15 @@ impl Trainable for ImageDiffusion<'_> {
     }
 
     fn stepped(&mut self) {
-        self.objective.record_losses(&self.step_losses.take());
+        self.objective.times_mut().record_losses(&self.step_losses.take());
     }
 
     fn save_state(&self, state: &Path) -> Result<(), TrainError> {
-        self.objective.save(state)
+        self.objective.times().save(state)
     }
 
     fn load_state(&mut self, state: &Path) -> Result<(), TrainError> {
-        self.objective.load(state)
+        self.objective.times_mut().load(state)
     }
 
     fn waited_seconds(&self) -> f64 {

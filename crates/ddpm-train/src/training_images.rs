@@ -163,11 +163,6 @@ impl DeviceImages {
         })?)
     }
 
-    /// Values in one image.
-    pub fn image_size(&self) -> usize {
-        self.pixels.size()[1..].iter().product::<i64>() as usize
-    }
-
     /// The images of a batch as f32 [n, c, h, w] in [-1, 1]; with `flips` some are mirrored, as the batch states.
     pub fn gather(&self, batch: &Batch, flips: bool) -> Tensor {
         let device = self.pixels.device();

@@ -290,19 +290,11 @@ fn every_objective_but_the_explicit_one_descends_on_images() {
 /// A network that is only trained.
 struct Unpublished(EpsilonScore);
 
-impl ScoreNetwork for Unpublished {
-    fn parameters(&self) -> &ddpm_nets::Parameters {
-        self.0.parameters()
-    }
-    fn check_rows(&self, x: &Tensor) -> Result<(), ddpm_nets::NetsError> {
-        self.0.check_rows(x)
-    }
-    fn score(&self, x: &Tensor, levels: &NoiseLevels) -> Result<Tensor, TorchError> {
-        self.0.score(x, levels)
-    }
-}
-
 impl PublishedScore for Unpublished {
+    fn network(&self) -> &dyn ScoreNetwork {
+        &self.0
+    }
+
     fn publish(&self, _: &std::path::Path, _: &[Tensor]) -> Result<(), ddpm_train::TrainError> {
         Ok(())
     }

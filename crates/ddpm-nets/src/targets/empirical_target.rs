@@ -15,8 +15,8 @@
 //! Horizontal flips double the measure without doubling the data: the distance from x to a flipped image is that from flipped x to the image.
 
 use super::ideal_denoiser::{IdealDenoiser, TargetPosterior, check, squared_norm, sum_last};
-use crate::{Denoiser, NetsError, Prediction};
-use ddpm_core::{Level, PredictionKind};
+use crate::NetsError;
+use ddpm_core::Level;
 use std::f64::consts::TAU;
 use tch::{Kind, Tensor};
 
@@ -217,13 +217,6 @@ impl IdealDenoiser for EmpiricalTarget {
                 log_density: joined(|p| &p.log_density),
             }
         })?)
-    }
-}
-
-impl Denoiser for EmpiricalTarget {
-    fn predict(&self, x_t: &Tensor, level: &Level) -> Result<Prediction, NetsError> {
-        let value = self.posterior(x_t, level)?.mean;
-        Ok(Prediction { kind: PredictionKind::X0, value, variance_fraction: None })
     }
 }
 

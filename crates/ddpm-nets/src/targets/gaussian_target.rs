@@ -1,9 +1,9 @@
 //! The ideal denoiser of a Gaussian N(m, C): one linear map in the eigenbasis of C.
 
 use super::ideal_denoiser::{IdealDenoiser, TargetPosterior, check, squared_norm};
-use crate::{Denoiser, NetsError, Prediction};
+use crate::NetsError;
+use ddpm_core::Level;
 use ddpm_core::target::{Covariance, Gaussian};
-use ddpm_core::{Level, PredictionKind};
 use std::f64::consts::TAU;
 use tch::{Device, Kind, Tensor};
 
@@ -70,12 +70,5 @@ impl IdealDenoiser for GaussianTarget {
             let posterior = self.rows(&x_t.to_kind(Kind::Double), level);
             TargetPosterior { mean: posterior.mean.to_kind(x_t.kind()), ..posterior }
         })?)
-    }
-}
-
-impl Denoiser for GaussianTarget {
-    fn predict(&self, x_t: &Tensor, level: &Level) -> Result<Prediction, NetsError> {
-        let value = self.posterior(x_t, level)?.mean;
-        Ok(Prediction { kind: PredictionKind::X0, value, variance_fraction: None })
     }
 }

@@ -1,7 +1,7 @@
 //! The interface of denoisers without error.
 
-use crate::{Denoiser, NetsError};
-use ddpm_core::Level;
+use crate::{Denoiser, NetsError, Prediction};
+use ddpm_core::{Level, PredictionKind};
 use tch::Tensor;
 
 /// The law of x_0 given x_t, and the density of x_t.
@@ -22,6 +22,13 @@ pub trait IdealDenoiser: Denoiser + Send {
 
     /// The law of x_0 given each row of `x_t` [n, shape...], noised to `level`.
     fn posterior(&self, x_t: &Tensor, level: &Level) -> Result<TargetPosterior, NetsError>;
+}
+
+impl<T: IdealDenoiser> Denoiser for T {
+    fn predict(&self, x_t: &Tensor, level: &Level) -> Result<Prediction, NetsError> {
+        let value = self.posterior(x_t, level)?.mean;
+        Ok(Prediction { kind: PredictionKind::X0, value, variance_fraction: None })
+    }
 }
 
 /// Refuses data without noise and rows of another shape.

@@ -3,9 +3,9 @@
 
 use super::gaussian_target::GaussianTarget;
 use super::ideal_denoiser::{IdealDenoiser, TargetPosterior, check, squared_norm};
-use crate::{Denoiser, NetsError, Prediction};
+use crate::NetsError;
+use ddpm_core::Level;
 use ddpm_core::target::{Component, Mixture};
-use ddpm_core::{Level, PredictionKind};
 use tch::{Device, Kind, Tensor};
 
 /// The ideal denoiser of a mixture. Evaluated in f64; differentiable.
@@ -70,13 +70,6 @@ impl IdealDenoiser for MixtureTarget {
             let posterior = self.rows(&x_t.to_kind(Kind::Double), level);
             TargetPosterior { mean: posterior.mean.to_kind(x_t.kind()), ..posterior }
         })?)
-    }
-}
-
-impl Denoiser for MixtureTarget {
-    fn predict(&self, x_t: &Tensor, level: &Level) -> Result<Prediction, NetsError> {
-        let value = self.posterior(x_t, level)?.mean;
-        Ok(Prediction { kind: PredictionKind::X0, value, variance_fraction: None })
     }
 }
 

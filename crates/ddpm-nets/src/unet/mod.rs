@@ -14,6 +14,7 @@ use crate::parameters::{DEFAULT_INIT, NEARLY_ZERO};
 use crate::{NetsError, Parameters};
 use levels::{DownLevel, Middle, UpLevel, attended, build_down, build_up};
 use tch::{Device, Tensor};
+use unet_config::check_input;
 
 /// A noise-conditional U-Net.
 #[derive(Debug)]
@@ -127,15 +128,8 @@ impl UNet {
     /// Checks shapes and labels of an input before libtorch sees it.
     pub fn check_input(&self, x: &Tensor, t: &Tensor, labels: Option<&Tensor>) -> Result<(), NetsError> {
         let wrong = |what, expected: String, got: String| Err(NetsError::input(what, expected, got));
-        let [height, width] = self.config.sample_size.height_width();
+        check_input(self.config.sample_size, self.config.in_channels, x, t, ["x", "t"])?;
         let size = x.size();
-        if size.len() != 4 || size[1..] != [self.config.in_channels, height, width] {
-            let expected = format!("[n, {}, {height}, {width}]", self.config.in_channels);
-            return wrong("x", expected, format!("{size:?}"));
-        }
-        if t.size() != [size[0]] {
-            return wrong("t", format!("[{}]", size[0]), format!("{:?}", t.size()));
-        }
         match (self.config.num_class_embeds, labels) {
             (None, None) => Ok(()),
             (None, Some(_)) => wrong("y", "no labels (the model is unconditional)".into(), "labels".into()),

@@ -2,7 +2,7 @@
 //! attention instead.
 
 use super::levels::{DownLevel, Middle, attended, build_down};
-use super::unet_config::{DownBlockType, SampleSize, TimeScaleShift, UNetConfig, UpBlockType};
+use super::unet_config::{DownBlockType, SampleSize, TimeScaleShift, UNetConfig, UpBlockType, check_input};
 use crate::embedding::{Sinusoids, TimeEmbedding};
 use crate::layers::{Builder, Conv2d, GroupNorm, Linear};
 use crate::parameters::DEFAULT_INIT;
@@ -161,17 +161,8 @@ impl NoiseClassifier {
 
     /// Checks the shapes of an input before libtorch sees it.
     pub fn check_input(&self, x: &Tensor, t: &Tensor) -> Result<(), NetsError> {
-        let [height, width] = self.config.sample_size.height_width();
-        let size = x.size();
-        if size.len() != 4 || size[1..] != [self.config.in_channels, height, width] {
-            let expected = format!("[n, {}, {height}, {width}]", self.config.in_channels);
-            return Err(NetsError::input("x of the classifier", expected, format_args!("{size:?}")));
-        }
-        if t.size() != [size[0]] {
-            let (expected, got) = (format!("[{}]", size[0]), format!("{:?}", t.size()));
-            return Err(NetsError::input("t of the classifier", expected, got));
-        }
-        Ok(())
+        let names = ["x of the classifier", "t of the classifier"];
+        check_input(self.config.sample_size, self.config.in_channels, x, t, names)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::NetsError;
 use serde::{Deserialize, Serialize};
+use tch::Tensor;
 
 /// A resolution level on the way down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +51,26 @@ impl SampleSize {
             SampleSize::Rectangle(size) => size,
         }
     }
+}
+
+/// Checks that images x are [n, channels, height, width] and their times t are `[n]`, before libtorch sees them.
+pub(super) fn check_input(
+    size: SampleSize,
+    channels: i64,
+    x: &Tensor,
+    t: &Tensor,
+    names: [&'static str; 2],
+) -> Result<(), NetsError> {
+    let [height, width] = size.height_width();
+    let (x, t) = (x.size(), t.size());
+    if x.len() != 4 || x[1..] != [channels, height, width] {
+        let expected = format!("[n, {channels}, {height}, {width}]");
+        return Err(NetsError::input(names[0], expected, format_args!("{x:?}")));
+    }
+    if t != [x[0]] {
+        return Err(NetsError::input(names[1], format_args!("[{}]", x[0]), format_args!("{t:?}")));
+    }
+    Ok(())
 }
 
 /// The U-Net's configuration. Defaults are diffusers' for an absent key, save for the block lists, which have none, and for

@@ -24,7 +24,6 @@ use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_core::{BoundStep, LinearMap, Parameterization, Schedule, TimeIndex, Weight};
 use ddpm_nets::bound::{self, Answer};
 use ddpm_nets::{normal_rows, per_row};
-use std::path::Path;
 use tch::{Kind, Tensor};
 
 /// The training objective: noises batches and computes their losses.
@@ -156,7 +155,7 @@ impl Objective {
         Ok((losses * importance).mean(Kind::Float))
     }
 
-    /// The training levels of a batch with their losses, for [`Objective::record_losses`]; empty unless levels are drawn by importance.
+    /// The training levels of a batch with their losses, for [`TimeSampler::record_losses`]; empty unless levels are drawn by importance.
     pub fn losses_by_level(
         &self,
         batch: &TrainingBatch,
@@ -171,19 +170,14 @@ impl Objective {
         Ok(batch.draws.iter().zip(values).filter_map(|(draw, loss)| Some((draw.index?, loss))).collect())
     }
 
-    /// Records the losses of a step, in the order of their samples, for importance sampling of the levels.
-    pub fn record_losses(&mut self, losses: &[(TimeIndex, f64)]) {
-        self.times.record_losses(losses);
+    /// The law of the noise levels, which importance sampling adapts to the recorded losses.
+    pub fn times(&self) -> &TimeSampler {
+        &self.times
     }
 
-    /// Writes the recorded losses into a checkpoint's `state/`.
-    pub fn save(&self, state: &Path) -> Result<(), TrainError> {
-        self.times.save(state)
-    }
-
-    /// Restores them.
-    pub fn load(&mut self, state: &Path) -> Result<(), TrainError> {
-        self.times.load(state)
+    /// The same, to record or restore losses.
+    pub fn times_mut(&mut self) -> &mut TimeSampler {
+        &mut self.times
     }
 
     fn weights_of(&self, batch: &TrainingBatch) -> Result<Vec<f64>, TrainError> {

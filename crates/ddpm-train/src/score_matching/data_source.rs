@@ -1,9 +1,9 @@
 //! Sources of clean training data, by global sample index.
 
-use crate::{DeviceImages, TrainError};
+use crate::{TrainError, TrainingImages};
 use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_core::{Level, Target};
-use ddpm_data::{ImageSet, Shard, ShuffledOrder};
+use ddpm_data::{ImageSet, Shard};
 use tch::{Device, Kind, Tensor};
 
 /// Clean data for training.
@@ -67,8 +67,7 @@ impl Source for TargetSource {
 /// The images of a data set, shuffled.
 #[derive(Debug)]
 pub struct ImageSource {
-    images: DeviceImages,
-    order: ShuffledOrder,
+    images: TrainingImages,
     horizontal_flips: bool,
 }
 
@@ -80,18 +79,16 @@ impl ImageSource {
         seed: u64,
         device: Device,
     ) -> Result<Self, TrainError> {
-        let order = ShuffledOrder::new(seed, images.len())?;
-        Ok(ImageSource { images: DeviceImages::new(images, device)?, order, horizontal_flips })
+        Ok(ImageSource { images: TrainingImages::on_device(images, seed, device)?, horizontal_flips })
     }
 }
 
 impl Source for ImageSource {
     fn components(&self) -> usize {
-        self.images.image_size()
+        self.images.shape().dimension()
     }
 
     fn batch(&self, step: u64, shard: &Shard) -> Result<Tensor, TrainError> {
-        let batch = self.order.batch(step, shard);
-        Ok(torch_ext::fence(|| self.images.gather(&batch, self.horizontal_flips))?)
+        Ok(self.images.batch(step, shard, self.horizontal_flips)?.x0)
     }
 }

@@ -67,11 +67,6 @@ impl<N: PublishedScore, S: Source> ScoreMatching<N, S> {
         })
     }
 
-    /// The network.
-    pub fn network(&self) -> &N {
-        &self.network
-    }
-
     fn level_of(&self, sample: u64) -> Result<Level, TrainError> {
         let u: f64 = StandardUniform.sample(&mut self.levels.rng(sample, 0));
         Ok(self.noising.level_at(u)?)
@@ -86,7 +81,7 @@ impl<N: PublishedScore, S: Source> ScoreMatching<N, S> {
     fn row_losses(&self, samples: &Range<u64>, batch: &NoisedBatch) -> Result<Tensor, TrainError> {
         let NoisedBatch { eps, x_t, levels, .. } = batch;
         let columns = torch_ext::fence(|| NoiseLevels::new(levels, x_t.device()))?;
-        let field = |x: &Tensor| self.network.score(x, &columns);
+        let field = |x: &Tensor| self.network.network().score(x, &columns);
         Ok(match self.objective {
             ScoreObjective::Simple {} => simple(&field, x_t, eps, columns.sigma())?,
             ScoreObjective::Denoising { .. } => denoising(&field, x_t, eps, columns.sigma())?,
@@ -117,13 +112,13 @@ impl<N: PublishedScore, S: Source> ScoreMatching<N, S> {
 
 impl<N: PublishedScore, S: Source> Trainable for ScoreMatching<N, S> {
     fn parameters(&self) -> &Parameters {
-        self.network.parameters()
+        self.network.network().parameters()
     }
 
     fn loss(&self, step: u64, shard: &Shard) -> Result<Tensor, TrainError> {
         let samples = shard.samples(step);
         let x0 = self.source.batch(step, shard)?;
-        self.network.check_rows(&x0)?;
+        self.network.network().check_rows(&x0)?;
         let levels = samples.clone().map(|sample| self.level_of(sample)).collect::<Result<Vec<_>, _>>()?;
         let batch = NoisedBatch::keyed(&x0, levels, &self.noise, samples.clone(), 0)?;
         let losses = self.row_losses(&samples, &batch)?;
