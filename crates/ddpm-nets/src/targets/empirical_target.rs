@@ -224,6 +224,7 @@ impl IdealDenoiser for EmpiricalTarget {
 mod tests {
     use super::super::reference::{self, assert_close};
     use super::*;
+    use crate::Denoiser;
     use ddpm_core::target::{Empirical, Target};
     use ddpm_core::{Schedule, Time, TimeIndex};
     use tch::Device;
