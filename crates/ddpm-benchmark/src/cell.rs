@@ -126,7 +126,7 @@ impl Key {
 mod tests {
     use super::*;
     use crate::plan::{ornstein_uhlenbeck, schedule, vp};
-    use ddpm_core::target::{Covariance, Gaussian};
+    use ddpm_core::targets::{Covariance, Gaussian};
     use ddpm_core::{ScheduleKind, Target};
     use std::collections::BTreeSet;
 

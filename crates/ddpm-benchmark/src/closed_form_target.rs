@@ -1,7 +1,7 @@
 //! The closed-form targets of the sweep: their laws, and the digests that stand for them in keys.
 
 use anyhow::Result;
-use ddpm_core::target::{Component, Covariance, Gaussian, Mixture};
+use ddpm_core::targets::{Component, Covariance, Gaussian, Mixture};
 use ddpm_core::{CoreError, Target, TargetSpec};
 use ddpm_data::moments::moments;
 use ddpm_data::sha256_bytes;

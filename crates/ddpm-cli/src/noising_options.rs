@@ -4,7 +4,7 @@ use crate::given::Given;
 use crate::numbers::count;
 use crate::schedule_options::ScheduleOptions;
 use anyhow::Result;
-use ddpm_core::{Noising, Process};
+use ddpm_core::{Noising, ProcessConfig, ProcessKind};
 use std::path::Path;
 
 /// A schedule with its training levels, or a process with its smallest time.
@@ -16,7 +16,7 @@ pub(crate) struct NoisingOptions {
     train_steps: Option<usize>,
     /// A process in continuous time instead of a schedule: vp, sub-vp, ve, ou or edm
     #[arg(long, value_name = "NAME")]
-    pub(crate) process: Option<Process>,
+    pub(crate) process: Option<ProcessKind>,
     /// Time of the process at which sampling stops [default: 1e-3; ve: 0; edm: 0.002]
     #[arg(long, value_name = "EPS")]
     t_min: Option<f64>,
@@ -27,14 +27,13 @@ pub(crate) struct NoisingOptions {
 impl NoisingOptions {
     /// The noising process. Options of a schedule together with a process, or the reverse, are errors.
     pub(crate) fn build(&self, given: &Given) -> Result<Noising> {
-        let Some(process) = &self.process else {
+        let Some(kind) = self.process else {
             given.refuse(&["t_min"], "on a schedule: it belongs to --process")?;
             return Ok(Noising::Discrete(self.schedule.build(self.train_steps)?));
         };
         given.refuse(&["train_steps"], "with --process, which has no training levels")?;
         given.refuse_group::<ScheduleOptions>("with --process, which stands in the schedule's place")?;
-        let t_min = self.t_min.unwrap_or(process.smallest_time());
-        Ok(Noising::Continuous { process: process.clone(), t_min })
+        Ok(ProcessConfig::new(kind, self.t_min).build()?)
     }
 
     /// The files that are read.
@@ -44,7 +43,6 @@ impl NoisingOptions {
 
     /// The name of the schedule or the process.
     pub(crate) fn name(&self) -> &'static str {
-        let Some(process) = &self.process else { return self.schedule.kind().name() };
-        Process::NAMED.into_iter().find(|(_, known)| known == process).map_or("process", |(name, _)| name)
+        self.process.map_or(self.schedule.kind().name(), Into::into)
     }
 }

@@ -3,7 +3,8 @@
 
 use crate::numbers::{count, whole};
 use anyhow::{Result, bail, ensure};
-use ddpm_core::scheme::{Churn, SamplerInfo, Scheme};
+use ddpm_core::Scheme;
+use ddpm_core::scheme::{Churn, SamplerInfo};
 use ddpm_core::{CoreError, Variance};
 use ddpm_sample::Tolerance;
 use serde::{Deserialize, Serialize};
@@ -49,7 +50,7 @@ pub(crate) struct SamplerOptions {
     #[arg(long, value_name = "TOL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     atol: Option<f64>,
-    /// Step of langevin in units of the level's sigma^2 [default: 0.02], or epsilon of annealed-langevin [default: 2e-5]
+    /// Step of langevin in units of the level's sigma^2 [default: 0.02], or epsilon of annealed-langevin [default: 0.2 sigma^2 of the lowest level]
     #[arg(long, value_name = "SIZE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     step_size: Option<f64>,
@@ -96,7 +97,7 @@ impl From<SamplerName> for String {
 
 impl Default for SamplerName {
     fn default() -> Self {
-        SamplerName(ddpm_core::scheme::SAMPLERS[0])
+        SamplerName(ddpm_core::SAMPLERS[0])
     }
 }
 
@@ -152,7 +153,7 @@ impl SamplerOptions {
                 steps: langevin_steps.unwrap_or(steps),
             },
             Scheme::AnnealedLangevin { epsilon, steps } => Scheme::AnnealedLangevin {
-                epsilon: self.step_size.unwrap_or(epsilon),
+                epsilon: self.step_size.or(epsilon),
                 steps: self.level_steps.unwrap_or(steps),
             },
             other => other,

@@ -4,16 +4,13 @@ use crate::image_model::ImageModel;
 use crate::progress::{Progress, human_seconds};
 use crate::runtime::StopFlag;
 use anyhow::{Result, ensure};
+use ddpm_core::Trajectory;
 use ddpm_core::decomposition::mmse_per_component;
-use ddpm_core::scheme::Trajectory;
 use ddpm_core::{Grid, Level, Noising, Schedule, Scheme, Target, TimeIndex, Variance};
 use ddpm_nets::Denoiser;
 use ddpm_sample::{NoiseInput, Options, Samples, sample, sample_batches, sample_on_grid};
 use std::time::Instant;
 use tch::Device;
-
-/// Steps along a process in continuous time where no number is given.
-pub(crate) const PROCESS_STEPS: usize = 1000;
 
 /// Steps of a whole run beyond which the plan would not fit in memory.
 const MOST_STEPS: usize = 10_000_000;
@@ -27,16 +24,16 @@ pub(crate) struct VisitedLevels {
 }
 
 impl VisitedLevels {
-    /// `steps` levels (all of a schedule, or [`PROCESS_STEPS`], unless given) of a noising process, by its own grid unless one is given.
+    /// `steps` levels ([`Noising::default_steps`] unless given) of a noising process, by its own grid unless one is given.
     pub(crate) fn along(noising: &Noising, steps: Option<usize>, grid: Option<Grid>) -> Result<Self> {
-        let grid = grid.unwrap_or(default_grid(noising));
+        let grid = grid.unwrap_or(noising.default_grid());
+        let steps = steps.unwrap_or(noising.default_steps());
         Ok(match noising {
             Noising::Discrete(schedule) => {
-                let timesteps = grid.visit(schedule, steps.unwrap_or(schedule.steps()))?;
+                let timesteps = grid.visit(schedule, steps)?;
                 Self::of_timesteps(schedule.clone(), &timesteps, grid)?
             }
             Noising::Continuous { .. } => {
-                let steps = steps.unwrap_or(PROCESS_STEPS);
                 VisitedLevels { trajectory: noising.trajectory(steps, grid)?, discrete: None }
             }
         })
@@ -48,9 +45,18 @@ impl VisitedLevels {
         Ok(VisitedLevels { trajectory, discrete: Some((schedule, grid)) })
     }
 
-    /// A single level, for Langevin dynamics: the one at timestep or time `at`, or the least noisy.
+    /// A single level, for Langevin dynamics: the one at timestep or time `at`, or [`Noising::langevin_level`].
     pub(crate) fn single(noising: &Noising, at: Option<f64>) -> Result<Self> {
-        let level = level(noising, at)?;
+        let level = match at {
+            Some(at) => {
+                let last = noising.schedule().map_or(0, |schedule| schedule.steps() - 1);
+                let exists =
+                    noising.schedule().is_none() || (at.fract() == 0.0 && (0.0..=last as f64).contains(&at));
+                ensure!(exists, "--at must be a timestep between 0 and {last}, got {at}");
+                noising.level(at)?
+            }
+            None => noising.langevin_level()?,
+        };
         let trajectory = Trajectory::of_levels(vec![level, Level::CLEAN], noising.scale(), None)?;
         Ok(VisitedLevels { trajectory, discrete: None })
     }
@@ -68,7 +74,7 @@ impl VisitedLevels {
             Scheme::Langevin { .. } => Self::single(noising, at)?,
             _ => Self::along(noising, steps, grid)?,
         };
-        Ok((on_process(scheme, noising), levels))
+        Ok((noising.scheme(scheme), levels))
     }
 
     /// The same levels with the mean-square error of the ideal denoiser of `target` at each, where the sampler's variance needs it.
@@ -79,42 +85,6 @@ impl VisitedLevels {
         let mse = mmse_per_component(target, &self.trajectory)?;
         Ok(VisitedLevels { trajectory: self.trajectory.with_mse(mse)?, ..self })
     }
-}
-
-/// The sampler as the literature runs it along this noising process.
-pub(crate) fn on_process(scheme: Scheme, noising: &Noising) -> Scheme {
-    match noising {
-        Noising::Discrete(_) => scheme,
-        Noising::Continuous { .. } => scheme.on_process(),
-    }
-}
-
-/// The grid of a noising process where neither the command line nor a checkpoint names one.
-pub(crate) fn default_grid(noising: &Noising) -> Grid {
-    use ddpm_core::Process;
-    match noising {
-        Noising::Discrete(_) => Grid::Trailing,
-        Noising::Continuous { process: Process::Edm { .. } | Process::VarianceExploding { .. }, .. } => {
-            Grid::Karras
-        }
-        Noising::Continuous { .. } => Grid::Linspace,
-    }
-}
-
-/// The level at timestep or time `at`; the least noisy one unless given.
-fn level(noising: &Noising, at: Option<f64>) -> Result<Level> {
-    Ok(match (noising, at) {
-        (_, None) => noising.level_at(0.0)?,
-        (Noising::Discrete(schedule), Some(t)) => {
-            let last = schedule.steps() - 1;
-            ensure!(
-                t >= 0.0 && t <= last as f64 && t.fract() == 0.0,
-                "--at must be a timestep between 0 and {last}, got {t}"
-            );
-            schedule.level(TimeIndex(t as u32))
-        }
-        (Noising::Continuous { process, .. }, Some(t)) => process.level(t)?,
-    })
 }
 
 /// What answers at each level.

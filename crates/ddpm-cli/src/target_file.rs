@@ -1,7 +1,7 @@
 //! Target files: a law of data as JSON, and its moments as tensors.
 
 use anyhow::{Context, Result, bail, ensure};
-use ddpm_core::target::{Covariance, Gaussian};
+use ddpm_core::targets::{Covariance, Gaussian};
 use ddpm_core::{Target, TargetSpec};
 use ddpm_nets::tensor_file;
 use std::path::Path;

@@ -6,9 +6,10 @@ mod common;
 
 use common::ddpm;
 use ddpm_core::recursion::{GaussianDenoiser, Start, sample_law};
-use ddpm_core::target::{Covariance, Gaussian};
+use ddpm_core::targets::{Covariance, Gaussian};
 use ddpm_core::{
-    Grid, Level, Posterior, Process, SAMPLERS, Schedule, Scheme, Target, TimeIndex, Trajectory, Variance,
+    Grid, Level, Noising, Posterior, Process, ProcessKind, SAMPLERS, Schedule, Scheme, Target, TimeIndex,
+    Trajectory, Variance,
 };
 use ddpm_nets::tensor_file;
 use std::path::Path;
@@ -75,7 +76,8 @@ fn samples_of_every_sampler_have_the_law_of_the_exact_recursion() {
         assert_eq!((x.kind(), x.size()), (Kind::Float, vec![4000, 2]));
         let (scheme, trajectory) = match info.scheme {
             Scheme::Langevin { relative_step, .. } => {
-                let levels = vec![schedule.level(TimeIndex(0)), Level::CLEAN];
+                let level = Noising::Discrete(schedule.clone()).langevin_level().unwrap();
+                let levels = vec![level, Level::CLEAN];
                 let trajectory = Trajectory::of_levels(levels, schedule.scale(), None).unwrap();
                 (Scheme::Langevin { relative_step, steps: 40 }, trajectory)
             }
@@ -107,9 +109,9 @@ fn options_processes_and_grids_have_their_effect() {
     let scheme = Scheme::PredictorCorrector { signal_to_noise: 0.3, corrections: 2 };
     assert_law("corrector", &x, &scheme, discrete(Grid::Trailing));
     let x = run(&["--sampler", "annealed-langevin", "--step-size", "1e-4", "--level-steps", "7"]);
-    let scheme = Scheme::AnnealedLangevin { epsilon: 1e-4, steps: 7 };
+    let scheme = Scheme::AnnealedLangevin { epsilon: Some(1e-4), steps: 7 };
     assert_law("annealed", &x, &scheme, discrete(Grid::Trailing));
-    for (name, process) in Process::NAMED {
+    for (name, process) in ProcessKind::ALL.iter().map(|&kind| (kind.into(), kind.process())) {
         let times = |t_min: f64| Grid::LogSnr.times(&process, 15, t_min).unwrap();
         let more = ["--process", name, "--t-min", "0.01", "--grid", "log-snr", "--sampler", "ei"];
         let trajectory = Trajectory::continuous(&process, &times(0.01)).unwrap();

@@ -3,7 +3,7 @@
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use ddpm_core::recursion::{GaussianDenoiser, w2_errors};
-use ddpm_core::target::{Covariance, Gaussian};
+use ddpm_core::targets::{Covariance, Gaussian};
 use ddpm_core::{Grid, Process, SAMPLERS, ScheduleConfig, ScheduleKind, Scheme, Trajectory};
 use std::hint::black_box;
 

@@ -1,4 +1,4 @@
-//! What can be wrong with a mathematical input.
+//! Errors: inputs outside the domain of a formula.
 
 /// An input outside the domain of a formula; the text names the quantity, what was expected and what was given.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -33,14 +33,14 @@ pub enum CoreError {
         /// The offending value.
         got: f64,
     },
-    /// A word that is not one of the known choices.
+    /// A name that is not one of the known choices.
     #[error("unknown {what} {got:?}; expected one of {expected}")]
     UnknownName {
-        /// What kind of thing the word should name.
+        /// What is named.
         what: &'static str,
-        /// The word.
+        /// The name given.
         got: String,
-        /// The known words.
+        /// The known names.
         expected: String,
     },
     /// A list has another length than the quantity it belongs to.
@@ -77,6 +77,15 @@ pub enum CoreError {
 }
 
 impl CoreError {
+    /// `word` names none of the values of `T`.
+    pub(crate) fn unknown_name<T: strum::VariantArray + ToString>(
+        what: &'static str,
+        word: &str,
+    ) -> CoreError {
+        let expected = T::VARIANTS.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        CoreError::UnknownName { what, got: word.to_owned(), expected }
+    }
+
     /// The usual check: `value` is in the range, or an error that names it.
     pub(crate) fn check(
         name: &'static str,

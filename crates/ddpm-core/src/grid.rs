@@ -8,16 +8,30 @@
 //! Process truncation: a run may stop at a smallest noise level above the schedule's own.
 
 use crate::schedule::karras_sigma;
-use crate::{CoreError, Level, Process, Schedule, TimeIndex};
+use crate::{CoreError, Level, Process, Scale, Schedule, TimeIndex};
 use serde::{Deserialize, Serialize};
-use std::str::FromStr;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 /// Exponent of the `karras` grid (Karras et al. 2022, appendix D.1: 7 is best for images).
 const KARRAS_RHO: f64 = 7.0;
 
 /// A rule that places N visited levels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case", parse_err_ty = CoreError, parse_err_fn = unknown)]
 pub enum Grid {
     /// k * floor(T/N) for k < N: ends at 0 but does not reach T-1.
     Leading,
@@ -35,19 +49,11 @@ pub enum Grid {
 
 impl Grid {
     /// All grids, in the order in which help texts list them.
-    pub const ALL: [Grid; 6] =
-        [Grid::Leading, Grid::Linspace, Grid::Trailing, Grid::Quadratic, Grid::LogSnr, Grid::Karras];
+    pub const ALL: &[Grid] = Grid::VARIANTS;
 
     /// The name in files and on the command line.
     pub fn name(self) -> &'static str {
-        match self {
-            Grid::Leading => "leading",
-            Grid::Linspace => "linspace",
-            Grid::Trailing => "trailing",
-            Grid::Quadratic => "quadratic",
-            Grid::LogSnr => "log-snr",
-            Grid::Karras => "karras",
-        }
+        self.into()
     }
 
     /// The N visited timesteps of a chain of `train_steps`, the noisiest first.
@@ -68,6 +74,8 @@ impl Grid {
             Grid::Trailing => {
                 (0..steps).map(|k| index((t - k as f64 * t / n).round_ties_even() - 1.0)).collect()
             }
+            // A single step begins at the most noise.
+            Grid::Quadratic if steps == 1 => vec![TimeIndex(train_steps as u32 - 1)],
             Grid::Quadratic => {
                 distinct((0..steps).rev().map(|k| (t - 1.0) * (k as f64 / last).powi(2)), train_steps)
             }
@@ -104,6 +112,10 @@ impl Grid {
                 let levels: Vec<Level> = schedule.levels().skip(first).collect();
                 let positions = placed(self, &levels[0], &levels[available - 1], steps - 1)?;
                 distinct(positions.into_iter().map(|log_snr| position(&levels, log_snr)), available)
+            }
+            // One step begins at sigma_max, as Karras et al.'s sampler does; diffusers' DDPM and DDIM schedulers visit timestep 0.
+            Grid::Linspace if steps == 1 && schedule.scale() == Scale::VarianceExploding => {
+                vec![TimeIndex(available as u32 - 1)]
             }
             _ => self.timesteps(available, steps)?,
         };
@@ -155,22 +167,8 @@ impl Schedule {
     }
 }
 
-impl std::fmt::Display for Grid {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Grid {
-    type Err = CoreError;
-
-    fn from_str(word: &str) -> Result<Self, CoreError> {
-        Self::ALL.into_iter().find(|grid| grid.name() == word).ok_or_else(|| CoreError::UnknownName {
-            what: "grid",
-            got: word.to_owned(),
-            expected: Self::ALL.map(Self::name).join(", "),
-        })
-    }
+fn unknown(word: &str) -> CoreError {
+    CoreError::unknown_name::<Grid>("grid", word)
 }
 
 fn check_steps(train_steps: usize, steps: usize) -> Result<(), CoreError> {

@@ -1,190 +1,60 @@
-//! How data are noised, as a configuration file names it: a discrete schedule, or a process in continuous time.
+//! The noising process: x_t = alpha_t x_0 + sigma_t eps at the levels of a discrete schedule, or at all times of a continuous process.
 //!
-//! ```toml
-//! [diffusion.schedule]
-//! kind = "linear"              # a ScheduleConfig
-//!
-//! [diffusion.process]
-//! kind = "vp"                  # vp, sub-vp, ve, ou or edm
-//! beta_max = 20.0
-//! ```
+//! Training draws its levels from it ([`Noising::level_at`]), samplers go through it from the most noise down ([`Noising::trajectory`]).
 
-use crate::{CoreError, Grid, Level, Process, Scale, Schedule, ScheduleConfig, TimeIndex, Trajectory};
-use serde::{Deserialize, Serialize};
-use std::str::FromStr;
+use crate::{CoreError, Grid, Level, Process, Scale, Schedule, Scheme, TimeIndex, Trajectory};
 
-/// A schedule or a process and its parameters.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Sections", into = "Sections")]
-pub enum NoisingConfig {
-    /// A list of levels.
-    Schedule(ScheduleConfig),
-    /// A process in continuous time.
-    Process(ProcessConfig),
-}
+/// Steps along a continuous process where no number is given.
+const PROCESS_STEPS: usize = 1000;
 
-/// The two keys of a file, of which one is given.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Sections {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    schedule: Option<ScheduleConfig>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    process: Option<ProcessConfig>,
-}
+/// The least sigma/alpha above 0 at which a process may stop. Data of unit scale in single precision have a rounding error of 6e-8; closer
+/// to 0, (x_t - alpha_t x_0)/sigma_t is mostly that error.
+const LEAST_RELATIVE_SIGMA: f64 = 1e-5;
 
-impl TryFrom<Sections> for NoisingConfig {
-    type Error = CoreError;
+/// sigma/alpha at which plain Langevin dynamics runs by default: Karras et al.'s (2022) standard deviation of images in [-1, 1].
+const LANGEVIN_RELATIVE_SIGMA: f64 = 0.5;
 
-    fn try_from(sections: Sections) -> Result<Self, CoreError> {
-        match (sections.schedule, sections.process) {
-            (Some(schedule), None) => Ok(NoisingConfig::Schedule(schedule)),
-            (None, Some(process)) => Ok(NoisingConfig::Process(process)),
-            _ => Err(CoreError::Unsupported("diffusion: expected either schedule or process".into())),
-        }
-    }
-}
-
-impl From<NoisingConfig> for Sections {
-    fn from(config: NoisingConfig) -> Self {
-        match config {
-            NoisingConfig::Schedule(schedule) => Sections { schedule: Some(schedule), process: None },
-            NoisingConfig::Process(process) => Sections { schedule: None, process: Some(process) },
-        }
-    }
-}
-
-/// A process and its parameters; a key that is left out takes the kind's default.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProcessConfig {
-    /// Its name: vp, sub-vp, ve, ou or edm.
-    pub kind: String,
-    /// beta(0) of vp and sub-vp.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub beta_min: Option<f64>,
-    /// beta(1) of vp and sub-vp.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub beta_max: Option<f64>,
-    /// sigma(0) of ve.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sigma_min: Option<f64>,
-    /// The most noise of ve and edm.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sigma_max: Option<f64>,
-    /// The last time of ou.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub horizon: Option<f64>,
-    /// The smallest time that is trained and sampled; [`Process::smallest_time`] unless given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub t_min: Option<f64>,
-}
-
-/// A schedule, or a process down to its smallest time.
+/// A discrete schedule, or a continuous process down to its smallest time.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Noising {
-    /// A list of levels.
+    /// T levels.
     Discrete(Schedule),
-    /// A process in continuous time.
+    /// A process in continuous time; [`Noising::continuous`] checks the smallest time.
     Continuous {
         /// Its marginals.
         process: Process,
-        /// Where it stops.
+        /// The smallest time that is trained and sampled.
         t_min: f64,
     },
 }
 
-impl NoisingConfig {
-    /// What the configuration stands for.
-    pub fn build(&self) -> Result<Noising, CoreError> {
-        match self {
-            NoisingConfig::Schedule(config) => Ok(Noising::Discrete(config.build()?)),
-            NoisingConfig::Process(config) => config.build(),
-        }
-    }
-}
-
-impl ProcessConfig {
-    /// The process and its smallest time.
-    pub fn build(&self) -> Result<Noising, CoreError> {
-        let mut process = Process::from_str(&self.kind)?;
-        let mut unused = self.given();
-        let mut set = |key: &'static str, value: &mut f64| {
-            unused.retain(|(given, new)| {
-                if *given == key {
-                    *value = *new;
-                }
-                *given != key
-            });
-        };
-        match &mut process {
-            Process::VariancePreserving { beta_min, beta_max }
-            | Process::SubVariancePreserving { beta_min, beta_max } => {
-                set("beta_min", beta_min);
-                set("beta_max", beta_max);
-                positive("beta_min", *beta_min)?;
-                above("beta_max", "above beta_min", *beta_max, *beta_min)?;
-            }
-            Process::VarianceExploding { sigma_min, sigma_max } => {
-                set("sigma_min", sigma_min);
-                set("sigma_max", sigma_max);
-                positive("sigma_min", *sigma_min)?;
-                above("sigma_max", "above sigma_min", *sigma_max, *sigma_min)?;
-            }
-            Process::OrnsteinUhlenbeck { horizon } => {
-                set("horizon", horizon);
-                positive("horizon", *horizon)?;
-            }
-            Process::Edm { sigma_max } => {
-                set("sigma_max", sigma_max);
-                positive("sigma_max", *sigma_max)?;
-            }
-            Process::Discrete(_) => {}
-        }
-        if let Some((key, _)) = unused.first() {
-            return Err(CoreError::Unsupported(format!("process {:?} does not take key {key:?}", self.kind)));
-        }
-        let t_min = self.t_min.unwrap_or(process.smallest_time());
+impl Noising {
+    /// A process that is trained and sampled down to `t_min`.
+    ///
+    /// Fails where `t_min` is outside the process, and where the noise there is above 0 and below the resolution of single precision.
+    pub fn continuous(process: Process, t_min: f64) -> Result<Self, CoreError> {
         let (least, most) = process.time_range();
         let expected = "within the process and below its last time";
         CoreError::check("t_min", expected, t_min, t_min >= least && t_min < most)?;
+        let level = process.level(t_min)?;
+        let sigma = level.relative_sigma();
+        if !level.is_clean() && sigma < LEAST_RELATIVE_SIGMA {
+            return Err(CoreError::Unsupported(format!(
+                "t_min must be 0 or leave a noise of sigma/alpha at least {LEAST_RELATIVE_SIGMA:e}, which single precision resolves; \
+                 {t_min:e} leaves {sigma:.1e}"
+            )));
+        }
         Ok(Noising::Continuous { process, t_min })
     }
 
-    fn given(&self) -> Vec<(&'static str, f64)> {
-        let keys = [
-            ("beta_min", self.beta_min),
-            ("beta_max", self.beta_max),
-            ("sigma_min", self.sigma_min),
-            ("sigma_max", self.sigma_max),
-            ("horizon", self.horizon),
-        ];
-        keys.into_iter().filter_map(|(key, value)| value.map(|value| (key, value))).collect()
-    }
-}
-
-fn positive(name: &'static str, value: f64) -> Result<f64, CoreError> {
-    CoreError::check(name, "positive", value, value > 0.0 && value.is_finite())
-}
-
-fn above(name: &'static str, expected: &'static str, value: f64, bound: f64) -> Result<f64, CoreError> {
-    CoreError::check(name, expected, value, value > bound && value.is_finite())
-}
-
-impl Process {
-    /// The smallest time that is worth visiting: the rates or the score of `vp`, `sub-vp`, `ou` and `edm` blow up at 0, where `ve` still has
-    /// the noise sigma_min (Song et al. 2021, app. C; Karras et al. 2022, tab. 1).
-    pub fn smallest_time(&self) -> f64 {
+    /// The schedule, if the process is discrete.
+    pub fn schedule(&self) -> Option<&Schedule> {
         match self {
-            Process::VarianceExploding { .. } => 0.0,
-            Process::Edm { .. } => 0.002,
-            Process::Discrete(_) => 1.0,
-            _ => 1e-3,
+            Noising::Discrete(schedule) => Some(schedule),
+            Noising::Continuous { .. } => None,
         }
     }
-}
 
-impl Noising {
     /// What noise does to the scale of the data.
     pub fn scale(&self) -> Scale {
         match self {
@@ -193,7 +63,81 @@ impl Noising {
         }
     }
 
-    /// The level at the share `u` in [0, 1) of the way from the least to the most noise, even in the timestep or in time: a uniform `u`
+    /// The grid of sampling where neither the user nor the checkpoint names one.
+    ///
+    /// `trailing` for schedules. `karras` for `edm` and `ve` (Karras et al. 2022). `log-snr` for `ou`: steps even in its time are too long
+    /// at low noise, and on Gaussians of standard deviation 0.2 and 1 every sampler is closer with `log-snr` than with `karras`.
+    /// `linspace` for `vp` and `sub-vp`, as Song et al. (2021) and Pierret & Galerne (2025) sample them.
+    pub fn default_grid(&self) -> Grid {
+        match self {
+            Noising::Discrete(_) => Grid::Trailing,
+            Noising::Continuous { process, .. } => match process {
+                Process::Edm { .. } | Process::VarianceExploding { .. } => Grid::Karras,
+                Process::OrnsteinUhlenbeck { .. } => Grid::LogSnr,
+                Process::VariancePreserving { .. } | Process::SubVariancePreserving { .. } => Grid::Linspace,
+                Process::Discrete(_) => Grid::Trailing,
+            },
+        }
+    }
+
+    /// The number of sampling steps where none is given: all levels of a schedule, 1000 steps of a process.
+    pub fn default_steps(&self) -> usize {
+        self.max_steps().unwrap_or(PROCESS_STEPS)
+    }
+
+    /// The greatest number of sampling steps: the levels of a schedule. A process has no limit.
+    pub fn max_steps(&self) -> Option<usize> {
+        self.schedule().map(Schedule::steps)
+    }
+
+    /// The sampler as the literature runs it along this process: see [`Scheme::on_process`].
+    pub fn scheme(&self, scheme: Scheme) -> Scheme {
+        match self {
+            Noising::Discrete(_) => scheme,
+            Noising::Continuous { .. } => scheme.on_process(),
+        }
+    }
+
+    /// The level at a 0-based timestep of a schedule, or at a time of a process.
+    pub fn level(&self, at: f64) -> Result<Level, CoreError> {
+        match self {
+            Noising::Discrete(schedule) => {
+                let last = (schedule.steps() - 1) as f64;
+                if (0.0..=last).contains(&at) && at.fract() == 0.0 {
+                    return Ok(schedule.level(TimeIndex(at as u32)));
+                }
+                Err(CoreError::Unsupported(format!("must be a timestep between 0 and {last}, got {at}")))
+            }
+            Noising::Continuous { process, .. } => process.level(at),
+        }
+    }
+
+    /// The levels of the least and of the most noise.
+    pub fn ends(&self) -> Result<(Level, Level), CoreError> {
+        match self {
+            Noising::Discrete(schedule) => {
+                Ok((schedule.level(TimeIndex(0)), schedule.level(TimeIndex(schedule.steps() as u32 - 1))))
+            }
+            Noising::Continuous { process, t_min } => {
+                Ok((process.level(*t_min)?, process.level(process.time_range().1)?))
+            }
+        }
+    }
+
+    /// The level at which [`Scheme::Langevin`] runs where none is given: sigma/alpha 0.5, or the end that is closest to it.
+    ///
+    /// The step is proportional to sigma^2. At less noise 1000 steps do not reach the law from its start; at more noise the samples are
+    /// mostly noise.
+    pub fn langevin_level(&self) -> Result<Level, CoreError> {
+        let (least, most) = self.ends()?;
+        let wanted = (-2.0 * LANGEVIN_RELATIVE_SIGMA.ln()).clamp(most.log_snr(), least.log_snr());
+        match self {
+            Noising::Discrete(schedule) => Ok(nearest(schedule, wanted).unwrap_or(least)),
+            Noising::Continuous { process, .. } => process.level_at_log_snr(wanted),
+        }
+    }
+
+    /// The level at the fraction `u` in [0, 1) of the way from the least to the most noise, even in the timestep or in time: a uniform `u`
     /// draws the level of a training example.
     pub fn level_at(&self, u: f64) -> Result<Level, CoreError> {
         match self {
@@ -209,19 +153,12 @@ impl Noising {
         }
     }
 
-    /// `count` levels from the least to the most noise, spread evenly in log-SNR: of a schedule those that come closest, each once.
+    /// `count` levels from the least to the most noise, spread evenly in log-SNR: of a schedule the closest ones, each once.
     ///
-    /// Fails where the noisiest level has no signal, and so no log-SNR to spread to.
+    /// Fails where the noisiest level has no signal: its log-SNR is infinite.
     pub fn spread(&self, count: usize) -> Result<Vec<Level>, CoreError> {
         CoreError::check("levels", "at least 2", count as f64, count >= 2)?;
-        let (least, most) = match self {
-            Noising::Discrete(schedule) => {
-                (schedule.level(TimeIndex(0)), schedule.level(TimeIndex(schedule.steps() as u32 - 1)))
-            }
-            Noising::Continuous { process, t_min } => {
-                (process.level(*t_min)?, process.level(process.time_range().1)?)
-            }
-        };
+        let (least, most) = self.ends()?;
         let (high, low) = (least.log_snr(), most.log_snr());
         CoreError::check("log-SNR of the noisiest level", "finite", low, low.is_finite())?;
         let wanted = (0..count).map(|k| high + (low - high) * k as f64 / (count - 1) as f64);
@@ -229,9 +166,7 @@ impl Noising {
             Noising::Discrete(schedule) => {
                 let mut levels: Vec<Level> = Vec::new();
                 for log_snr in wanted {
-                    let distance = |level: &Level| (level.log_snr() - log_snr).abs();
-                    let closest = schedule.levels().min_by(|a, b| distance(a).total_cmp(&distance(b)));
-                    levels.extend(closest.filter(|level| levels.last() != Some(level)));
+                    levels.extend(nearest(schedule, log_snr).filter(|level| levels.last() != Some(level)));
                 }
                 Ok(levels)
             }
@@ -252,58 +187,8 @@ impl Noising {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn config(text: &str) -> Result<Noising, String> {
-        let config: NoisingConfig = serde_json::from_str(text).map_err(|e| e.to_string())?;
-        config.build().map_err(|e| e.to_string())
-    }
-
-    #[test]
-    fn configurations_name_a_schedule_or_a_process() {
-        let discrete =
-            config(r#"{"schedule":{"kind":"ve-geometric","train_steps":3,"sigma_min":0.1,"sigma_max":10}}"#);
-        let sigmas: Vec<f64> = [0.0, 0.4, 0.99]
-            .iter()
-            .map(|&u| discrete.as_ref().unwrap().level_at(u).unwrap().sigma())
-            .collect();
-        for (got, expected) in sigmas.iter().zip([0.1, 1.0, 10.0]) {
-            assert!((got / expected - 1.0).abs() < 1e-12);
-        }
-        let Noising::Continuous { process, t_min } = config(r#"{"process":{"kind":"vp"}}"#).unwrap() else {
-            panic!("a process")
-        };
-        assert_eq!((process, t_min), (Process::VP, 1e-3));
-        let ve = config(r#"{"process":{"kind":"ve","sigma_min":0.1,"sigma_max":4}}"#).unwrap();
-        assert!((ve.level_at(0.5).unwrap().sigma() - 0.4f64.sqrt()).abs() < 1e-12);
-        let linear =
-            config(r#"{"schedule":{"kind":"linear","train_steps":1000}}"#).unwrap().spread(9).unwrap();
-        let apart: Vec<f64> = linear.windows(2).map(|pair| pair[0].log_snr() - pair[1].log_snr()).collect();
-        assert!(
-            linear.len() == 9 && apart.iter().all(|gap| (gap - apart.iter().sum::<f64>() / 8.0).abs() < 0.5)
-        );
-        let spread = ve.spread(3).unwrap();
-        assert!((spread[1].sigma() - 0.4f64.sqrt()).abs() < 1e-12 && (spread[2].sigma() - 4.0).abs() < 1e-12);
-    }
-
-    #[test]
-    fn what_is_wrong_is_named() {
-        let wrong = |text: &str| config(text).unwrap_err();
-        assert!(wrong(r#"{"process":{"kind":"xp"}}"#).contains("unknown process \"xp\"; expected one of vp"));
-        assert!(
-            wrong(r#"{"process":{"kind":"ve","beta_min":1}}"#).contains("does not take key \"beta_min\"")
-        );
-        assert!(
-            wrong(r#"{"process":{"kind":"ve","sigma_min":5,"sigma_max":1}}"#)
-                .contains("sigma_max must be above")
-        );
-        assert!(wrong(r#"{"process":{"kind":"vp","t_min":1}}"#).contains("t_min must be"));
-        let both = r#"{"process":{"kind":"vp"},"schedule":{"kind":"linear"}}"#;
-        for text in [both, "{}"] {
-            assert_eq!(wrong(text), "diffusion: expected either schedule or process");
-        }
-        assert!(wrong(r#"{"process":{"kind":"vp","beta":1}}"#).contains("unknown field `beta`"));
-    }
+/// The level of a schedule that is closest in log-SNR.
+fn nearest(schedule: &Schedule, log_snr: f64) -> Option<Level> {
+    let distance = |level: &Level| (level.log_snr() - log_snr).abs();
+    schedule.levels().min_by(|a, b| distance(a).total_cmp(&distance(b)))
 }

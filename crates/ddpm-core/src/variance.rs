@@ -9,11 +9,25 @@
 
 use crate::{CoreError, Posterior};
 use serde::{Deserialize, Serialize};
-use std::str::FromStr;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 /// Which variance a step uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case", parse_err_ty = CoreError, parse_err_fn = unknown)]
 pub enum Variance {
     /// The posterior variance.
     FixedSmall,
@@ -27,17 +41,11 @@ pub enum Variance {
 
 impl Variance {
     /// All kinds, in the order in which help texts list them.
-    pub const ALL: [Variance; 4] =
-        [Variance::FixedSmall, Variance::FixedLarge, Variance::Analytic, Variance::LearnedRange];
+    pub const ALL: &[Variance] = Variance::VARIANTS;
 
     /// The name in files and on the command line.
     pub fn name(self) -> &'static str {
-        match self {
-            Variance::FixedSmall => "fixed-small",
-            Variance::FixedLarge => "fixed-large",
-            Variance::Analytic => "analytic",
-            Variance::LearnedRange => "learned-range",
-        }
+        self.into()
     }
 
     /// The step's variance in every component.
@@ -53,7 +61,7 @@ impl Variance {
                 Ok(posterior.variance + posterior.of_x0 * posterior.of_x0 * mse)
             }
             (Variance::Analytic, None) => Err(CoreError::Unsupported(
-                "variance analytic needs the denoiser's error at every level (denoising_error.json of a checkpoint, or a closed-form target)"
+                "variance analytic needs the denoiser's mean-square error at every level, which is measured for a checkpoint and known for a closed-form target"
                     .into(),
             )),
             (Variance::LearnedRange, _) => Err(CoreError::Unsupported(
@@ -63,22 +71,8 @@ impl Variance {
     }
 }
 
-impl std::fmt::Display for Variance {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Variance {
-    type Err = CoreError;
-
-    fn from_str(word: &str) -> Result<Self, CoreError> {
-        Self::ALL.into_iter().find(|kind| kind.name() == word).ok_or_else(|| CoreError::UnknownName {
-            what: "variance",
-            got: word.to_owned(),
-            expected: Self::ALL.map(Self::name).join(", "),
-        })
-    }
+fn unknown(word: &str) -> CoreError {
+    CoreError::unknown_name::<Variance>("variance", word)
 }
 
 /// The ends between which a network's output v in [-1, 1] interpolates: log variance = f max + (1 - f) min with f = (v + 1)/2.
@@ -135,7 +129,13 @@ mod tests {
     fn what_a_variance_lacks_is_named() {
         let schedule = Schedule::linear(10_000).unwrap();
         let p = schedule.posteriors().next().unwrap();
-        assert!(Variance::Analytic.of(&p, None).unwrap_err().to_string().contains("denoising_error.json"));
+        assert!(
+            Variance::Analytic
+                .of(&p, None)
+                .unwrap_err()
+                .to_string()
+                .contains("mean-square error at every level")
+        );
         assert!(
             Variance::Analytic.of(&p, Some(f64::NAN)).unwrap_err().to_string().starts_with("mse must be")
         );

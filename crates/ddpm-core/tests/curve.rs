@@ -10,7 +10,7 @@ use ddpm_core::decomposition::{
 };
 use ddpm_core::interval::{bootstrap_interval, t_interval};
 use ddpm_core::noise::{NoiseSource, Purpose};
-use ddpm_core::target::Empirical;
+use ddpm_core::targets::Empirical;
 use ddpm_core::{Grid, Level, Schedule, Target, TargetSpec, Time, Variance};
 use proptest::prelude::*;
 

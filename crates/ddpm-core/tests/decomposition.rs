@@ -3,7 +3,7 @@
 
 use ddpm_core::classical::InitializationKind;
 use ddpm_core::decomposition::{Decomposition, MonteCarlo, Settings, decompose, initialization_distance};
-use ddpm_core::target::Gaussian;
+use ddpm_core::targets::Gaussian;
 use ddpm_core::{Grid, Level, Posterior, Schedule, Target, TargetSpec, Variance};
 use nalgebra::{DMatrix, DVector};
 use statrs::distribution::ContinuousCDF;

@@ -6,7 +6,7 @@ use ddpm_core::recursion::{
     GaussianDenoiser, Start, measured_orders, sample_law, w2_errors, w2_on_process, w2_to_end,
 };
 use ddpm_core::scheme::Churn;
-use ddpm_core::target::{Covariance, Gaussian};
+use ddpm_core::targets::{Covariance, Gaussian};
 use ddpm_core::{
     Grid, Level, Process, SAMPLERS, Scale, Schedule, Scheme, Step, TimeIndex, Trajectory, Variance,
 };
@@ -182,7 +182,9 @@ fn monte_carlo_samples_have_the_predicted_moments_for_every_sampler() {
     for (index, scheme) in schemes.enumerate() {
         let (steps, scheme) = match scheme {
             Scheme::Langevin { .. } => (1, Scheme::Langevin { relative_step: 0.1, steps: 30 }),
-            Scheme::AnnealedLangevin { .. } => (20, Scheme::AnnealedLangevin { epsilon: 2e-5, steps: 2 }),
+            Scheme::AnnealedLangevin { .. } => {
+                (20, Scheme::AnnealedLangevin { epsilon: Some(2e-5), steps: 2 })
+            }
             // Its rate must stay below 1 in every step.
             Scheme::DdpmRate => (60, scheme),
             _ => (25, scheme),
@@ -242,7 +244,7 @@ fn respacing_to_all_steps_changes_nothing() {
         let trajectory = Trajectory::discrete(&schedule, timesteps).unwrap();
         Scheme::Ddpm { variance: Variance::FixedSmall }.plan(&trajectory).unwrap()
     };
-    for grid in Grid::ALL {
+    for &grid in Grid::ALL {
         assert_eq!(plan(&grid.visit(&schedule, 100).unwrap()), plan(&all));
     }
 }

@@ -114,7 +114,7 @@ fn default_betas_keep_the_total_noise_when_t_changes() {
 
 #[test]
 fn every_level_is_finite_in_single_precision() {
-    for kind in ScheduleKind::ALL.into_iter().take(7) {
+    for kind in ScheduleKind::ALL.iter().copied().take(7) {
         for steps in [25, 100, 1000, 4000] {
             let schedule = ScheduleConfig::with_steps(kind, steps).build().unwrap();
             for level in schedule.levels() {

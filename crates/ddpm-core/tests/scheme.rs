@@ -1,10 +1,7 @@
 //! Identities between samplers' steps, and their agreement with formulas written another way.
 #![allow(clippy::unwrap_used)]
 
-use ddpm_core::scheme::{
-    Churn, Order, SamplerInfo, Tableau, ancestral, ancestral_rate, ddim, dpm_solver_pp, edm, euler_maruyama,
-    exponential_integrator, runge_kutta, unipc,
-};
+use ddpm_core::scheme::{Churn, Order, SamplerInfo, Tableau, ancestral, ancestral_rate, ddim, dpm_solver_pp, edm, euler_maruyama, exponential_integrator, runge_kutta, unipc};
 use ddpm_core::{
     Grid, Level, Posterior, Process, SAMPLERS, Scale, Schedule, Scheme, Step, TimeIndex, Trajectory, Variance,
 };
@@ -242,7 +239,8 @@ fn what_a_sampler_cannot_do_is_said() {
     assert!(message(Scheme::Ei).contains("sampler ei cannot start at a level without signal"));
     assert!(message(Scheme::Edm { churn: Churn::default() }).contains("sampler edm cannot"));
     assert!(
-        message(Scheme::AnnealedLangevin { epsilon: 1e-5, steps: 1 }).contains("annealed-langevin cannot")
+        message(Scheme::AnnealedLangevin { epsilon: Some(1e-5), steps: 1 })
+            .contains("annealed-langevin cannot")
     );
     let some_signal = Trajectory::discrete(&Schedule::linear(100).unwrap(), &[TimeIndex(50)]).unwrap();
     let churn = Churn { amount: -1.0, ..Churn::default() };
@@ -291,10 +289,10 @@ fn no_scalar_overflows_single_precision_on_any_schedule_and_grid() {
         all.clone().all(|&weight| (weight as f32).is_finite())
     };
     let mut plans = 0;
-    for kind in ddpm_core::ScheduleKind::ALL.into_iter().take(7) {
+    for kind in ddpm_core::ScheduleKind::ALL.iter().copied().take(7) {
         for train_steps in [50, 1000] {
             let schedule = ddpm_core::ScheduleConfig::with_steps(kind, train_steps).build().unwrap();
-            for grid in Grid::ALL {
+            for &grid in Grid::ALL {
                 for steps in [1, 2, 10, 50] {
                     let timesteps = grid.visit(&schedule, steps).unwrap();
                     let trajectory = Trajectory::discrete(&schedule, &timesteps).unwrap();

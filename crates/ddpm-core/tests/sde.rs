@@ -1,11 +1,12 @@
 //! Continuous processes: rates against marginals, limits of chains, and the duality of forward and reverse.
 #![allow(clippy::unwrap_used)]
 
-use ddpm_core::sde::DriftCoefficients;
-use ddpm_core::{Level, Process, Schedule, TimeIndex};
+use ddpm_core::DriftCoefficients;
+use ddpm_core::{Level, Process, ProcessKind, Schedule, TimeIndex};
 
 fn all() -> Vec<(&'static str, Process)> {
-    let mut all = Process::NAMED.to_vec();
+    let mut all: Vec<(&'static str, Process)> =
+        ProcessKind::ALL.iter().map(|&kind| (kind.into(), kind.process())).collect();
     all.push(("linear", Process::from_schedule(&Schedule::linear(100).unwrap()).unwrap()));
     all.push(("karras", Process::from_schedule(&Schedule::karras(0.002, 80.0, 7.0, 40).unwrap()).unwrap()));
     all
@@ -154,7 +155,7 @@ fn carry(
 #[test]
 fn reversing_the_forward_process_returns_its_marginals() {
     let (m, lambda) = (0.7, 0.3);
-    for (name, process) in Process::NAMED {
+    for (name, process) in ProcessKind::ALL.iter().map(|kind| (kind, kind.process())) {
         let (_, most) = process.time_range();
         let (t1, t0) = (0.6 * most, 0.02 * most);
         let low = process.level(t0).unwrap();
@@ -173,6 +174,6 @@ fn reversing_the_forward_process_returns_its_marginals() {
 
 #[test]
 fn processes_are_named() {
-    assert_eq!("vp".parse::<Process>().unwrap(), Process::VP);
-    assert!("vpp".parse::<Process>().unwrap_err().to_string().contains("vp, sub-vp, ve, ou, edm"));
+    assert_eq!("vp".parse::<ProcessKind>().unwrap().process(), Process::VP);
+    assert!("vpp".parse::<ProcessKind>().unwrap_err().to_string().contains("vp, sub-vp, ve, ou, edm"));
 }

@@ -3,7 +3,7 @@
 use crate::EvalError;
 use ddpm_core::Level;
 use ddpm_core::classical::InitializationDistance;
-use ddpm_core::target::{Covariance, Gaussian};
+use ddpm_core::targets::{Covariance, Gaussian};
 use ddpm_data::ImageSet;
 use ddpm_data::moments::{Moments, moments};
 use tch::{Kind, Tensor};

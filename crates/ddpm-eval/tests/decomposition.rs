@@ -1,11 +1,12 @@
 //! The decomposition of a model on images against closed forms: values, identities and coverage of intervals.
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
+use ddpm_core::Target;
 use ddpm_core::decomposition::curve::split_with;
 use ddpm_core::decomposition::{Decomposition, ScheduleCurve, Settings, decompose, reverse_steps};
 use ddpm_core::interval::Interval;
 use ddpm_core::noise::{NoiseSource, Purpose};
-use ddpm_core::target::{Covariance, Empirical, Gaussian, Target};
+use ddpm_core::targets::{Covariance, Empirical, Gaussian};
 use ddpm_core::{Grid, Level, PredictionKind, Schedule, TimeIndex, Variance};
 use ddpm_data::{Dataset, ImageSet, ImageShape};
 use ddpm_eval::measurement::{

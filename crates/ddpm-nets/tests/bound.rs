@@ -1,11 +1,11 @@
 //! The bound of a Gaussian with its ideal denoiser against the closed form.
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
-use ddpm_core::bound::bound_steps;
+use ddpm_core::bound_steps;
 use ddpm_core::decomposition::{
     Decoder, Settings, VariationalBound, decoder_variance, decompose, reverse_steps,
 };
-use ddpm_core::target::{Covariance, Gaussian};
+use ddpm_core::targets::{Covariance, Gaussian};
 use ddpm_core::{Level, Schedule, Target, TimeIndex, Variance};
 use ddpm_nets::bound::evaluate;
 use ddpm_nets::targets::ideal_denoiser;

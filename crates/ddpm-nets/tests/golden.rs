@@ -1,7 +1,7 @@
 //! The U-Net and the schedules against diffusers: golden files made by `golden/generate.py`.
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
-use ddpm_core::grid::Grid;
+use ddpm_core::Grid;
 use ddpm_core::{Level, PredictionKind, TimeIndex};
 use ddpm_nets::checkpoint::{Checkpoint, Scheduler};
 use ddpm_nets::{NetworkDenoiser, Threshold, UNet, UNetConfig, tensor_file};

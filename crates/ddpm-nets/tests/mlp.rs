@@ -1,7 +1,7 @@
 //! The perceptron: its scale, its derivatives, its files.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first thing that fails")]
 
-use ddpm_core::{Level, Noising, NoisingConfig, PredictionKind, Process, ProcessConfig, Time};
+use ddpm_core::{Level, Noising, NoisingConfig, PredictionKind, Process, ProcessConfig, ProcessKind, Time};
 use ddpm_nets::autograd::{gradient, tracked};
 use ddpm_nets::checkpoint::VectorCheckpoint;
 use ddpm_nets::{Denoiser, Mlp, MlpConfig, MlpOutput, NoiseLevels, ScoreDenoiser, ScoreNetwork};
@@ -131,7 +131,7 @@ fn a_checkpoint_says_what_it_is_and_comes_back() {
     let folder = tempfile::tempdir().unwrap();
     let network = network(2, MlpOutput::Energy);
     let process = ProcessConfig {
-        kind: "ve".into(),
+        kind: ProcessKind::Ve,
         beta_min: None,
         beta_max: None,
         sigma_min: Some(0.1),

@@ -6,7 +6,8 @@
 use crate::error::describe;
 use crate::linear_sampler::combine;
 use crate::{Evaluator, Moved, Noise, SampleError, Sampler};
-use ddpm_core::scheme::{Tableau, Trajectory, runge_kutta};
+use ddpm_core::Trajectory;
+use ddpm_core::scheme::{Tableau, runge_kutta};
 use ddpm_core::{Level, Mismatch, Process};
 use std::collections::VecDeque;
 use tch::Tensor;

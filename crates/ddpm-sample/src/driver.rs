@@ -2,7 +2,7 @@
 
 use crate::{AdaptiveOde, Evaluator, LinearSampler, Moved, Noise, SampleError, Sampler, Tolerance};
 use ddpm_core::Level;
-use ddpm_core::scheme::{Scheme, Trajectory};
+use ddpm_core::{Scheme, Trajectory};
 use ddpm_nets::{Denoiser, Threshold};
 use std::ops::ControlFlow;
 use tch::Tensor;

@@ -2,7 +2,8 @@
 
 use crate::{LinearSampler, Noise, Options, Progress, SampleError, Samples, run};
 use ddpm_core::Level;
-use ddpm_core::scheme::{Tableau, Trajectory, runge_kutta};
+use ddpm_core::Trajectory;
+use ddpm_core::scheme::{Tableau, runge_kutta};
 use ddpm_nets::Denoiser;
 use std::ops::ControlFlow;
 use tch::Tensor;

@@ -1,12 +1,12 @@
 //! Sampling with any denoiser.
 //!
-//! [`sample`] runs a method, `ddpm_core::scheme::Scheme`, along the levels of a `ddpm_core::scheme::Trajectory`. Noise is an argument
+//! [`sample`] runs a method, `ddpm_core::Scheme`, along the levels of a `ddpm_core::Trajectory`. Noise is an argument
 //! ([`NoiseInput`]): image i gets the same numbers whatever the batch size. Guidance and inpainting wrap denoisers and samplers.
 //!
 //! This crate knows nothing of networks, checkpoint files, data sets or pictures: it sees [`ddpm_nets::Denoiser`] alone.
 //!
 //! ```
-//! use ddpm_core::scheme::{Scheme, Trajectory};
+//! use ddpm_core::{Scheme, Trajectory};
 //! use ddpm_core::{Level, PredictionKind, Schedule, Variance, grid::Grid};
 //! use ddpm_nets::{Denoiser, NetsError, Prediction};
 //! use ddpm_sample::{NoiseInput, Options, sample};

@@ -1,7 +1,7 @@
 //! Samplers with fixed steps.
 
 use crate::{Evaluator, Moved, Noise, SampleError, Sampler};
-use ddpm_core::scheme::{Combination, Step};
+use ddpm_core::{Combination, Step};
 use std::collections::VecDeque;
 use tch::Tensor;
 

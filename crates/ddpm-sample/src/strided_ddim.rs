@@ -6,7 +6,8 @@
 //! reproduced here so that the same grid gives the same samples.
 
 use crate::{LinearSampler, Noise, Options, Progress, SampleError, Samples, run, sample};
-use ddpm_core::scheme::{Step, ddim};
+use ddpm_core::Step;
+use ddpm_core::scheme::ddim;
 use ddpm_core::{Grid, Level, Schedule, Scheme, Time, TimeIndex, Trajectory};
 use ddpm_nets::Denoiser;
 use std::ops::ControlFlow;

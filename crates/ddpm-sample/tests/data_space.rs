@@ -5,7 +5,7 @@
 mod common;
 
 use common::{keyed, numbers, on, trailing};
-use ddpm_core::target::Gaussian;
+use ddpm_core::targets::Gaussian;
 use ddpm_core::{Scheme, Variance};
 use ddpm_nets::targets::GaussianTarget;
 use ddpm_sample::{Inpainting, NoiseInput, Options, Tolerance, encode, interpolate, run, sample, sampler};

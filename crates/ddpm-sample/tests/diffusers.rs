@@ -5,8 +5,8 @@
 mod common;
 
 use common::{keyed, on};
-use ddpm_core::scheme::{Scheme, Trajectory};
 use ddpm_core::{Grid, Schedule, TargetSpec, Variance};
+use ddpm_core::{Scheme, Trajectory};
 use ddpm_nets::targets::ideal_denoiser;
 use ddpm_nets::tensor_file;
 use ddpm_sample::{NoiseInput, Options, sample, sample_on_grid};

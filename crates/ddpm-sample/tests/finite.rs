@@ -24,7 +24,8 @@ fn samples(scheme: &Scheme, trajectory: &Trajectory, options: &Options) -> Resul
 
 fn schedules() -> Vec<(String, Schedule)> {
     let kinds = ScheduleKind::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|kind| !matches!(kind, ScheduleKind::Betas | ScheduleKind::AlphaBars));
     let mut schedules: Vec<_> = kinds
         .map(|kind| (kind.name().to_string(), ScheduleConfig::with_steps(kind, 1000).build().unwrap()))
@@ -39,7 +40,7 @@ fn schedules() -> Vec<(String, Schedule)> {
 fn samples_are_finite_wherever_a_plan_exists() {
     let mut runs = 0;
     for (name, schedule) in schedules() {
-        for grid in Grid::ALL {
+        for &grid in Grid::ALL {
             for steps in [1, 2, 9] {
                 let Ok(timesteps) = grid.visit(&schedule, steps) else { continue };
                 let trajectory = Trajectory::discrete(&schedule, &timesteps).unwrap();
@@ -49,7 +50,7 @@ fn samples_are_finite_wherever_a_plan_exists() {
                             Scheme::Langevin { relative_step, steps: 5 }
                         }
                         Scheme::AnnealedLangevin { .. } => {
-                            Scheme::AnnealedLangevin { epsilon: 1e-6, steps: 1 }
+                            Scheme::AnnealedLangevin { epsilon: Some(1e-6), steps: 1 }
                         }
                         scheme => scheme,
                     };

@@ -7,7 +7,7 @@ mod common;
 use common::{keyed, linear, numbers, on, trailing};
 use ddpm_core::recursion::{GaussianDenoiser, Moments, Start, continuous_law, sample_law, w2};
 use ddpm_core::scheme::Churn;
-use ddpm_core::target::{Covariance, Gaussian};
+use ddpm_core::targets::{Covariance, Gaussian};
 use ddpm_core::{Level, Process, SAMPLERS, Scale, Scheme, Trajectory, Variance};
 use ddpm_nets::targets::GaussianTarget;
 use ddpm_sample::{NoiseInput, Options, Tolerance, sample};
@@ -26,7 +26,7 @@ fn runs() -> Vec<(Scheme, Trajectory)> {
     let run = |scheme| match scheme {
         Scheme::Langevin { .. } => (Scheme::Langevin { relative_step: 0.1, steps: 30 }, trailing(1)),
         Scheme::AnnealedLangevin { .. } => {
-            (Scheme::AnnealedLangevin { epsilon: 2e-5, steps: 2 }, trailing(20))
+            (Scheme::AnnealedLangevin { epsilon: Some(2e-5), steps: 2 }, trailing(20))
         }
         // Its rate must stay below 1 in every step.
         Scheme::DdpmRate => (scheme, trailing(60)),

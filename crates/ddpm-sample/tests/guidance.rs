@@ -5,7 +5,7 @@
 mod common;
 
 use common::{keyed, linear, numbers, trailing};
-use ddpm_core::target::{Component, Covariance, Gaussian, Mixture};
+use ddpm_core::targets::{Component, Covariance, Gaussian, Mixture};
 use ddpm_core::{Level, Scheme, TimeIndex};
 use ddpm_nets::targets::MixtureTarget;
 use ddpm_nets::{Denoiser, NetsError, Prediction};

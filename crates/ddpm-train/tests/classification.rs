@@ -1,7 +1,7 @@
 //! A classifier of noised images learns, and its checkpoint answers as it did.
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
-use ddpm_core::grid::Grid;
+use ddpm_core::Grid;
 use ddpm_core::{PredictionKind, ScheduleConfig, TimeIndex, Variance};
 use ddpm_data::{ImageSet, ImageShape, Shard};
 use ddpm_nets::Threshold;

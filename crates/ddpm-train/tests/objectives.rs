@@ -1,7 +1,7 @@
 //! The objectives against other implementations: golden files made by `golden/generate.py`.
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
-use ddpm_core::bound::bound_steps;
+use ddpm_core::bound_steps;
 use ddpm_core::{
     Level, Parameterization, Preconditioning, PredictionKind, Schedule, ScheduleConfig, ScheduleKind, Time,
     TimeIndex, Variance,

@@ -1,8 +1,8 @@
 //! Identities between the score-matching objectives.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first thing that fails")]
 
+use ddpm_core::TargetSpec;
 use ddpm_core::noise::{NoiseSource, Purpose};
-use ddpm_core::target::TargetSpec;
 use ddpm_core::{Level, NoisingConfig, ScheduleConfig, ScheduleKind, Target, Time};
 use ddpm_data::{ImageSet, ImageShape, Shard};
 use ddpm_nets::autograd::tracked;

@@ -15,9 +15,9 @@ use crate::sampler_options::{Origin, SamplerOptions};
 use crate::sampling::{Model, SamplingJob, VisitedLevels};
 use crate::target_file;
 use anyhow::{Context, Result, bail, ensure};
-use ddpm_core::grid::Grid;
-use ddpm_core::scheme::{SAMPLERS, Scheme};
+use ddpm_core::Grid;
 use ddpm_core::{Noising, Variance};
+use ddpm_core::{SAMPLERS, Scheme};
 use ddpm_nets::checkpoint::{Checkpoint, VectorCheckpoint};
 use ddpm_nets::targets::ideal_denoiser;
 use ddpm_nets::{Denoiser, ScoreDenoiser, tensor_file};
@@ -91,7 +91,7 @@ pub(crate) struct Sample {
     list_samplers: bool,
     #[command(flatten)]
     sampler: SamplerOptions,
-    /// Timestep (0-based) or time of the process at which langevin runs [default: the least noisy; needed for a checkpoint of images]
+    /// Timestep (0-based) or time of the process at which langevin runs [default: sigma/alpha closest to 0.5; needed for a checkpoint of images]
     #[arg(long, value_name = "T", help_heading = "Sampler")]
     at: Option<f64>,
     /// End with the denoiser's answer at the smallest time of a process

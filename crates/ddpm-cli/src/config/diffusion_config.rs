@@ -1,8 +1,8 @@
 //! `[diffusion]` of a run on images: the noising schedule and what the network predicts.
 
 use anyhow::{Result, ensure};
-use ddpm_core::grid::Grid;
-use ddpm_core::schedule::ScheduleConfig;
+use ddpm_core::Grid;
+use ddpm_core::ScheduleConfig;
 use ddpm_core::{Parameterization, Preconditioning, PredictionKind, Variance};
 use ddpm_nets::Threshold;
 use ddpm_nets::checkpoint::{SamplingDefaults, Scheduler};

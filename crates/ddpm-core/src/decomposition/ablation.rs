@@ -8,9 +8,10 @@
 //! same two levels as the sampler's and with the same last step where that is the decoder's: truncation is the same in every combination.
 
 use crate::recursion::{GaussianDenoiser, Moments, Start, W2Errors, continuous_law, w2};
-use crate::target::Gaussian;
+use crate::scheme::decode;
+use crate::targets::Gaussian;
 use crate::transport::{Bootstrap, SampleDistance};
-use crate::{CoreError, Level, Scheme, Step, Time, Trajectory};
+use crate::{CoreError, Level, Scheme, Time, Trajectory};
 use serde::{Deserialize, Serialize};
 
 /// How many steps are taken.
@@ -182,7 +183,7 @@ fn fine_law(
     if trajectory.end().time() != Time::Clean {
         return Ok(law);
     }
-    let decode = ideal.transfers(&[Step::decode(&end)]);
+    let decode = ideal.transfers(&[decode(&end)]);
     Ok(decode.iter().zip(law).map(|(transfer, moments)| transfer.apply(moments)).collect())
 }
 
@@ -251,7 +252,7 @@ pub fn gaussian_ablation(
 mod tests {
     use super::*;
     use crate::recursion::w2_errors;
-    use crate::target::Covariance;
+    use crate::targets::Covariance;
     use crate::{Grid, Process, Schedule};
 
     fn law() -> Gaussian {

@@ -1,41 +1,11 @@
 //! The decomposition of closed-form targets: in closed form for Gaussians, by quadrature in one dimension, by Monte Carlo otherwise.
 
-use super::monte_carlo::{self, MonteCarlo};
+use super::settings::Settings;
 use super::step::{ReverseStep, reverse_steps};
-use super::terms::{Decomposition, Estimate, LevelTerms, truncation_bound};
-use super::{gaussian, quadrature, transport};
+use super::terms::{Decomposition, Estimate, LevelTerms, Statistics, truncation_bound};
+use super::{gaussian, monte_carlo, quadrature, transport};
 use crate::classical::ClassicalTerms;
 use crate::{CoreError, Level, Target, Trajectory, Variance};
-
-/// What is decomposed.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
-    /// The variance of the steps; `analytic` uses the target's own mmse.
-    pub variance: Variance,
-    /// A constant added to every component of the ideal denoiser.
-    pub perturbation: f64,
-    /// Effort where neither closed form nor quadrature applies.
-    pub monte_carlo: MonteCarlo,
-}
-
-impl Settings {
-    /// The ideal denoiser with this variance.
-    pub fn new(variance: Variance) -> Self {
-        Settings { variance, perturbation: 0.0, monte_carlo: MonteCarlo::default() }
-    }
-}
-
-/// Exact or estimated statistics of the visited levels, the noisiest first.
-pub(super) struct Statistics {
-    pub(super) init: Estimate,
-    /// mmse by level.
-    pub(super) mmse: Vec<f64>,
-    /// Discretization by step, and their sum.
-    pub(super) discretization: Vec<f64>,
-    pub(super) discretization_sum: Estimate,
-    pub(super) steps: Vec<ReverseStep>,
-    pub(super) routes: Option<monte_carlo::RouteComparison>,
-}
 
 /// Decomposes the error of the ancestral sampler that visits these levels, the noisiest first, none of them data.
 pub fn decompose(

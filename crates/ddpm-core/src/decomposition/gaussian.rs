@@ -7,7 +7,7 @@
 
 use super::step::excess;
 use crate::Level;
-use crate::target::Gaussian;
+use crate::targets::Gaussian;
 
 /// KL(q_T || N(0, prior)). With the moments of data of any law this is the lower end of the bracket for its initialization term: no law with
 /// those moments is nearer to a Gaussian.

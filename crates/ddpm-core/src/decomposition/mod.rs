@@ -27,6 +27,7 @@ mod monte_carlo;
 mod path;
 mod placement;
 mod quadrature;
+mod settings;
 mod step;
 mod terms;
 mod transport;
@@ -36,10 +37,12 @@ pub use ablation::{
 };
 pub use advice::{Advice, Shares, Situation};
 pub use bound::{Decoder, VariationalBound, decoder_variance, prior_divergence};
-pub use closed_form::{Settings, decompose, mmse_per_component};
+pub use closed_form::{decompose, mmse_per_component};
 pub use gaussian::gaussian_initialization;
-pub use monte_carlo::{MonteCarlo, RouteComparison};
 pub use placement::{Placement, ScheduleCurve};
+pub use settings::{MonteCarlo, Settings};
 pub use step::{ReverseStep, reverse_steps};
-pub use terms::{Decomposition, Estimate, LevelTerms, truncation_bound, truncation_bound_of_moment};
+pub use terms::{
+    Decomposition, Estimate, LevelTerms, RouteComparison, truncation_bound, truncation_bound_of_moment,
+};
 pub use transport::initialization_distance;

@@ -10,47 +10,14 @@
 //!
 //! [`RouteComparison`] holds both, and both estimates of the information between the ends, I_1 - I_T.
 
-use super::Settings;
-use super::closed_form::Statistics;
 use super::path::Path;
+use super::settings::{MonteCarlo, Settings};
 use super::step::{ReverseStep, reverse_steps};
-use super::terms::Estimate;
+use super::terms::{Estimate, RouteComparison, Statistics};
 use crate::noise::{NoiseSource, Purpose};
-use crate::target::Conditional;
+use crate::targets::Conditional;
 use crate::{CoreError, Level, Target, Variance};
 use std::f64::consts::TAU;
-
-/// Effort and seed.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct MonteCarlo {
-    /// Number of paths.
-    pub images: usize,
-    /// Seed of the paths.
-    pub seed: u64,
-    /// Greatest width in log-SNR of a panel of the integral of mmse.
-    pub panel: f64,
-}
-
-impl Default for MonteCarlo {
-    fn default() -> Self {
-        MonteCarlo { images: 1000, seed: 0, panel: 0.125 }
-    }
-}
-
-/// I(x_0; x_1) - I(x_0; x_T) and the discretization, each by both routes, in nats.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RouteComparison {
-    /// Information between the ends, from log densities.
-    pub information_entropy: Estimate,
-    /// Information between the ends, from the integral of mmse.
-    pub information_immse: Estimate,
-    /// Discretization from log densities.
-    pub discretization_entropy: Estimate,
-    /// Discretization from the integral of mmse.
-    pub discretization_immse: Estimate,
-    /// Estimated error of the integral's quadrature.
-    pub quadrature_error: f64,
-}
 
 /// Mean and standard error of a stream of values.
 #[derive(Clone, Copy, Default)]

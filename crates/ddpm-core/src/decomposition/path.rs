@@ -4,7 +4,7 @@
 //! I_s - I_t = 1/2 integral of mmse over snr to far below the statistical error.
 
 use crate::noise::NoiseSource;
-use crate::target::Conditional;
+use crate::targets::Conditional;
 use crate::{Level, Posterior, Target, Time};
 
 /// Widths in log-SNR over which the integral to a level without signal is resolved; below, mmse is the data's variance.

@@ -4,9 +4,9 @@
 //! 1/2 integral of m over the whole range does not depend on where the levels are. The best N of M levels with both ends kept are a shortest
 //! path, found by dynamic programming in O(N M^2).
 
-use super::closed_form::{Settings, decompose};
+use super::closed_form::decompose;
 use super::curve::log_trapezoid;
-use super::monte_carlo::MonteCarlo;
+use super::settings::{MonteCarlo, Settings};
 use super::step::ReverseStep;
 use super::terms::Estimate;
 use crate::{CoreError, Level, Target, Variance};

@@ -4,7 +4,7 @@
 //! line converges geometrically for such integrands (Trefethen & Weideman 2014), so halving the step until nothing changes gives close to
 //! full precision and its own error estimate.
 
-use crate::target::Conditional;
+use crate::targets::Conditional;
 use crate::{CoreError, Level, Target};
 
 /// The standard normal density beyond this is below 1e-21.

@@ -1,6 +1,6 @@
 //! The result of a decomposition.
 
-use super::monte_carlo::RouteComparison;
+use super::step::ReverseStep;
 use crate::classical::ClassicalTerms;
 use crate::{Level, Target};
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,33 @@ pub struct Decomposition {
     pub classical: ClassicalTerms,
     /// For Monte Carlo: the information between the ends by two routes.
     pub routes: Option<RouteComparison>,
+}
+
+/// I(x_0; x_1) - I(x_0; x_T) and the discretization, each by both routes, in nats.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RouteComparison {
+    /// Information between the ends, from log densities.
+    pub information_entropy: Estimate,
+    /// Information between the ends, from the integral of mmse.
+    pub information_immse: Estimate,
+    /// Discretization from log densities.
+    pub discretization_entropy: Estimate,
+    /// Discretization from the integral of mmse.
+    pub discretization_immse: Estimate,
+    /// Estimated error of the integral's quadrature.
+    pub quadrature_error: f64,
+}
+
+/// Exact or estimated statistics of the visited levels, the noisiest first.
+pub(super) struct Statistics {
+    pub(super) init: Estimate,
+    /// mmse by level.
+    pub(super) mmse: Vec<f64>,
+    /// Discretization by step, and their sum.
+    pub(super) discretization: Vec<f64>,
+    pub(super) discretization_sum: Estimate,
+    pub(super) steps: Vec<ReverseStep>,
+    pub(super) routes: Option<RouteComparison>,
 }
 
 /// W2(law(x_0), law(x_1)) <= sqrt((1 - alpha)^2 E|x_0|^2 + sigma^2 d), by coupling x_1 with its own x_0.

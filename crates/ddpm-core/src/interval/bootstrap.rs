@@ -1,6 +1,6 @@
 //! The image bootstrap, for statistics that are not means.
 
-use super::{Interval, check_confidence};
+use super::confidence_interval::{Interval, check_confidence};
 use crate::CoreError;
 use crate::noise::{NoiseSource, Purpose};
 use rand_distr::{Distribution, Uniform};

@@ -1,8 +1,15 @@
 //! A plan of linear steps along one direction, reduced to one affine map with noise.
 
-use super::Moments;
-use crate::Level;
-use crate::scheme::{Combination, Step};
+use crate::{Combination, Level, Step};
+
+/// A Gaussian along one direction.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moments {
+    /// Mean.
+    pub mean: f64,
+    /// Variance.
+    pub variance: f64,
+}
 
 /// A denoiser along one direction: D(x) = gain x + offset.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,18 +1,9 @@
 //! W2 between Gaussians that share their eigenvectors, and the errors of a sampler measured in it.
 
-use super::{GaussianDenoiser, Start, sample_law};
-use crate::scheme::Scheme;
-use crate::{CoreError, Grid, Level, Process, Trajectory};
+use super::gaussian_denoiser::{GaussianDenoiser, Start, sample_law};
+use super::transfer::Moments;
+use crate::{CoreError, Grid, Level, Process, Scheme, Trajectory};
 use serde::{Deserialize, Serialize};
-
-/// A Gaussian along one direction.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Moments {
-    /// Mean.
-    pub mean: f64,
-    /// Variance.
-    pub variance: f64,
-}
 
 /// W2 between two Gaussians given along common eigenvectors: sqrt(sum (m - m')^2 + (sqrt v - sqrt v')^2).
 pub fn w2(a: &[Moments], b: &[Moments]) -> f64 {

@@ -1,7 +1,7 @@
 //! Variance-preserving schedules given by alpha_bar itself, and the rescaling to a last level without signal.
 
-use super::{Scale, Schedule};
-use crate::{CoreError, Level};
+use super::discrete_schedule::Schedule;
+use crate::{CoreError, Level, Scale};
 
 impl Schedule {
     /// A VP schedule from its alpha_bars: strictly falling, each below 1, the last one at least 0.

@@ -1,8 +1,8 @@
 //! Variance-preserving schedules given by their betas: alpha_bar_t = prod_{i<=t} (1 - beta_i).
 
-use super::{Scale, Schedule};
-use crate::CoreError;
+use super::discrete_schedule::Schedule;
 use crate::level::log_snr_of_log_alpha_bar;
+use crate::{CoreError, Scale};
 
 /// Betas of the cosine schedule are clipped here (Nichol & Dhariwal 2021, sec. 3.2).
 const COSINE_MAX_BETA: f64 = 0.999;

@@ -1,7 +1,7 @@
 //! Variance-exploding schedules given by their noise standard deviations: x_t = x_0 + sigma_t eps.
 
-use super::{Scale, Schedule};
-use crate::CoreError;
+use super::discrete_schedule::Schedule;
+use crate::{CoreError, Scale};
 
 impl Schedule {
     /// A VE schedule from its sigmas: positive and rising.
@@ -40,10 +40,10 @@ pub(crate) fn karras_sigma(sigma_min: f64, sigma_max: f64, rho: f64, u: f64) -> 
     (low + u * (high - low)).powf(rho)
 }
 
-/// `steps` fractions from 0 to 1, both included.
+/// `steps` fractions from 0 to 1, both included; a single level is the one of the most noise.
 fn fractions(steps: usize) -> impl Iterator<Item = f64> {
-    let last = steps.saturating_sub(1).max(1) as f64;
-    (0..steps).map(move |i| i as f64 / last)
+    let last = steps.saturating_sub(1) as f64;
+    (0..steps).map(move |i| if last == 0.0 { 1.0 } else { i as f64 / last })
 }
 
 fn check_range(sigma_min: f64, sigma_max: f64) -> Result<(), CoreError> {

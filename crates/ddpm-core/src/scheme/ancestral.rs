@@ -7,7 +7,8 @@
 //! rate   x_s = (x_t + b score)/sqrt(1 - b) + sqrt(b) z     b = (t - s) beta(t), the rate frozen at the step's noisier end
 //! ```
 
-use super::{Combination, Step};
+use super::algebra::{StepBuilder, score};
+use super::step::Step;
 use crate::sde::Rates;
 use crate::{CoreError, Level, LogVarianceRange, Posterior, Scale, Variance};
 
@@ -22,28 +23,40 @@ pub fn ancestral(
     mse_per_component: Option<f64>,
 ) -> Result<Step, CoreError> {
     let posterior = Posterior::between(t, s);
-    let mean = Combination::of(posterior.of_x_t, posterior.of_x0);
-    if s.is_clean() {
-        return Ok(Step::single(t, s, mean));
-    }
-    if variance == Variance::LearnedRange {
-        let range = LogVarianceRange::of(&posterior, posterior.variance);
-        let step = Step::single(t, s, mean.with_noise(0, 1.0));
-        return Ok(Step { learned_range: Some(range), ..step });
-    }
-    let v = variance.of(&posterior, mse_per_component)?;
-    Ok(Step::single(t, s, mean.with_noise(0, v.sqrt())))
+    let learned = variance == Variance::LearnedRange && !s.is_clean();
+    let std = match variance {
+        _ if s.is_clean() => 0.0,
+        Variance::LearnedRange => 1.0,
+        _ => variance.of(&posterior, mse_per_component)?.sqrt(),
+    };
+    let mut step = StepBuilder::new(t, s);
+    let x = step.x();
+    let d = step.denoise(t, &x);
+    let output = posterior.of_x_t * x + posterior.of_x0 * d + std * step.z();
+    let learned_range = learned.then(|| LogVarianceRange::of(&posterior, posterior.variance));
+    Ok(Step { learned_range, ..step.finish(output) })
+}
+
+/// The decoder's step to data: x_0 = D(x_t).
+pub(crate) fn decode(t: &Level) -> Step {
+    let mut step = StepBuilder::new(t, &Level::CLEAN);
+    let d = step.denoise(t, &step.x());
+    step.finish(d)
 }
 
 /// DDIM with `eta` in 0..1.
 pub fn ddim(t: &Level, s: &Level, eta: f64) -> Result<Step, CoreError> {
     CoreError::check("eta", "between 0 and 1", eta, (0.0..=1.0).contains(&eta))?;
     let posterior = Posterior::between(t, s);
-    let noise = eta * posterior.variance.sqrt();
     // sigma_s^2 - post = sigma_s^2 snr_t/snr_s without cancellation: kept as sigma_s sqrt(1 - eta^2 lost).
     let of_epsilon = s.sigma() * (1.0 - eta * eta * posterior.snr_fraction_lost()).max(0.0).sqrt();
-    let of_x = of_epsilon / t.sigma();
-    Ok(Step::single(t, s, Combination::of(of_x, s.alpha() - of_x * t.alpha()).with_noise(0, noise)))
+    let mut step = StepBuilder::new(t, s);
+    let x = step.x();
+    let d = step.denoise(t, &x);
+    let output = s.alpha() * &d
+        + of_epsilon / t.sigma() * (x - t.alpha() * d)
+        + eta * posterior.variance.sqrt() * step.z();
+    Ok(step.finish(output))
 }
 
 /// The ancestral step of a continuous process with its rate frozen at t, as Song et al. (2021, appendix E) and Pierret & Galerne (2025)
@@ -55,13 +68,13 @@ pub fn ancestral_rate(
     rates: &Rates,
     span: f64,
 ) -> Result<Step, CoreError> {
-    let added = span * rates.diffusion_squared;
+    let b = span * rates.diffusion_squared;
     let shrink = match scale {
         Scale::VarianceExploding => 1.0,
-        Scale::VariancePreserving if added < 1.0 => (1.0 - added).sqrt(),
+        Scale::VariancePreserving if b < 1.0 => (1.0 - b).sqrt(),
         Scale::VariancePreserving => {
             let expected = "below 1 in every step (take more steps)";
-            return Err(CoreError::OutOfRange { name: "step times beta", expected, got: added });
+            return Err(CoreError::OutOfRange { name: "step times beta", expected, got: b });
         }
         Scale::SubVariancePreserving => {
             return Err(CoreError::Unsupported(
@@ -69,7 +82,9 @@ pub fn ancestral_rate(
             ));
         }
     };
-    let state = Combination::state();
-    let output = state.clone().plus_score(added, t, &state).scaled(1.0 / shrink).with_noise(0, added.sqrt());
-    Ok(Step::single(t, s, output))
+    let mut step = StepBuilder::new(t, s);
+    let x = step.x();
+    let d = step.denoise(t, &x);
+    let output = (&x + b * score(t, &x, &d)) / shrink + b.sqrt() * step.z();
+    Ok(step.finish(output))
 }

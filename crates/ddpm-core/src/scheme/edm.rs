@@ -9,7 +9,8 @@
 //! gamma    = min(S_churn/N, sqrt 2 - 1) where S_tmin <= k_t <= S_tmax, else 0
 //! ```
 
-use super::{Combination, Stage, Step};
+use super::algebra::StepBuilder;
+use super::step::Step;
 use crate::{CoreError, Level};
 use serde::{Deserialize, Serialize};
 
@@ -29,11 +30,14 @@ pub struct Churn {
 
 impl Default for Churn {
     fn default() -> Self {
-        Churn { amount: 0.0, min: 0.0, max: f64::MAX, noise: 1.0 }
+        Churn::NONE
     }
 }
 
 impl Churn {
+    /// No churn: the deterministic sampler.
+    pub const NONE: Churn = Churn { amount: 0.0, min: 0.0, max: f64::MAX, noise: 1.0 };
+
     /// Checks the amounts.
     pub(super) fn check(&self) -> Result<(), CoreError> {
         let amount = self.amount;
@@ -55,25 +59,20 @@ impl Churn {
     }
 }
 
-/// One step from t to s. `raised` is the level after churn: t itself where gamma is 0.
+/// One step from t to s. `raised` is the level after churn: t itself where gamma is 0. States meet the denoiser multiplied by alpha.
 pub fn edm(t: &Level, raised: &Level, s: &Level, noise: f64) -> Step {
     let (k_t, k_up, k_s) = (t.relative_sigma(), raised.relative_sigma(), s.relative_sigma());
     let added = noise * ((k_up - k_t) * (k_up + k_t)).max(0.0).sqrt();
-    // All of this is in the exploding view; states are multiplied by alpha where they meet the denoiser.
-    let start = Combination { of_x: 1.0 / t.alpha(), ..Combination::default() }.with_noise(0, added);
-    let first = Stage { level: *raised, state: start.clone().scaled(raised.alpha()) };
-    let start = start.aged(1);
-    let newest = Combination::of(0.0, 1.0);
-    let slope = Combination::default().plus(1.0 / k_up, &start).plus(-1.0 / k_up, &newest);
-    let euler = start.clone().plus(k_s - k_up, &slope);
+    let mut step = StepBuilder::new(t, s);
+    let y = step.x() / t.alpha() + added * step.z();
+    let d = step.denoise(raised, &(raised.alpha() * &y));
+    let slope = (&y - d) / k_up;
+    let euler = &y + (k_s - k_up) * &slope;
     if s.is_clean() {
-        let output = euler.scaled(s.alpha());
-        return Step { from: *t, to: *s, stages: vec![first], output, error: None, learned_range: None };
+        return step.finish(s.alpha() * euler);
     }
-    let second = Stage { level: *s, state: euler.clone().scaled(s.alpha()) };
-    let (start, slope, euler) = (start.aged(1), slope.aged(1), euler.aged(1));
-    let slope_after = Combination::default().plus(1.0 / k_s, &euler).plus(-1.0 / k_s, &newest);
+    let d = step.denoise(s, &(s.alpha() * &euler));
+    let slope_after = (euler - d) / k_s;
     let half = 0.5 * (k_s - k_up);
-    let output = start.plus(half, &slope).plus(half, &slope_after).scaled(s.alpha());
-    Step { from: *t, to: *s, stages: vec![first, second], output, error: None, learned_range: None }
+    step.finish(s.alpha() * (y + half * slope + half * slope_after))
 }

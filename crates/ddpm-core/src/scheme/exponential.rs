@@ -9,7 +9,8 @@
 //! The integral is closed for every scale: VP 2 (1/alpha_t - 1/alpha_s), so that the weight is 2 (r - 1) = 2 (e^{dB} - 1) in
 //! Pierret & Galerne's notation; VE k_t - k_s; sub-VP 2 (1/alpha_t - 1/alpha_s) + 2/3 (alpha_t^3 - alpha_s^3).
 
-use super::{Combination, Step};
+use super::algebra::{StepBuilder, score};
+use super::step::Step;
 use crate::{Level, Posterior, Scale};
 
 /// One step between two levels of a process with this scale.
@@ -24,7 +25,9 @@ pub fn exponential_integrator(t: &Level, s: &Level, scale: Scale) -> Step {
             2.0 * (growth - 1.0) + 2.0 / 3.0 * s.alpha() * (t.alpha().powi(3) - s.alpha().powi(3))
         }
     };
-    let state = Combination::state();
-    let output = state.clone().scaled(growth).plus_score(of_score, t, &state).with_noise(0, variance.sqrt());
-    Step::single(t, s, output)
+    let mut step = StepBuilder::new(t, s);
+    let x = step.x();
+    let d = step.denoise(t, &x);
+    let output = growth * &x + of_score * score(t, &x, &d) + variance.sqrt() * step.z();
+    step.finish(output)
 }

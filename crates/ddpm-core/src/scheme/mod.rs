@@ -12,8 +12,8 @@
 //!
 //! Denoisers enter through D alone, the prediction of x_0 (clipped or guided as the caller likes); score = (alpha D - x)/sigma^2.
 
+mod algebra;
 mod ancestral;
-mod combination;
 mod edm;
 mod exponential;
 mod langevin;
@@ -21,19 +21,18 @@ mod maruyama;
 mod multistep;
 mod ode;
 mod plan;
-mod table;
-mod trajectory;
+pub(crate) mod scheme_kind;
+pub(crate) mod step;
+pub(crate) mod table;
 mod unipc;
 
+pub(crate) use ancestral::decode;
 pub use ancestral::{ancestral, ancestral_rate, ddim};
-pub use combination::{Combination, Stage, Step};
 pub use edm::{Churn, edm};
 pub use exponential::exponential_integrator;
-pub use langevin::{annealed_step_size, corrector_step_size, langevin};
+pub use langevin::langevin;
 pub use maruyama::euler_maruyama;
 pub use multistep::{Order, dpm_solver_pp};
 pub use ode::{Tableau, runge_kutta};
-pub use plan::Scheme;
-pub use table::{Levels, SAMPLERS, SamplerInfo};
-pub use trajectory::Trajectory;
+pub use table::{Levels, SamplerInfo};
 pub use unipc::unipc;

@@ -12,7 +12,8 @@
 //! k-diffusion compute. The third order takes D_2 as the divided difference itself, whose weight is J_2; public implementations weigh it by
 //! J_2/2, which leaves an error of second order.
 
-use super::{Combination, Step};
+use super::algebra::{Expression, StepBuilder};
+use super::step::Step;
 use crate::Level;
 use serde::{Deserialize, Serialize};
 
@@ -31,31 +32,46 @@ pub enum Order {
 /// One step from t to s. `earlier` are the levels of the evaluations before t's, the newest first: the method takes as many as its order
 /// asks for and falls back to a lower order where there are fewer. A step to data is of first order: h is infinite there.
 pub fn dpm_solver_pp(t: &Level, s: &Level, earlier: &[Level], order: Order, stochastic: bool) -> Step {
+    let mut step = StepBuilder::new(t, s);
+    let d = step.denoise(t, &step.x());
+    let answers = [&d, &step.earlier(0), &step.earlier(1)];
+    let output = multistep(&mut step, t, s, earlier, answers, order, stochastic);
+    step.finish(output)
+}
+
+/// x_s from x_t and the `answers` at t and at the levels `earlier`.
+pub(super) fn multistep(
+    step: &mut StepBuilder,
+    t: &Level,
+    s: &Level,
+    earlier: &[Level],
+    answers: [&Expression; 3],
+    order: Order,
+    stochastic: bool,
+) -> Expression {
     let h = half_log_snr(s) - half_log_snr(t);
     let rate = if stochastic { 2.0 } else { 1.0 };
     let [j0, j1, j2] = exponential_moments(rate * h);
     let ratio = |newer: &Level, older: &Level| (half_log_snr(newer) - half_log_snr(older)) / h;
     let order = if s.is_clean() || t.log_snr() == f64::NEG_INFINITY { Order::First } else { order };
     let usable = earlier.iter().take_while(|level| level.log_snr().is_finite()).count();
-    let weights = match (order, &earlier[..usable]) {
-        (Order::First, _) | (_, []) => vec![j0],
+    let [d, d_before, d_older] = answers;
+    let integral = match (order, &earlier[..usable]) {
+        (Order::First, _) | (_, []) => j0 * d,
         (Order::Second, [before, ..]) | (Order::Third, [before]) => {
-            let slope = 0.5 * j0 / ratio(t, before);
-            vec![j0 + slope, -slope]
+            j0 * d + 0.5 * j0 / ratio(t, before) * (d - d_before)
         }
         (Order::Third, [before, older, ..]) => {
             let (r0, r1) = (ratio(t, before), ratio(before, older));
             // D_1 = d0 + r0 D_2 and D_2 = (d0 - d1)/(r0 + r1), d0 and d1 the two slopes per step.
             let curvature = (j1 * r0 + j2) / (r0 + r1);
-            let (of_d0, of_d1) = ((j1 + curvature) / r0, -curvature / r1);
-            vec![j0 + of_d0, of_d1 - of_d0, -of_d1]
+            j0 * d + (j1 + curvature) / r0 * (d - d_before) + -curvature / r1 * (d_before - d_older)
         }
     };
     let extra_decay = if stochastic { (-h).exp() } else { 1.0 };
     let decay = if s.is_clean() { 0.0 } else { s.sigma() / t.sigma() * extra_decay };
     let noise = if stochastic { s.sigma() * j0.sqrt() } else { 0.0 };
-    let of_x0 = weights.into_iter().map(|weight| s.alpha() * weight).collect();
-    Step::single(t, s, Combination { of_x: decay, of_x0, of_noise: Vec::new() }.with_noise(0, noise))
+    decay * step.x() + s.alpha() * integral + noise * step.z()
 }
 
 /// log(alpha/sigma).

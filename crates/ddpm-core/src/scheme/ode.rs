@@ -2,7 +2,8 @@
 //!
 //! Euler, Heun (the trapezoid rule, explicit), the classical fourth order, and Dormand & Prince's 5(4) pair with its error estimate.
 
-use super::{Combination, Stage, Step};
+use super::algebra::{Expression, StepBuilder, score};
+use super::step::Step;
 use crate::{CoreError, Level, Process};
 
 /// An explicit Runge-Kutta method.
@@ -66,14 +67,12 @@ impl Tableau {
 pub fn runge_kutta(process: &Process, t: &Level, s: &Level, tableau: &Tableau) -> Result<Step, CoreError> {
     let (start, end) = (process.time_of(t)?, process.time_of(s)?);
     let h = end - start;
-    let mut slopes: Vec<Combination> = Vec::with_capacity(tableau.nodes.len());
-    let mut stages = Vec::with_capacity(tableau.nodes.len());
-    let advanced = |slopes: &[Combination], weights: &[f64]| {
-        slopes
-            .iter()
-            .zip(weights)
-            .fold(Combination::default(), |sum, (slope, weight)| sum.plus(h * weight, slope))
+    let increment = |slopes: &[Expression], weights: &[f64]| {
+        slopes.iter().zip(weights).fold(Expression::zero(), |sum, (slope, weight)| sum + h * weight * slope)
     };
+    let mut step = StepBuilder::new(t, s);
+    let x = step.x();
+    let mut slopes: Vec<Expression> = Vec::with_capacity(tableau.nodes.len());
     for (&node, weights) in tableau.nodes.iter().zip(tableau.stages) {
         let time = start + node * h;
         let level = match node {
@@ -87,16 +86,11 @@ pub fn runge_kutta(process: &Process, t: &Level, s: &Level, tableau: &Tableau) -
                     .into(),
             ));
         }
-        let state = advanced(&slopes, weights).plus(1.0, &Combination::state());
-        stages.push(Stage { level, state: state.clone() });
-        // From here on the newest evaluation is this stage's.
-        slopes = slopes.into_iter().map(|slope| slope.aged(1)).collect();
-        let state = state.aged(1);
+        let y = increment(&slopes, weights) + &x;
+        let d = step.denoise(&level, &y);
         let flow = process.rates(time)?.probability_flow();
-        let slope = Combination::default().plus(flow.of_x, &state).plus_score(flow.of_score, &level, &state);
-        slopes.push(slope);
+        slopes.push(flow.of_x * &y + flow.of_score * score(&level, &y, &d));
     }
-    let output = advanced(&slopes, tableau.weights).plus(1.0, &Combination::state());
-    let error = tableau.error.map(|weights| advanced(&slopes, weights));
-    Ok(Step { from: *t, to: *s, stages, output, error, learned_range: None })
+    let error = tableau.error.map(|weights| step.combination(increment(&slopes, weights)));
+    Ok(Step { error, ..step.finish(increment(&slopes, tableau.weights) + x) })
 }

@@ -1,83 +1,20 @@
-//! Which sampler, with which options, and the steps it takes along a trajectory.
+//! The steps that a sampler takes along a trajectory.
 
-use super::multistep::Order;
-use super::{Churn, Combination, Step, Tableau, Trajectory};
-use super::{
-    ancestral, ancestral_rate, annealed_step_size, corrector_step_size, ddim, dpm_solver_pp, edm,
-    euler_maruyama, exponential_integrator, langevin, runge_kutta, unipc,
-};
-use crate::{CoreError, Level, Posterior, Time, Variance};
-use serde::{Deserialize, Serialize};
+use super::algebra::{StepBuilder, score};
+use super::ancestral::{ancestral, ancestral_rate, ddim, decode};
+use super::edm::edm;
+use super::exponential::exponential_integrator;
+use super::langevin::{annealed_step_size, corrector_step_size, langevin};
+use super::maruyama::euler_maruyama;
+use super::multistep::{Order, dpm_solver_pp};
+use super::ode::{Tableau, runge_kutta};
+use super::scheme_kind::Scheme;
+use super::step::Step;
+use super::unipc::unipc;
+use crate::{CoreError, Level, Posterior, Time, Trajectory, Variance};
 
-/// A sampler with its options.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "sampler", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Scheme {
-    /// Ancestral sampling from the posterior between visited levels (Ho et al. 2020).
-    Ddpm {
-        /// The variance of each step.
-        variance: Variance,
-    },
-    /// Ancestral sampling of a continuous process, its rate frozen over each step (Song et al. 2021, appendix E).
-    DdpmRate,
-    /// DDIM (Song, Meng & Ermon 2021).
-    Ddim {
-        /// 0 deterministic, 1 ancestral.
-        eta: f64,
-    },
-    /// Euler-Maruyama on the reverse SDE.
-    Em,
-    /// Exponential integrator on the reverse SDE.
-    Ei,
-    /// Euler on the probability-flow ODE.
-    OdeEuler,
-    /// Heun on the probability-flow ODE.
-    OdeHeun,
-    /// The classical fourth-order method on the probability-flow ODE.
-    OdeRk4,
-    /// Dormand & Prince's 5(4) pair on the probability-flow ODE; adaptive where the caller controls the step.
-    OdeRk45,
-    /// Karras et al.'s stochastic Heun sampler.
-    Edm {
-        /// Noise added back in each step.
-        churn: Churn,
-    },
-    /// DPM-Solver++ 2M.
-    #[serde(rename = "dpmpp-2m")]
-    Dpmpp2m,
-    /// DPM-Solver++ 2M on the SDE.
-    #[serde(rename = "dpmpp-2m-sde")]
-    Dpmpp2mSde,
-    /// DPM-Solver++ 3M.
-    #[serde(rename = "dpmpp-3m")]
-    Dpmpp3m,
-    /// DPM-Solver++ 3M on the SDE.
-    #[serde(rename = "dpmpp-3m-sde")]
-    Dpmpp3mSde,
-    /// UniPC of order 2.
-    Unipc,
-    /// An ancestral predictor followed by Langevin correctors at each level (Song et al. 2021).
-    PredictorCorrector {
-        /// Signal-to-noise ratio r of the corrector's step.
-        signal_to_noise: f64,
-        /// Corrector steps at each level.
-        corrections: usize,
-    },
-    /// Unadjusted Langevin dynamics at the first level alone.
-    Langevin {
-        /// Step size in units of sigma^2 of the level.
-        relative_step: f64,
-        /// Number of steps.
-        steps: usize,
-    },
-    /// Langevin dynamics at every level in turn (Song & Ermon 2019).
-    AnnealedLangevin {
-        /// Step size at the least noisy level, the authors' epsilon.
-        epsilon: f64,
-        /// Steps at each level.
-        steps: usize,
-    },
-}
+/// Song & Ermon's (2019) epsilon in units of sigma_L^2: 2e-5 at sigma_L = 0.01.
+const RELATIVE_EPSILON: f64 = 0.2;
 
 impl Scheme {
     /// The steps along `trajectory`, in order. A step to data ([`Time::Clean`]) is the decoder's for every solver of a differential equation.
@@ -85,6 +22,7 @@ impl Scheme {
         match *self {
             Scheme::Langevin { relative_step, steps } => {
                 let level = trajectory.start();
+                check_stable("step size in units of sigma^2", relative_step)?;
                 let step = langevin(level, relative_step * level.sigma() * level.sigma())?;
                 Ok(vec![step; steps])
             }
@@ -125,7 +63,7 @@ impl Scheme {
             Scheme::Langevin { .. } | Scheme::AnnealedLangevin { .. } => Err(CoreError::Unsupported(
                 "Langevin samplers take their steps at a level, not between two".into(),
             )),
-            _ if decoder => Ok(Step::decode(t)),
+            _ if decoder => Ok(decode(t)),
             Scheme::Ei => {
                 self.needs_signal(t)?;
                 Ok(exponential_integrator(t, s, trajectory.scale()))
@@ -177,23 +115,35 @@ fn predict_and_correct(
     corrections: usize,
 ) -> Result<Step, CoreError> {
     CoreError::check("signal_to_noise", "positive", signal_to_noise, signal_to_noise > 0.0)?;
-    let mut step = ancestral(t, s, Variance::FixedLarge, None)?;
     if s.is_clean() {
-        return Ok(step);
+        return ancestral(t, s, Variance::FixedLarge, None);
     }
-    let size = corrector_step_size(signal_to_noise, s, Posterior::between(t, s).transition_scale);
-    for correction in 1..=corrections {
-        let state = std::mem::take(&mut step.output);
-        step.stages.push(super::Stage { level: *s, state: state.clone() });
-        let state: Combination = state.aged(1);
-        step.output = state.clone().plus_score(size, s, &state).with_noise(correction, (2.0 * size).sqrt());
+    let posterior = Posterior::between(t, s);
+    let mut step = StepBuilder::new(t, s);
+    let x = step.x();
+    let d = step.denoise(t, &x);
+    let mut y = posterior.of_x_t * x + posterior.of_x0 * d + posterior.transition_variance.sqrt() * step.z();
+    let size = corrector_step_size(signal_to_noise, s, posterior.transition_scale);
+    for _ in 0..corrections {
+        let d = step.denoise(s, &y);
+        y = &y + size * score(s, &y, &d) + (2.0 * size).sqrt() * step.z();
     }
-    Ok(step)
+    Ok(step.finish(y))
 }
 
-fn annealed(trajectory: &Trajectory, epsilon: f64, steps: usize) -> Result<Vec<Step>, CoreError> {
+/// x - e x/v, the step on a law of variance v, shrinks x for e < 2 v alone, and v is at least sigma^2.
+fn check_stable(name: &'static str, relative_step: f64) -> Result<f64, CoreError> {
+    CoreError::check(name, "below 2, where Langevin dynamics diverges", relative_step, relative_step < 2.0)
+}
+
+fn annealed(trajectory: &Trajectory, epsilon: Option<f64>, steps: usize) -> Result<Vec<Step>, CoreError> {
     let noisy: Vec<&Level> = trajectory.levels().iter().filter(|level| !level.is_clean()).collect();
     let lowest = noisy[noisy.len() - 1];
+    let epsilon = epsilon.unwrap_or(RELATIVE_EPSILON * lowest.relative_sigma().powi(2));
+    check_stable(
+        "epsilon/2 in units of the lowest level's sigma^2",
+        0.5 * epsilon / lowest.relative_sigma().powi(2),
+    )?;
     let mut plan = Vec::with_capacity(noisy.len() * steps + 1);
     for (index, level) in noisy.iter().enumerate() {
         let size = annealed_step_size(epsilon, level, lowest);
@@ -211,7 +161,7 @@ fn annealed(trajectory: &Trajectory, epsilon: f64, steps: usize) -> Result<Vec<S
         }
     }
     if trajectory.end().is_clean() {
-        plan.push(Step::decode(lowest));
+        plan.push(decode(lowest));
     }
     Ok(plan)
 }

@@ -1,6 +1,7 @@
-//! The list of samplers as data: help texts, documentation and tests read it.
+//! The table of samplers: order, evaluations and noise draws a step, for `--list-samplers`, the documentation and the tests.
 
-use super::{Churn, Scheme};
+use super::edm::Churn;
+use super::scheme_kind::Scheme;
 use crate::{CoreError, Variance};
 
 /// Which levels a sampler can go through.
@@ -43,113 +44,41 @@ const fn info(
     summary: &'static str,
 ) -> SamplerInfo {
     let [order, evaluations, draws] = costs;
-    SamplerInfo { name, scheme, order, evaluations, draws, levels, fixed_steps: true, summary }
+    // The adaptive method is the only one that chooses its steps.
+    let fixed_steps = !matches!(scheme, Scheme::OdeRk45);
+    SamplerInfo { name, scheme, order, evaluations, draws, levels, fixed_steps, summary }
 }
 
-const NO_CHURN: Churn = Churn { amount: 0.0, min: 0.0, max: f64::MAX, noise: 1.0 };
+const EDM: Scheme = Scheme::Edm { churn: Churn::NONE };
+const CORRECTOR: Scheme = Scheme::PredictorCorrector { signal_to_noise: 0.16, corrections: 1 };
+const LANGEVIN: Scheme = Scheme::Langevin { relative_step: 0.02, steps: 1000 };
+const ANNEALED: Scheme = Scheme::AnnealedLangevin { epsilon: None, steps: 100 };
 
-/// All samplers. `costs` are order, evaluations a step and draws a step.
-pub const SAMPLERS: [SamplerInfo; 18] = [
-    info(
-        "ddpm",
-        Scheme::Ddpm { variance: Variance::FixedLarge },
-        [1, 1, 1],
-        Levels::Any,
-        "ancestral sampling (Ho et al. 2020), any variance",
-    ),
-    info(
-        "ddim",
-        Scheme::Ddim { eta: 0.0 },
-        [1, 1, 0],
-        Levels::Any,
-        "DDIM, eta 0 deterministic .. 1 ancestral (Song et al. 2021)",
-    ),
-    info("em", Scheme::Em, [1, 1, 1], Levels::AnyByInterpolation, "reverse SDE by Euler-Maruyama"),
-    info("ei", Scheme::Ei, [1, 1, 1], Levels::Any, "reverse SDE by the exponential integrator"),
-    info(
-        "predictor-corrector",
-        Scheme::PredictorCorrector { signal_to_noise: 0.16, corrections: 1 },
-        [1, 2, 2],
-        Levels::Any,
-        "ancestral predictor, Langevin corrector (Song et al. 2021)",
-    ),
-    info(
-        "ode-euler",
-        Scheme::OdeEuler,
-        [1, 1, 0],
-        Levels::AnyByInterpolation,
-        "probability-flow ODE by Euler",
-    ),
-    info("ode-heun", Scheme::OdeHeun, [2, 2, 0], Levels::AnyByInterpolation, "probability-flow ODE by Heun"),
-    info(
-        "ode-rk4",
-        Scheme::OdeRk4,
-        [4, 4, 0],
-        Levels::AnyByInterpolation,
-        "probability-flow ODE by the classical Runge-Kutta method",
-    ),
-    SamplerInfo {
-        fixed_steps: false,
-        ..info(
-            "ode-rk45",
-            Scheme::OdeRk45,
-            [5, 7, 0],
-            Levels::AnyByInterpolation,
-            "probability-flow ODE by Dormand-Prince 5(4), adaptive",
-        )
-    },
-    info(
-        "edm",
-        Scheme::Edm { churn: NO_CHURN },
-        [2, 2, 0],
-        Levels::Any,
-        "Heun in sigma with churn (Karras et al. 2022)",
-    ),
-    info(
-        "dpmpp-2m",
-        Scheme::Dpmpp2m,
-        [2, 1, 0],
-        Levels::Any,
-        "DPM-Solver++ multistep, second order (Lu et al. 2022)",
-    ),
-    info("dpmpp-2m-sde", Scheme::Dpmpp2mSde, [2, 1, 1], Levels::Any, "DPM-Solver++ multistep on the SDE"),
-    info("dpmpp-3m", Scheme::Dpmpp3m, [3, 1, 0], Levels::Any, "DPM-Solver++ multistep, third order"),
-    info(
-        "dpmpp-3m-sde",
-        Scheme::Dpmpp3mSde,
-        [2, 1, 1],
-        Levels::Any,
-        "DPM-Solver++ multistep on the SDE, one more evaluation remembered",
-    ),
-    info(
-        "unipc",
-        Scheme::Unipc,
-        [3, 1, 0],
-        Levels::Any,
-        "UniPC-2, predictor and corrector sharing evaluations (Zhao et al. 2023)",
-    ),
-    info(
-        "ddpm-rate",
-        Scheme::DdpmRate,
-        [1, 1, 1],
-        Levels::AnyByInterpolation,
-        "ancestral sampling with the process's rate frozen in each step",
-    ),
-    info(
-        "langevin",
-        Scheme::Langevin { relative_step: 0.02, steps: 1000 },
-        [0, 1, 1],
-        Levels::One,
-        "unadjusted Langevin dynamics at one noise level",
-    ),
-    info(
-        "annealed-langevin",
-        Scheme::AnnealedLangevin { epsilon: 2e-5, steps: 100 },
-        [0, 1, 1],
-        Levels::Any,
-        "Langevin dynamics at every level in turn (Song & Ermon 2019)",
-    ),
-];
+/// All samplers. The three numbers are the order, evaluations a step and draws a step.
+#[rustfmt::skip]
+pub const SAMPLERS: [SamplerInfo; 18] = {
+    use Levels::{Any, AnyByInterpolation as Ode, One};
+    [
+        info("ddpm", Scheme::Ddpm { variance: Variance::FixedLarge }, [1, 1, 1], Any, "ancestral sampling (Ho et al. 2020), any variance"),
+        info("ddim", Scheme::Ddim { eta: 0.0 }, [1, 1, 0], Any, "DDIM, eta 0 deterministic .. 1 ancestral (Song et al. 2021)"),
+        info("em", Scheme::Em, [1, 1, 1], Ode, "reverse SDE by Euler-Maruyama"),
+        info("ei", Scheme::Ei, [1, 1, 1], Any, "reverse SDE by the exponential integrator"),
+        info("predictor-corrector", CORRECTOR, [1, 2, 2], Any, "ancestral predictor, Langevin corrector (Song et al. 2021)"),
+        info("ode-euler", Scheme::OdeEuler, [1, 1, 0], Ode, "probability-flow ODE by Euler"),
+        info("ode-heun", Scheme::OdeHeun, [2, 2, 0], Ode, "probability-flow ODE by Heun"),
+        info("ode-rk4", Scheme::OdeRk4, [4, 4, 0], Ode, "probability-flow ODE by the classical Runge-Kutta method"),
+        info("ode-rk45", Scheme::OdeRk45, [5, 7, 0], Ode, "probability-flow ODE by Dormand-Prince 5(4), adaptive"),
+        info("edm", EDM, [2, 2, 0], Any, "Heun in sigma with churn (Karras et al. 2022)"),
+        info("dpmpp-2m", Scheme::Dpmpp2m, [2, 1, 0], Any, "DPM-Solver++ multistep, second order (Lu et al. 2022)"),
+        info("dpmpp-2m-sde", Scheme::Dpmpp2mSde, [2, 1, 1], Any, "DPM-Solver++ multistep on the SDE"),
+        info("dpmpp-3m", Scheme::Dpmpp3m, [3, 1, 0], Any, "DPM-Solver++ multistep, third order"),
+        info("dpmpp-3m-sde", Scheme::Dpmpp3mSde, [2, 1, 1], Any, "DPM-Solver++ multistep on the SDE, with one more earlier evaluation"),
+        info("unipc", Scheme::Unipc, [3, 1, 0], Any, "UniPC-2, predictor and corrector sharing evaluations (Zhao et al. 2023)"),
+        info("ddpm-rate", Scheme::DdpmRate, [1, 1, 1], Ode, "ancestral sampling with the process's rate frozen in each step"),
+        info("langevin", LANGEVIN, [0, 1, 1], One, "unadjusted Langevin dynamics at one noise level"),
+        info("annealed-langevin", ANNEALED, [0, 1, 1], Any, "Langevin dynamics at every level in turn (Song & Ermon 2019)"),
+    ]
+};
 
 impl SamplerInfo {
     /// The sampler of this name.
@@ -159,40 +88,5 @@ impl SamplerInfo {
             got: name.to_owned(),
             expected: SAMPLERS.map(|info| info.name).join(", "),
         })
-    }
-}
-
-impl Scheme {
-    /// The sampler as the literature runs it along a continuous process: `ddpm` with the transition variance freezes the process's rate
-    /// over each step there, the others are the same.
-    pub fn on_process(self) -> Scheme {
-        match self {
-            Scheme::Ddpm { variance: Variance::FixedLarge } => Scheme::DdpmRate,
-            other => other,
-        }
-    }
-
-    /// The name on the command line.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Scheme::Ddpm { .. } => "ddpm",
-            Scheme::DdpmRate => "ddpm-rate",
-            Scheme::Ddim { .. } => "ddim",
-            Scheme::Em => "em",
-            Scheme::Ei => "ei",
-            Scheme::OdeEuler => "ode-euler",
-            Scheme::OdeHeun => "ode-heun",
-            Scheme::OdeRk4 => "ode-rk4",
-            Scheme::OdeRk45 => "ode-rk45",
-            Scheme::Edm { .. } => "edm",
-            Scheme::Dpmpp2m => "dpmpp-2m",
-            Scheme::Dpmpp2mSde => "dpmpp-2m-sde",
-            Scheme::Dpmpp3m => "dpmpp-3m",
-            Scheme::Dpmpp3mSde => "dpmpp-3m-sde",
-            Scheme::Unipc => "unipc",
-            Scheme::PredictorCorrector { .. } => "predictor-corrector",
-            Scheme::Langevin { .. } => "langevin",
-            Scheme::AnnealedLangevin { .. } => "annealed-langevin",
-        }
     }
 }

@@ -9,40 +9,34 @@
 //!
 //! D_s serves as the next step's first evaluation: a run of N steps makes N evaluations, and the corrector raises the order to 3.
 
-use super::multistep::{exponential_moments, half_log_snr};
-use super::{Combination, Order, Stage, Step, dpm_solver_pp};
+use super::algebra::StepBuilder;
+use super::multistep::{Order, exponential_moments, half_log_snr, multistep};
+use super::step::Step;
 use crate::Level;
 
 /// One step from t to s. `before` is the level of the evaluation before t's, if there is one; `first` says that D(x_t) has yet to be made.
 pub fn unipc(t: &Level, s: &Level, before: Option<&Level>, first: bool) -> Step {
     let earlier: Vec<Level> = before.copied().into_iter().collect();
-    let predictor = dpm_solver_pp(t, s, &earlier, Order::Second, false).output;
-    let mut stages = Vec::new();
-    if first {
-        stages.push(Stage { level: *t, state: Combination::state() });
-    }
-    let mut step = Step { from: *t, to: *s, stages, output: predictor, error: None, learned_range: None };
+    let mut step = StepBuilder::new(t, s);
+    let d = if first { step.denoise(t, &step.x()) } else { step.earlier(0) };
+    let d_before = step.earlier(usize::from(!first));
+    let predicted = multistep(&mut step, t, s, &earlier, [&d, &d_before, &d_before], Order::Second, false);
     if s.is_clean() {
-        return step;
+        return step.finish(predicted);
     }
+    let d_s = step.denoise(s, &predicted);
     let h = half_log_snr(s) - half_log_snr(t);
     let [j0, j1, j2] = exponential_moments(h);
-    // Weights of D_s - D and of d.
-    let (of_new, of_old) = match before.filter(|level| level.log_snr().is_finite()) {
-        None => (0.5, None),
+    let scale = s.alpha() * j0;
+    let linear = s.sigma() / t.sigma() * step.x();
+    let corrected = match before.filter(|level| level.log_snr().is_finite()) {
+        None => linear + scale * (&d + 0.5 * (d_s - &d)),
         Some(before) => {
             let rk = (half_log_snr(before) - half_log_snr(t)) / h;
             let r0 = (j1 - j2) / j0 / (1.0 - rk);
-            (j1 / j0 - r0, Some(r0 / rk))
+            let r1 = j1 / j0 - r0;
+            linear + scale * (&d + r1 * (d_s - &d)) + scale * (r0 / rk) * (d_before - &d)
         }
     };
-    let scale = s.alpha() * j0;
-    let mut of_x0 = vec![scale * of_new, scale * (1.0 - of_new)];
-    if let Some(weight) = of_old {
-        of_x0[1] -= scale * weight;
-        of_x0.push(scale * weight);
-    }
-    step.stages.push(Stage { level: *s, state: std::mem::take(&mut step.output) });
-    step.output = Combination { of_x: s.sigma() / t.sigma(), of_x0, of_noise: Vec::new() };
-    step
+    step.finish(corrected)
 }

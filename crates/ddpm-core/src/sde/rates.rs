@@ -1,8 +1,7 @@
 //! Drift and diffusion of a process, and of its reversals.
 
-use super::Process;
-use crate::CoreError;
-use crate::schedule::Scale;
+use super::process::Process;
+use crate::{CoreError, Scale};
 
 /// The rates of dx = drift x dt + g dW at one time.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -11,7 +11,7 @@
 //! excess to W2^2 once more, which shows how large it is; the interval is that of the resampled squares less twice the excess. It reaches 0
 //! where the distance is not told from the floor. Away from it the interval covers as often as it says, to a few per cent.
 
-use super::Cloud;
+use super::cloud::Cloud;
 use crate::CoreError;
 use crate::noise::{NoiseSource, Purpose};
 use rand_distr::{Distribution, StandardUniform};

@@ -6,7 +6,7 @@ use crate::sampled_w2::{Effort, Reference};
 use ddpm_core::decomposition::{Answers, Pace, evenly_refined, fine};
 use ddpm_core::recursion::{GaussianDenoiser, Start, w2_errors, w2_to_end};
 use ddpm_core::scheme::{Churn, SamplerInfo};
-use ddpm_core::target::Gaussian;
+use ddpm_core::targets::Gaussian;
 use ddpm_core::{Scheme, Target, Variance};
 use ddpm_report::decomposition_page::{DecompositionReport, Measure, Slope, Sweep, SweepCurve, SweepPoint};
 use ddpm_report::kit::number;

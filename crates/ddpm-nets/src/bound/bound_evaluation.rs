@@ -25,7 +25,7 @@ impl Bound {
 
 /// Evaluates the bound of images x_0 [n, ...] at every training level: T evaluations of the denoiser.
 ///
-/// `steps` are [`ddpm_core::bound::bound_steps`] of the schedule. `noise` gives standard normal noise of x_0's shape for a timestep.
+/// `steps` are [`ddpm_core::bound_steps`] of the schedule. `noise` gives standard normal noise of x_0's shape for a timestep.
 /// `clip` limits the predicted x_0, as samplers do (Ho et al. report their bound with it).
 pub fn evaluate(
     denoiser: &dyn Denoiser,

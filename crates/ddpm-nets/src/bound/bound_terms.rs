@@ -182,7 +182,7 @@ impl Rows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ddpm_core::bound::bound_steps;
+    use ddpm_core::bound_steps;
     use ddpm_core::decomposition::Decoder;
     use ddpm_core::{Schedule, Variance};
     use tch::Device;

@@ -225,7 +225,8 @@ mod tests {
     use super::super::reference::{self, assert_close};
     use super::*;
     use crate::Denoiser;
-    use ddpm_core::target::{Empirical, Target};
+    use ddpm_core::Target;
+use ddpm_core::targets::Empirical;
     use ddpm_core::{Schedule, Time, TimeIndex};
     use tch::Device;
 

@@ -3,7 +3,7 @@
 use super::ideal_denoiser::{IdealDenoiser, TargetPosterior, check, squared_norm};
 use crate::NetsError;
 use ddpm_core::Level;
-use ddpm_core::target::{Covariance, Gaussian};
+use ddpm_core::targets::{Covariance, Gaussian};
 use std::f64::consts::TAU;
 use tch::{Device, Kind, Tensor};
 

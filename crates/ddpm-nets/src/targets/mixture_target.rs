@@ -5,7 +5,7 @@ use super::gaussian_target::GaussianTarget;
 use super::ideal_denoiser::{IdealDenoiser, TargetPosterior, check, squared_norm};
 use crate::NetsError;
 use ddpm_core::Level;
-use ddpm_core::target::{Component, Mixture};
+use ddpm_core::targets::{Component, Mixture};
 use tch::{Device, Kind, Tensor};
 
 /// The ideal denoiser of a mixture. Evaluated in f64; differentiable.
@@ -77,7 +77,7 @@ impl IdealDenoiser for MixtureTarget {
 mod tests {
     use super::super::{ideal_denoiser, reference};
     use super::*;
-    use ddpm_core::target::TargetSpec;
+    use ddpm_core::TargetSpec;
     use ddpm_core::{Process, Schedule, TimeIndex};
 
     /// Components of two and three dimensions, full, diagonal and isotropic, one of them nearly flat.
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn the_gradient_of_the_log_density_is_the_score() {
         let spec = &specs()[2];
-        let ddpm_core::target::Target::Mixture(law) = spec.build().unwrap() else { unreachable!() };
+        let ddpm_core::Target::Mixture(law) = spec.build().unwrap() else { unreachable!() };
         let tensors = MixtureTarget::new(&law, Device::Cpu).unwrap();
         let level = Schedule::linear(1000).unwrap().level(TimeIndex(200));
         let x = Tensor::from_slice(&[0.3, -0.2, 1.0, -1.0, 0.4, 0.1]).reshape([2, 3]).set_requires_grad(true);

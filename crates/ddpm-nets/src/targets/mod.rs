@@ -16,7 +16,7 @@ pub use ideal_denoiser::{IdealDenoiser, TargetPosterior};
 pub use mixture_target::MixtureTarget;
 
 use crate::NetsError;
-use ddpm_core::target::Target;
+use ddpm_core::Target;
 use tch::{Device, Tensor};
 
 /// The ideal denoiser of a law, for rows [n, d] on a device.

@@ -1,8 +1,8 @@
-//! Posteriors of the laws of `ddpm_core::target`, point by point, to test against.
+//! Posteriors of the laws of `ddpm_core::targets`, point by point, to test against.
 
 use super::ideal_denoiser::TargetPosterior;
 use ddpm_core::Level;
-use ddpm_core::target::Target;
+use ddpm_core::Target;
 use tch::{Kind, Tensor};
 
 /// Mean [n, d], variance `[n]` and log density `[n]` of rows `x_t` [n, ...], all f64.
@@ -10,7 +10,7 @@ pub(super) fn posterior(target: &Target, x_t: &Tensor, level: &Level) -> TargetP
     let rows = x_t.to_kind(Kind::Double).reshape([x_t.size()[0], -1]);
     let points: Vec<Vec<f64>> = Vec::try_from(rows.shallow_clone()).unwrap();
     let parts: Vec<_> = points.iter().map(|x| target.at(x, level)).collect();
-    let of = |f: fn(&ddpm_core::target::Conditional) -> f64| {
+    let of = |f: fn(&ddpm_core::targets::Conditional) -> f64| {
         Tensor::from_slice(&parts.iter().map(f).collect::<Vec<_>>())
     };
     let means: Vec<f64> = parts.iter().flat_map(|part| part.mean.iter().copied()).collect();

@@ -19,7 +19,7 @@ pub use times::{DrawnLevel, TimeSampler, TimesConfig};
 pub use training_batch::TrainingBatch;
 
 use crate::TrainError;
-use ddpm_core::bound::bound_steps;
+use ddpm_core::bound_steps;
 use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_core::{BoundStep, LinearMap, Parameterization, Schedule, TimeIndex, Weight};
 use ddpm_nets::bound::{self, Answer};

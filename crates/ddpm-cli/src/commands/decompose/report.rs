@@ -3,7 +3,6 @@
 use super::arguments::{ClosedFormSampling, Decompose};
 use crate::global_options::Global;
 use crate::runtime::{self, versions};
-use crate::sampling::default_grid;
 use anyhow::Result;
 use ddpm_core::Noising;
 use ddpm_core::decomposition::MonteCarlo;
@@ -33,7 +32,7 @@ impl Decompose {
             name: self.name(),
             target,
             noised,
-            grid: self.grid.unwrap_or(default_grid(noising)),
+            grid: self.grid.unwrap_or(noising.default_grid()),
             steps: result.steps,
             scheme: problem.followed(),
             perturbation: self.perturb,

@@ -4,7 +4,7 @@ use super::arguments::{ClosedFormSampling, Decompose};
 use crate::global_options::Global;
 use crate::progress::Progress;
 use crate::runtime;
-use crate::sampling::{VisitedLevels, on_process};
+use crate::sampling::VisitedLevels;
 use anyhow::{Result, ensure};
 use ddpm_core::decomposition::mmse_per_component;
 use ddpm_core::recursion::{GaussianDenoiser, w2_errors};
@@ -94,6 +94,6 @@ impl Decompose {
 impl ClosedFormSampling {
     /// The sampler as it runs along the noising that was asked for.
     pub(super) fn followed(&self) -> Scheme {
-        on_process(self.scheme, &self.noising)
+        self.noising.scheme(self.scheme)
     }
 }

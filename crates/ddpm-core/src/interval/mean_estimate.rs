@@ -1,6 +1,6 @@
 //! Means of independent units with their standard errors, and Student's t-intervals.
 
-use super::Interval;
+use super::confidence_interval::Interval;
 use crate::CoreError;
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};

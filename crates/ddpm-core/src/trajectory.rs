@@ -101,7 +101,7 @@ impl Trajectory {
         })
     }
 
-    pub(super) fn mse(&self, index: usize) -> Option<f64> {
+    pub(crate) fn mse(&self, index: usize) -> Option<f64> {
         self.mse_per_component.as_ref().and_then(|list| list.get(index)).copied()
     }
 }

@@ -10,7 +10,10 @@
 //!
 //! The fitted file has f64 tensors `mean` `[d]` and `cov` `[d, d]`; whoever reads it passes them to [`Gaussian::from_moments`].
 
-use super::{Component, Covariance, Gaussian, Mixture, Target};
+use super::covariance::Covariance;
+use super::gaussian::Gaussian;
+use super::mixture::{Component, Mixture};
+use super::target::Target;
 use crate::CoreError;
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};

@@ -3,8 +3,8 @@
 //! D*(x) = sum_i softmax_i(-|x - alpha x_i|^2/(2 sigma^2)) x_i: what a network that memorized the data would answer. This is the reference
 //! in f64; the blocked version on tensors is for data sets of many thousands of images.
 
-use super::conditional::{add_outer, softmax, squared_distance};
-use super::{Conditional, Gaussian};
+use super::conditional::{Conditional, add_outer, softmax, squared_distance};
+use super::gaussian::Gaussian;
 use crate::noise::NoiseSource;
 use crate::{CoreError, Level};
 use nalgebra::DMatrix;

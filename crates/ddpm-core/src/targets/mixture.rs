@@ -5,8 +5,9 @@
 //! D*(x) = sum r_k D_k(x)         Cov[x_0 | x] = sum r_k (Cov_k + (D_k - D*)(D_k - D*)^T)
 //! ```
 
-use super::conditional::{add_outer, softmax, squared_distance};
-use super::{Conditional, Covariance, Gaussian};
+use super::conditional::{Conditional, add_outer, softmax, squared_distance};
+use super::covariance::Covariance;
+use super::gaussian::Gaussian;
 use crate::noise::NoiseSource;
 use crate::{CoreError, Level};
 use nalgebra::DMatrix;

@@ -4,7 +4,8 @@
 //! S = alpha^2 l + sigma^2        q_t = N(alpha m, S)        D*(x) = m + (alpha l/S)(x - alpha m)        Var[x_0 | x] = l sigma^2/S
 //! ```
 
-use super::{Conditional, Covariance};
+use super::conditional::Conditional;
+use super::covariance::Covariance;
 use crate::noise::NoiseSource;
 use crate::{CoreError, Level};
 use nalgebra::DMatrix;

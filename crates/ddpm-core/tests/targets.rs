@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use ddpm_core::noise::{NoiseSource, Purpose};
-use ddpm_core::target::{Component, Covariance, Empirical, Gaussian, Mixture};
+use ddpm_core::targets::{Component, Covariance, Empirical, Gaussian, Mixture};
 use ddpm_core::{Level, Target, TargetSpec, Time};
 use nalgebra::DMatrix;
 

@@ -1,14 +1,28 @@
-//! A schedule as a configuration file and the command line name it.
+//! A schedule's kind and parameters, as configuration files and the command line give them.
 
-use super::Schedule;
 use super::betas::rescaled;
+use super::discrete_schedule::Schedule;
 use crate::CoreError;
 use serde::{Deserialize, Serialize};
-use std::str::FromStr;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 /// The known schedules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case", parse_err_ty = CoreError, parse_err_fn = unknown)]
 pub enum ScheduleKind {
     /// [`Schedule::linear_between`]; betas default to 0.1/T and 20/T.
     Linear,
@@ -32,31 +46,11 @@ pub enum ScheduleKind {
 
 impl ScheduleKind {
     /// All kinds, in the order in which help texts list them.
-    pub const ALL: [ScheduleKind; 9] = [
-        ScheduleKind::Linear,
-        ScheduleKind::ScaledLinear,
-        ScheduleKind::Cosine,
-        ScheduleKind::Sigmoid,
-        ScheduleKind::Constant,
-        ScheduleKind::VeGeometric,
-        ScheduleKind::Karras,
-        ScheduleKind::Betas,
-        ScheduleKind::AlphaBars,
-    ];
+    pub const ALL: &[ScheduleKind] = ScheduleKind::VARIANTS;
 
     /// The name in files and on the command line.
     pub fn name(self) -> &'static str {
-        match self {
-            ScheduleKind::Linear => "linear",
-            ScheduleKind::ScaledLinear => "scaled-linear",
-            ScheduleKind::Cosine => "cosine",
-            ScheduleKind::Sigmoid => "sigmoid",
-            ScheduleKind::Constant => "constant",
-            ScheduleKind::VeGeometric => "ve-geometric",
-            ScheduleKind::Karras => "karras",
-            ScheduleKind::Betas => "betas",
-            ScheduleKind::AlphaBars => "alpha-bars",
-        }
+        self.into()
     }
 
     /// The keys of [`ScheduleConfig`] that mean something for this kind, besides `kind` and `train_steps`.
@@ -75,22 +69,8 @@ impl ScheduleKind {
     }
 }
 
-impl std::fmt::Display for ScheduleKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for ScheduleKind {
-    type Err = CoreError;
-
-    fn from_str(word: &str) -> Result<Self, CoreError> {
-        Self::ALL.into_iter().find(|kind| kind.name() == word).ok_or_else(|| CoreError::UnknownName {
-            what: "schedule",
-            got: word.to_owned(),
-            expected: Self::ALL.map(Self::name).join(", "),
-        })
-    }
+fn unknown(word: &str) -> CoreError {
+    CoreError::unknown_name::<ScheduleKind>("schedule", word)
 }
 
 /// A schedule and its parameters; a key that is left out takes the kind's default.

@@ -1,0 +1,46 @@
+//! An estimate with its confidence interval.
+
+use crate::CoreError;
+use serde::{Deserialize, Serialize};
+
+/// The confidence of every interval in a report.
+pub const CONFIDENCE: f64 = 0.95;
+
+/// An estimate with its interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// The estimate.
+    pub value: f64,
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+}
+
+impl Interval {
+    /// The interval of half width `half` around an estimate.
+    pub fn around(value: f64, half: f64) -> Self {
+        Interval { value, low: value - half, high: value + half }
+    }
+
+    /// [low, high], as JSON has it.
+    pub fn ends(&self) -> [f64; 2] {
+        [self.low, self.high]
+    }
+
+    /// Whether a number lies inside.
+    pub fn contains(&self, number: f64) -> bool {
+        (self.low..=self.high).contains(&number)
+    }
+
+    /// The interval of `number` plus `factor` times the quantity.
+    pub fn scaled(&self, factor: f64, number: f64) -> Self {
+        let (a, b) = (number + factor * self.low, number + factor * self.high);
+        Interval { value: number + factor * self.value, low: a.min(b), high: a.max(b) }
+    }
+}
+
+pub(super) fn check_confidence(confidence: f64) -> Result<(), CoreError> {
+    CoreError::check("confidence", "between 0 and 1", confidence, confidence > 0.0 && confidence < 1.0)?;
+    Ok(())
+}
