@@ -3,7 +3,7 @@
 use crate::cell::{Cell, Computation, MonteCarloPaths, VisitedLevels};
 use crate::closed_form_target::{NamedTarget, TargetName};
 use ddpm_core::{
-    Grid, NoisingConfig, ProcessConfig, SAMPLERS, ScheduleConfig, ScheduleKind, Scheme, Variance,
+    Grid, NoisingConfig, ProcessConfig, ProcessKind, SAMPLERS, ScheduleConfig, ScheduleKind, Scheme, Variance,
 };
 use serde::Serialize;
 
@@ -100,9 +100,9 @@ pub(crate) fn all_levels(length: usize) -> VisitedLevels {
     schedule(ScheduleConfig::with_steps(ScheduleKind::Linear, length), Grid::Trailing, length)
 }
 
-fn process(kind: &str, horizon: Option<f64>, t_min: f64, grid: Grid, steps: usize) -> VisitedLevels {
+fn process(kind: ProcessKind, horizon: Option<f64>, t_min: f64, grid: Grid, steps: usize) -> VisitedLevels {
     let config = ProcessConfig {
-        kind: kind.to_owned(),
+        kind,
         beta_min: None,
         beta_max: None,
         sigma_min: None,
@@ -115,12 +115,12 @@ fn process(kind: &str, horizon: Option<f64>, t_min: f64, grid: Grid, steps: usiz
 
 /// Levels of the variance-preserving process with its usual rates, down to `t_min`.
 pub(crate) fn vp(grid: Grid, steps: usize, t_min: f64) -> VisitedLevels {
-    process("vp", None, t_min, grid, steps)
+    process(ProcessKind::Vp, None, t_min, grid, steps)
 }
 
 /// Levels of the Ornstein-Uhlenbeck process: alpha_bar = exp(-horizon) at its end.
 pub(crate) fn ornstein_uhlenbeck(horizon: f64, grid: Grid, steps: usize, t_min: f64) -> VisitedLevels {
-    process("ou", Some(horizon), t_min, grid, steps)
+    process(ProcessKind::Ou, Some(horizon), t_min, grid, steps)
 }
 
 /// The targets of a run and the size of its sweep.
