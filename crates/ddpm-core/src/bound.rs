@@ -23,7 +23,7 @@ pub enum StepVariance {
 }
 
 impl StepVariance {
-    /// The log variance where the network answers `fraction` (-1..1), which a fixed variance ignores.
+    /// The log variance where the network's output is `fraction` (-1..1), which a fixed variance ignores.
     pub fn log(&self, fraction: f64) -> f64 {
         match self {
             StepVariance::Fixed(log) => *log,
@@ -46,7 +46,7 @@ pub struct BoundStep {
 }
 
 impl BoundStep {
-    /// b^2/(2v): what a unit of squared error of x_0 costs. Fails for a learned range, where it differs from component to component.
+    /// b^2/(2v): the divergence by unit of squared error of x_0. Fails for a learned range, where it differs from component to component.
     pub fn error_weight(&self) -> Result<f64, CoreError> {
         match self.model {
             StepVariance::Fixed(log) => Ok(0.5 * self.posterior.of_x0.powi(2) * (-log).exp()),

@@ -86,8 +86,8 @@ pub struct ClassicalTerms {
     pub w2_init_kind: InitializationKind,
     /// Training: sum over the visited levels of E|D_theta(x_t) - x_0|^2, squared norms over all components.
     pub training_mse_sum: f64,
-    /// The part of the training term that no denoiser can remove: the same sum for the ideal denoiser, or for the floor that stands in
-    /// for it. Absent where none is known.
+    /// The part of the training term that no denoiser can remove: the same sum for the ideal denoiser, or for the floor in its place.
+    /// Absent where none is known.
     pub mmse_sum: Option<f64>,
     /// Discretization: the largest 1 - sigma_s^2/sigma_t^2.
     pub discretization_max: f64,

@@ -13,12 +13,12 @@ pub enum CoreError {
         /// The offending value.
         got: f64,
     },
-    /// More steps were asked for than there are training levels.
+    /// The number of steps is 0 or above the number of training levels.
     #[error("steps must be between 1 and the {train_steps} training levels, got {got}")]
     Steps {
         /// Number of training levels T.
         train_steps: usize,
-        /// Number of steps asked for.
+        /// The number of steps given.
         got: usize,
     },
     /// A list that defines a schedule is malformed at one entry.

@@ -13,7 +13,7 @@ pub const FIXED_SMALL_LIMIT: f64 = 0.5 * EULER_MASCHERONI;
 
 const EULER_MASCHERONI: f64 = 0.577_215_664_901_532_9;
 
-/// What theory says of an exponent.
+/// An exponent that theory predicts.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExpectedExponent {

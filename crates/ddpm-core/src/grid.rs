@@ -1,4 +1,4 @@
-//! Which levels a sampler visits.
+//! Grids: rules that place the N noise levels that a sampler visits.
 //!
 //! `leading`, `linspace` and `trailing` are the three placements of Lin et al. 2024 (table 2), rounded as diffusers' DDPM and DDIM schedulers
 //! round them, so that the same name means the same timesteps. The others place N points evenly in some coordinate: `quadratic` in
@@ -203,7 +203,7 @@ fn position(levels: &[Level], log_snr: f64) -> f64 {
     if nearer { above as f64 - 1.0 } else { above as f64 }
 }
 
-/// Rounds falling positions to distinct timesteps below `train_steps`: a position that is taken moves to the next free one.
+/// Rounds falling positions to distinct timesteps below `train_steps`: a position that is already used moves to the next free one.
 fn distinct(positions: impl Iterator<Item = f64>, train_steps: usize) -> Vec<TimeIndex> {
     let mut timesteps: Vec<i64> = positions.map(|p| p.round_ties_even() as i64).collect();
     let mut ceiling = train_steps as i64;

@@ -1,4 +1,4 @@
-//! One point of the noising process: x_t = alpha x_0 + sigma eps.
+//! A noise level, one point of the noising process: x_t = alpha x_0 + sigma eps.
 
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +31,7 @@ pub enum Time {
     Sigma(f64),
 }
 
-/// One noise level: signal scale `alpha`, noise standard deviation `sigma`, and the time coordinate a network knows it by.
+/// One noise level: signal scale `alpha`, noise standard deviation `sigma`, and the time coordinate that networks are given for it.
 ///
 /// A level is made from logarithms, so that 1 - alpha_bar keeps its digits at the least noisy levels.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -108,7 +108,7 @@ impl Level {
         self.alpha.hypot(self.sigma)
     }
 
-    /// The coordinate a network knows this level by.
+    /// The time coordinate that networks are given for this level.
     pub fn time(&self) -> Time {
         self.time
     }

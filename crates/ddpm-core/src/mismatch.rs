@@ -1,4 +1,4 @@
-//! The error of a value that is not what it must be: its name, what was expected, what was given.
+//! The error shape "key, expected, got" that the errors of all crates share.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use std::borrow::Cow;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what}: expected {expected}, got {got}")]
 pub struct Mismatch {
-    /// The quantity, key or option, as the user knows it.
+    /// The quantity, key, option or file, by the name that the user gave it.
     pub what: Cow<'static, str>,
     /// What it must be, in words.
     pub expected: String,

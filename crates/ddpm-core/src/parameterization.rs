@@ -1,4 +1,4 @@
-//! What a network predicts, and the linear maps between predictions.
+//! Network parameterizations (epsilon, x0, v, score, EDM) and the linear maps between them.
 //!
 //! With x_t = alpha x_0 + sigma eps every prediction is a linear function of (x_t, x_0):
 //!
@@ -9,7 +9,7 @@
 //! | v | alpha eps - sigma x_0 (Salimans & Ho 2022, sec. 4) | (alpha x_t - sigma v) / (alpha^2 + sigma^2) |
 //! | score | -eps / sigma | (x_t + sigma^2 score) / alpha |
 //!
-//! A network may also be wrapped: [`Parameterization`] says what it is shown and what its output stands for.
+//! A network may also be wrapped: [`Parameterization`] gives its input scale, its noise condition and the meaning of its output.
 
 use crate::{CoreError, Level, Preconditioning, Time};
 use serde::{Deserialize, Serialize};
@@ -111,12 +111,12 @@ impl PredictionKind {
     }
 }
 
-/// How a network is used: what it is shown of a noised batch, and what its output stands for.
+/// A network's input and output: how x_t is scaled, how the noise level is given, what the output is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Parameterization {
-    /// It sees x_t and its time, and predicts this.
+    /// The network takes x_t and its time, and predicts this quantity.
     Plain(PredictionKind),
-    /// It sees the scaled x_t and a function of the noise, and answers EDM's F.
+    /// The network takes the scaled x_t and c_noise, and predicts EDM's F.
     Edm(Preconditioning),
 }
 
@@ -135,7 +135,7 @@ impl Parameterization {
         }
     }
 
-    /// What the network is told of the noise: its time coordinate, or EDM's c_noise. Fails at a level without noise.
+    /// The noise condition of the network: its time coordinate, or EDM's c_noise. Fails at a level without noise.
     pub fn condition(&self, level: &Level) -> Result<f64, CoreError> {
         match (self, level.time()) {
             (_, Time::Clean) => Err(CoreError::OutOfRange {
@@ -157,7 +157,7 @@ impl Parameterization {
         }
     }
 
-    /// The map from x_0 to what the network should answer.
+    /// The map from x_0 to the network's regression target.
     pub fn from_x0(&self, level: &Level) -> Result<LinearMap, CoreError> {
         match self {
             Parameterization::Plain(kind) => kind.from_x0(level),

@@ -1,4 +1,4 @@
-//! How a quantity scales: the exponent of y = c x^p from measured points.
+//! Fits of a power law y = c x^p to measured points.
 //!
 //! ```text
 //! log y = log c + p log x        weighted least squares, weight (y/stderr)^2, the inverse variance of log y; equal weights for exact values
@@ -6,7 +6,7 @@
 //! ```
 //!
 //! s^2 is 1 for known errors and the points' scatter around the line otherwise, whichever is larger where both are known. For exact values the
-//! standard error therefore tells how well a power law describes them: it is bending, not noise.
+//! standard error therefore measures how well a power law describes them: it comes from curvature, not from noise.
 
 use crate::CoreError;
 use serde::{Deserialize, Serialize};

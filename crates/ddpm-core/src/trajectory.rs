@@ -1,4 +1,4 @@
-//! The levels that a sampler goes through.
+//! The sequence of noise levels that a sampler visits, from the noisiest to the last.
 
 use crate::{CoreError, Level, Process, Scale, Schedule, Time, TimeIndex};
 
@@ -91,7 +91,7 @@ impl Trajectory {
         self.scale
     }
 
-    /// The process, or an error that says who needs it.
+    /// The process that solvers of differential equations need, or an error that names the sampler.
     pub fn process(&self, sampler: &str) -> Result<&Process, CoreError> {
         self.process.as_ref().ok_or_else(|| {
             CoreError::Unsupported(format!(

@@ -1,6 +1,6 @@
 //! A noising process that stops at a given noise level.
 //!
-//! A divergence between paths speaks of the law at the lowest visited level. Schedules and processes end at different levels, so that their
+//! A divergence between paths bounds the error of the law at the lowest visited level. Schedules and processes end at different levels, so that their
 //! divergences are comparable only down to one common level: [`Noising::stopped_at`].
 
 use crate::{CoreError, Level, Noising, Schedule, TimeIndex};

@@ -87,7 +87,7 @@ pub struct LogVarianceRange {
 impl LogVarianceRange {
     /// The range of a step.
     ///
-    /// `clipped` stands in for the posterior variance where that is 0, at the step to data: improved-diffusion takes the value of the
+    /// `clipped` replaces the posterior variance where that is 0, at the step to data: improved-diffusion takes the value of the
     /// second-lowest level.
     pub fn of(posterior: &Posterior, clipped: f64) -> Self {
         let variance = if posterior.variance > 0.0 { posterior.variance } else { clipped };

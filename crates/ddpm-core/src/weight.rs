@@ -1,4 +1,4 @@
-//! Loss weights, in one currency: the weight of the squared error of x_0.
+//! Loss weights, all expressed as the weight of the squared error of x_0.
 //!
 //! An error in x_0 shows in every other prediction multiplied by a known factor (|eps error|^2 = snr |x_0 error|^2, ...), so a loss is one
 //! function of the level however the network is parameterized. Weights of the squared x_0 error:
@@ -72,7 +72,7 @@ fn default_vlb_variance() -> Variance {
 }
 
 impl Weight {
-    /// The weight of |x_0 - D|^2 at a level. `output` is what the network answers, which only `unweighted` asks for.
+    /// The weight of |x_0 - D|^2 at a level. `output` is the network's parameterization, which only `unweighted` uses.
     ///
     /// Fails for `vlb`, which depends on the level below as well: see [`Weight::table`].
     pub fn of_x0_error(&self, level: &Level, output: impl Into<Parameterization>) -> Result<f64, CoreError> {

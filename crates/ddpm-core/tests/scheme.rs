@@ -1,7 +1,10 @@
 //! Identities between samplers' steps, and their agreement with formulas written another way.
 #![allow(clippy::unwrap_used)]
 
-use ddpm_core::scheme::{Churn, Order, SamplerInfo, Tableau, ancestral, ancestral_rate, ddim, dpm_solver_pp, edm, euler_maruyama, exponential_integrator, runge_kutta, unipc};
+use ddpm_core::scheme::{
+    Churn, Order, SamplerInfo, Tableau, ancestral, ancestral_rate, ddim, dpm_solver_pp, edm, euler_maruyama,
+    exponential_integrator, runge_kutta, unipc,
+};
 use ddpm_core::{
     Grid, Level, Posterior, Process, SAMPLERS, Scale, Schedule, Scheme, Step, TimeIndex, Trajectory, Variance,
 };

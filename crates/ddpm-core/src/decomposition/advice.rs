@@ -1,4 +1,4 @@
-//! What would reduce the error of a model most, from its error curves: the numbers behind the advice of a report.
+//! By how much each change of the sampler or the denoiser would reduce the error, from the model's error curve.
 
 use super::placement::{Placement, ScheduleCurve};
 use crate::{CoreError, Grid, Variance};

@@ -1,4 +1,4 @@
-//! What stays exact for a trained network on data: identities of denoising-error curves.
+//! Identities of denoising-error curves, which are exact for a trained network on data.
 //!
 //! The ideal denoiser of the population is unknown, but with L_{t-1} = d/2 [log(v/post) + post/v - 1] + c^2 mse_t/(2v) and *any* curve m in
 //! the place of mmse (a floor: another model's error, an empirical measure's)

@@ -1,4 +1,4 @@
-//! How much of a sampler's error is initialization, discretization, training and truncation.
+//! The error decomposition: a sampler's error as initialization, discretization, training and truncation.
 //!
 //! For the ancestral sampler that visits levels t_N > ... > t_1, the divergence between the noising path at those levels and the generated
 //! path is a sum without cross terms, because D* is a conditional mean and the noising chain is Markov:
@@ -14,7 +14,7 @@
 //! variance, mmse_t = E|x_0 - D*(x_t)|^2 and I_t = I(x_0; x_t), in nats. By data processing the total bounds the divergence of the
 //! generated law at the lowest level from the true one.
 //!
-//! [`decompose`] computes all of it for closed-form targets. What remains exact for a trained network on data is in [`curve`].
+//! [`decompose`] computes all of it for closed-form targets. [`curve`] has the identities that hold for a trained network on data.
 
 mod ablation;
 mod advice;

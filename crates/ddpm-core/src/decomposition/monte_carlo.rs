@@ -1,4 +1,4 @@
-//! Mixtures and data sets in many dimensions: the terms by Monte Carlo, with standard errors.
+//! The terms by Monte Carlo, with standard errors: for mixtures and data sets in more than one dimension.
 //!
 //! Each image is one noising path x_1, ..., x_T through the visited levels. Two routes to the discretization:
 //!

@@ -101,7 +101,7 @@ impl Path {
         difference.abs() / 15.0
     }
 
-    /// Walks image `image` of a source up the path; calls `visit` with level index, x and what the target knows there. Returns x_0.
+    /// Walks image `image` of a source up the path; calls `visit` with the level index, x and the target's posterior there. Returns x_0.
     pub(super) fn walk(
         &self,
         target: &Target,

@@ -1,4 +1,4 @@
-//! Where N levels should lie: discretization as a function of the visited levels, and its minimum.
+//! Placement of N levels: the discretization as a function of the visited levels, and its minimum.
 //!
 //! Given a floor m on all levels of a schedule, a step from t to s costs d/2 [log(v/post) + post/v - 1] + c^2 m_t/(2v); the information
 //! 1/2 integral of m over the whole range does not depend on where the levels are. The best N of M levels with both ends kept are a shortest
@@ -23,7 +23,7 @@ pub struct ScheduleCurve {
     dim: usize,
 }
 
-/// A choice of levels and what it costs.
+/// A choice of levels and its discretization.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Placement {
     /// Positions among the schedule's levels, the noisiest first.
@@ -64,7 +64,7 @@ impl ScheduleCurve {
         Ok(ScheduleCurve { fit: Some(fit), ..self })
     }
 
-    /// The mmse and the information of a closed-form target at these levels, the noisiest first, as exactly as [`decompose`] knows them: no
+    /// The mmse and the information of a closed-form target at these levels, the noisiest first, with the accuracy of [`decompose`]: no
     /// quadrature between levels comes in. Also returns the initialization term
     /// of the first level.
     pub fn of_target(
@@ -103,7 +103,7 @@ impl ScheduleCurve {
     }
 
     /// Positions continued to the lowest level in one more step where they stop above it, as `trailing` does. Divergences of different numbers
-    /// of steps can only be compared where they speak of the same law.
+    /// of steps can only be compared down to the same lowest level.
     #[must_use]
     pub fn down_to_the_lowest(&self, mut positions: Vec<usize>) -> Vec<usize> {
         let lowest = self.levels.len() - 1;

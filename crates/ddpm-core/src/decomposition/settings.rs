@@ -9,7 +9,7 @@ pub struct Settings {
     pub variance: Variance,
     /// A constant added to every component of the ideal denoiser.
     pub perturbation: f64,
-    /// Effort where neither closed form nor quadrature applies.
+    /// Monte Carlo settings, for targets without closed form or quadrature.
     pub monte_carlo: MonteCarlo,
 }
 

@@ -34,13 +34,13 @@ impl ReverseStep {
         Ok(ReverseStep { t: *t, s: *s, posterior, variance })
     }
 
-    /// (1/2) [log(v/post) + post/v - 1], per component: what a variance other than the posterior's costs.
+    /// (1/2) [log(v/post) + post/v - 1], per component: the divergence that comes from a variance other than the posterior's.
     pub fn variance_mismatch(&self) -> f64 {
         let relative = (self.posterior.variance - self.variance) / self.variance;
         0.5 * excess(relative)
     }
 
-    /// c^2/(2v): what a unit of squared error of x_0 costs. (snr_s - snr_t)/2 for v = post.
+    /// c^2/(2v): the divergence by unit of squared error of x_0. (snr_s - snr_t)/2 for v = post.
     pub fn error_weight(&self) -> f64 {
         self.posterior.of_x0 * self.posterior.of_x0 / (2.0 * self.variance)
     }

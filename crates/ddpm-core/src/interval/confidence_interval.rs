@@ -28,7 +28,7 @@ impl Interval {
         [self.low, self.high]
     }
 
-    /// Whether a number lies inside.
+    /// Whether a number is inside the interval.
     pub fn contains(&self, number: f64) -> bool {
         (self.low..=self.high).contains(&number)
     }

@@ -23,7 +23,7 @@ pub struct GaussianDenoiser<'a> {
 }
 
 impl<'a> GaussianDenoiser<'a> {
-    /// The ideal denoiser with `perturbation` added to every component of its answer.
+    /// The ideal denoiser with `perturbation` added to every component of its output.
     pub fn new(target: &'a Gaussian, perturbation: f64) -> Self {
         let basis = target.covariance();
         GaussianDenoiser {

@@ -24,7 +24,7 @@ impl Schedule {
     /// The same schedule with no signal at the last level (Lin et al. 2024, algorithm 1).
     ///
     /// sqrt(alpha_bar) is shifted to end at 0 and rescaled so that the first level stays: a network trained on it must predict v or x0,
-    /// since at the last level epsilon says nothing about x_0.
+    /// since at the last level x_0 does not follow from epsilon.
     pub fn with_zero_terminal_snr(&self) -> Result<Self, CoreError> {
         if self.scale != Scale::VariancePreserving || self.steps() < 2 {
             return Err(CoreError::Unsupported(

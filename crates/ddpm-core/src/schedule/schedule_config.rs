@@ -111,7 +111,7 @@ pub struct ScheduleConfig {
     pub zero_terminal_snr: bool,
 }
 
-/// Training levels where neither the configuration nor a list of betas says otherwise.
+/// Number of training levels where neither `train_steps` nor a list is given.
 const DEFAULT_TRAIN_STEPS: usize = 1000;
 
 impl Default for ScheduleConfig {

@@ -1,4 +1,4 @@
-//! What a target knows at one point of a level.
+//! The posterior of x_0 at one point x_t of a level: log density, mean and variance.
 
 use nalgebra::DMatrix;
 

@@ -1,6 +1,6 @@
 //! A data set as a law: n points of weight 1/n.
 //!
-//! D*(x) = sum_i softmax_i(-|x - alpha x_i|^2/(2 sigma^2)) x_i: what a network that memorized the data would answer. This is the reference
+//! D*(x) = sum_i softmax_i(-|x - alpha x_i|^2/(2 sigma^2)) x_i: the empirical (memorizing) denoiser. This is the reference
 //! in f64; the blocked version on tensors is for data sets of many thousands of images.
 
 use super::conditional::{Conditional, add_outer, softmax, squared_distance};

@@ -1,4 +1,4 @@
-//! W2 between two samples by their projections, and how sure it is: the same distance between resampled clouds.
+//! W2 between two samples by their projections, with a bootstrap interval.
 //!
 //! ```text
 //! W2^2 >= d * mean over directions u of W2^2(x.u, y.u)        equal in one dimension, and for shifts in any (Bonneel et al. 2015)

@@ -3,7 +3,7 @@
 use super::cloud::Cloud;
 use crate::CoreError;
 
-/// How hard the Sinkhorn iteration works.
+/// Settings of the Sinkhorn iteration.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sinkhorn {
     /// Regularization, in units of squared distance.
