@@ -7,7 +7,7 @@
 //!
 //! with s = sigma_data, the standard deviation of the data. For s = 1 on a variance-preserving level F is -v.
 
-use crate::parameterization::LinearMap;
+use crate::prediction::LinearMap;
 use crate::{CoreError, Level};
 use serde::{Deserialize, Serialize};
 

@@ -226,7 +226,7 @@ mod tests {
     use super::*;
     use crate::Denoiser;
     use ddpm_core::Target;
-use ddpm_core::targets::Empirical;
+    use ddpm_core::targets::Empirical;
     use ddpm_core::{Schedule, Time, TimeIndex};
     use tch::Device;
 
