@@ -1,7 +1,7 @@
 //! A run: its configuration, the directory of its results, and the device that it computes on.
 
 use crate::config::{Configuration, ImageConfig, check_unchanged, parse_as};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use ddpm_train::RunDir;
 use std::path::{Path, PathBuf};
 use tch::Device;
@@ -24,6 +24,18 @@ impl<C: Configuration> Run<C> {
     pub(crate) fn new(name: String, config: C, folder: Option<PathBuf>, device: Device) -> Self {
         let folder = folder.unwrap_or_else(|| Path::new("runs").join(&name));
         Run { name, config, dir: RunDir::new(folder), device }
+    }
+
+    /// Refuses to clear a folder with files that is not a run.
+    pub(crate) fn check_is_run(&self) -> Result<()> {
+        let root = self.dir.root();
+        let has_files = std::fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_some());
+        ensure!(
+            !has_files || self.dir.config().exists(),
+            "{}: has no config.toml, so it is no run; --fresh removes the files of runs only",
+            root.display()
+        );
+        Ok(())
     }
 
     /// Refuses to resume a run that was begun under other settings, or that is of another kind.

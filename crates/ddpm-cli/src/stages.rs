@@ -68,6 +68,7 @@ impl<C: Stages> AnyRun for Run<C> {
             );
         }
         if fresh {
+            self.check_is_run()?;
             self.dir.clear()?;
         } else {
             self.check_unchanged()?;

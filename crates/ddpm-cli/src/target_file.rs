@@ -1,4 +1,4 @@
-//! Target files: a law of data as JSON, and its moments as tensors.
+//! Target files: a closed-form distribution as JSON, and its moments as tensors.
 
 use anyhow::{Context, Result, bail, ensure};
 use ddpm_core::targets::{Covariance, Gaussian};
@@ -20,6 +20,9 @@ pub(crate) fn read(path: &Path) -> Result<Target> {
 }
 
 fn build(spec: &TargetSpec, path: &Path) -> Result<Target> {
+    if let TargetSpec::Gaussian { mean: Some(mean), .. } = spec {
+        ensure!(!mean.is_empty(), "mean must have at least 1 entry, got 0");
+    }
     if let TargetSpec::Gaussian { mean: None, cov: None, var: None, file: Some(file) } = spec {
         let folder = path.parent().unwrap_or(Path::new("."));
         return Ok(Target::Gaussian(read_moments(&folder.join(file))?));
@@ -32,7 +35,21 @@ fn build(spec: &TargetSpec, path: &Path) -> Result<Target> {
         let values = var.iter().map(|v| v.abs()).collect();
         return Ok(Target::Gaussian(Gaussian::new(mean.clone(), Covariance::Diagonal(values))?));
     }
+    if let TargetSpec::Gaussian { mean: Some(mean), cov: Some(rows), var: None, file: None } = spec {
+        return spec.build().or_else(|error| semidefinite(mean, rows).ok_or(error.into()));
+    }
     Ok(spec.build()?)
+}
+
+/// A Gaussian whose covariance, like a fitted one's, has directions without spread; none for a matrix that is no covariance.
+fn semidefinite(mean: &[f64], rows: &[Vec<f64>]) -> Option<Target> {
+    let d = mean.len();
+    let square = rows.len() == d && rows.iter().all(|row| row.len() == d);
+    let symmetric = square && (0..d).all(|i| (0..i).all(|j| rows[i][j] == rows[j][i]));
+    if !symmetric {
+        return None;
+    }
+    Gaussian::from_moments(mean.to_vec(), &rows.concat()).ok().map(Target::Gaussian)
 }
 
 /// Reads a Gaussian's moments.

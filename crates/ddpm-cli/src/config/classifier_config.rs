@@ -3,6 +3,7 @@
 use super::configuration::Configuration;
 use super::data_config::ImageData;
 use super::diffusion_config::DiffusionConfig;
+use super::size_limits;
 use anyhow::{Result, bail, ensure};
 use ddpm_core::Parameterization;
 use ddpm_nets::unet::{ClassifierConfig as NetworkConfig, NoiseClassifier};
@@ -34,6 +35,15 @@ impl Configuration for ClassifierConfig {
     fn validate(&self) -> Result<()> {
         self.classifier.validate()?;
         self.train.validate()?;
+        let channels = &self.classifier.block_out_channels;
+        size_limits::check_channels("classifier.block_out_channels", channels)?;
+        let images = self.train.batch_size / self.train.accumulate.max(1);
+        let widest = channels.iter().copied().max().unwrap_or(1);
+        size_limits::check(
+            "train.batch_size",
+            &format!("one level of {images} images"),
+            images as f64 * widest as f64,
+        )?;
         let scheduler = self.diffusion.scheduler()?;
         for (key, every) in [
             ("train.sample_every", self.train.sample_every),

@@ -4,6 +4,7 @@ use super::configuration::Configuration;
 use super::data_config::ImageData;
 use super::diffusion_config::DiffusionConfig;
 use super::sample_config::SampleConfig;
+use super::size_limits;
 use anyhow::Result;
 use ddpm_eval::EvalConfig;
 use ddpm_nets::{UNet, UNetConfig};
@@ -43,6 +44,8 @@ impl Configuration for ImageConfig {
         self.model.validate()?;
         self.train.validate()?;
         self.eval.validate()?;
+        size_limits::check_channels("model.block_out_channels", &self.model.block_out_channels)?;
+        size_limits::check_batch(&self.train, &self.model)?;
         let scheduler = self.diffusion.scheduler()?;
         ImageDiffusion::check(&self.train, &self.model, &scheduler)?;
         self.sample.validate(Some(scheduler.schedule().steps()))

@@ -10,6 +10,7 @@ mod preset;
 mod preset_tests;
 mod resume;
 mod sample_config;
+mod size_limits;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use super::configuration::Configuration;
 use super::data_config::TargetData;
 use super::sample_config::SampleConfig;
+use super::size_limits;
 use anyhow::{Context, Result, bail, ensure};
 use ddpm_core::{Noising, NoisingConfig, Scheme, Variance};
 use ddpm_nets::{Mlp, MlpConfig, ScoreNetwork};
@@ -69,6 +70,13 @@ impl Configuration for VectorConfig {
         let noising = self.diffusion.build().context("diffusion")?;
         self.objective.validate()?;
         self.train.validate()?;
+        let (width, samples) = (self.model.width as f64, self.train.batch_size);
+        size_limits::check("model.width", "a hidden layer", width * width)?;
+        size_limits::check(
+            "train.batch_size",
+            &format!("a hidden layer of {samples} samples"),
+            width * samples as f64,
+        )?;
         ensure!(!self.train.horizontal_flips, "train.horizontal_flips is for images, these are vectors");
         ensure!(
             self.train.loss == LossConfig::default()

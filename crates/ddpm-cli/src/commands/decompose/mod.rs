@@ -36,9 +36,6 @@ impl Decompose {
             if exact {
                 global.given.refuse(&["images"], "on this target: its terms are exact, not estimated")?;
             }
-            if exact && self.report.is_none() {
-                global.given.refuse(&["seed"], "on this target: its terms are exact, not estimated")?;
-            }
         }
         let report = match (&self.network.checkpoint, &problem) {
             (Some(dir), _) => {
