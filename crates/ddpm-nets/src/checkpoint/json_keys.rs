@@ -65,10 +65,11 @@ impl Keys<'_> {
         }
     }
 
-    /// `key` must hold the JSON value `expected`, or be absent.
-    pub(super) fn fixed(&self, key: &str, expected: &str) -> Result<(), String> {
+    /// `key` must hold `expected`, or be absent.
+    pub(super) fn fixed(&self, key: &str, expected: impl Into<Value>) -> Result<(), String> {
+        let expected = expected.into();
         match self.given(key) {
-            Some(value) if value.to_string() != expected => {
+            Some(value) if *value != expected => {
                 Err(format!("{key} = {value} is not supported, expected {expected}"))
             }
             _ => Ok(()),

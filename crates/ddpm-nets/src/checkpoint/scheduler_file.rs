@@ -42,9 +42,6 @@ const SCHEDULES: [(&str, ScheduleKind); 4] = [
     ("squaredcos_cap_v2", ScheduleKind::Cosine),
     ("sigmoid", ScheduleKind::Sigmoid),
 ];
-/// Keys of which one value is supported: the others change the noising process, or where diffusers' DDIM ends.
-const FIXED: [(&str, &str); 2] = [("use_flow_sigmas", "false"), ("timestep_type", "\"discrete\"")];
-
 impl Scheduler {
     /// Reads a scheduler's file.
     pub(super) fn read(path: &Path) -> Result<Self, NetsError> {
@@ -63,11 +60,12 @@ impl Scheduler {
 
     fn from_keys(keys: &Keys<'_>, class: &str) -> Result<Self, String> {
         let class = find(class)?;
-        for (key, expected) in FIXED {
-            keys.fixed(key, expected)?;
-        }
+        // Other values change the noising process.
+        keys.fixed("use_flow_sigmas", false)?;
+        keys.fixed("timestep_type", "discrete")?;
         if class.name.starts_with("DDIM") {
-            keys.fixed("set_alpha_to_one", "true")?;
+            // Other values change where DDIM ends.
+            keys.fixed("set_alpha_to_one", true)?;
         }
         let steps = keys.count("num_train_timesteps", 1000, MOST_TIMESTEPS)?;
         let kind = keys.word("beta_schedule", ScheduleKind::Linear, &SCHEDULES)?;
@@ -83,7 +81,7 @@ impl Scheduler {
         config.zero_terminal_snr = keys.flag("rescale_betas_zero_snr", false)?;
         let spacing = keys.word("timestep_spacing", class.spacing, &SPACINGS)?;
         if spacing == Grid::Leading {
-            keys.fixed("steps_offset", "0")?;
+            keys.fixed("steps_offset", 0)?;
         }
         let clips = class.clips.map(|default| keys.flag("clip_sample", default)).transpose()?;
         let threshold = if class.thresholds && keys.flag("thresholding", false)? {
@@ -103,8 +101,8 @@ impl Scheduler {
     }
 
     fn edm_from_keys(keys: &Keys<'_>) -> Result<Self, String> {
-        keys.fixed("sigma_schedule", "\"karras\"")?;
-        keys.fixed("prediction_type", "\"epsilon\"")?;
+        keys.fixed("sigma_schedule", "karras")?;
+        keys.fixed("prediction_type", "epsilon")?;
         let steps = keys.count("num_train_timesteps", 1000, MOST_TIMESTEPS)?;
         let config = ScheduleConfig {
             sigma_min: Some(keys.number("sigma_min", 0.002)?),
@@ -197,7 +195,7 @@ impl Scheduler {
 }
 
 /// diffusers' word for a value.
-fn word<T: PartialEq>(words: &[(&'static str, T)], value: T) -> Option<&'static str> {
+fn word<T: PartialEq + Copy>(words: &[(&'static str, T)], value: T) -> Option<&'static str> {
     words.iter().find(|(_, meaning)| *meaning == value).map(|(word, _)| *word)
 }
 
@@ -274,18 +272,18 @@ mod tests {
         assert!(Scheduler::from_json(&exponential).unwrap_err().contains("sigma_schedule"));
     }
 
-    fn read(value: Value) -> Result<Scheduler, String> {
-        Scheduler::from_json(&value)
+    fn read(value: &Value) -> Result<Scheduler, String> {
+        Scheduler::from_json(value)
     }
 
     #[test]
     fn classes_of_our_own_and_unknown_ones_are_refused_by_name() {
         for class in ["NoisingProcess", "DDPMSchedulers", ""] {
-            let error = read(json!({"_class_name": class, "num_train_timesteps": 1000})).unwrap_err();
+            let error = read(&json!({"_class_name": class, "num_train_timesteps": 1000})).unwrap_err();
             let names = error.contains(class) && error.contains("expected one of DDPMScheduler, ");
             assert!(names && !error.contains('\n'), "{error}");
         }
-        assert!(read(json!({"beta_start": 1e-4})).unwrap_err().starts_with("_class_name: expected"));
+        assert!(read(&json!({"beta_start": 1e-4})).unwrap_err().starts_with("_class_name: expected"));
     }
 
     #[test]
@@ -293,9 +291,9 @@ mod tests {
         let with = |class: &str, key: &str, value: Value| {
             let mut keys = Map::from_iter([("_class_name".to_string(), json!(class))]);
             keys.insert(key.into(), value);
-            read(Value::Object(keys))
+            read(&Value::Object(keys))
         };
-        let ddpm = read(json!({"_class_name": "DDPMScheduler"})).unwrap();
+        let ddpm = read(&json!({"_class_name": "DDPMScheduler"})).unwrap();
         for key in ["num_train_timesteps", "beta_start", "trained_betas", "prediction_type", "steps_offset"] {
             assert_eq!(with("DDPMScheduler", key, Value::Null).unwrap(), ddpm, "{key}");
         }
