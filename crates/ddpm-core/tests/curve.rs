@@ -5,7 +5,7 @@ use ddpm_core::decomposition::curve::{
     ErrorCurve, half_integral, in_nats, log_trapezoid, power_law_integral, split, step_bounds,
 };
 use ddpm_core::decomposition::{
-    Decomposition, MonteCarlo, ReverseStep, ScheduleCurve, Settings, Situation, VariationalBound,
+    Decomposition, MeasuredModel, MonteCarlo, ReverseStep, ScheduleCurve, Settings, VariationalBound,
     decoder_variance, decompose, gaussian_initialization, prior_divergence, reverse_steps,
 };
 use ddpm_core::interval::{bootstrap_interval, t_interval};
@@ -257,8 +257,14 @@ fn advice_names_the_lever_that_helps() {
     let advise = |perturbation: f64, steps: usize, grid: Grid| {
         let (result, mmse, mse) = exact(&levels, Variance::FixedLarge, perturbation);
         let floor = ScheduleCurve::new(levels.clone(), mmse, 1).unwrap();
-        let situation =
-            Situation { floor, mse, init: result.init.value, grid, steps, variance: Variance::FixedLarge };
+        let situation = MeasuredModel {
+            floor,
+            mse,
+            init: result.init.value,
+            grid,
+            steps,
+            variance: Variance::FixedLarge,
+        };
         let advice = situation.advise().unwrap();
         (advice, situation)
     };

@@ -1,7 +1,7 @@
 //! The JSON of a closed-form decomposition has the fields of its contract, and the advice names what would help.
 #![allow(clippy::unwrap_used)]
 
-use ddpm_core::decomposition::{Advice, ScheduleCurve, Settings, Situation, decompose};
+use ddpm_core::decomposition::{Advice, MeasuredModel, ScheduleCurve, Settings, decompose};
 use ddpm_core::{Grid, Level, Schedule, Target, TargetSpec, TimeIndex, Variance};
 use ddpm_report::results::{DecomposeReport, advice_sentences};
 
@@ -66,8 +66,14 @@ fn the_advice_names_the_lever_that_helps() {
         let mmse = result.levels.iter().map(|terms| terms.mmse).collect();
         let mse = result.levels.iter().map(|terms| terms.mse).collect();
         let floor = ScheduleCurve::new(levels.clone(), mmse, 1).unwrap();
-        let situation =
-            Situation { floor, mse, init: result.init.value, grid, steps, variance: Variance::FixedLarge };
+        let situation = MeasuredModel {
+            floor,
+            mse,
+            init: result.init.value,
+            grid,
+            steps,
+            variance: Variance::FixedLarge,
+        };
         let advice = situation.advise().unwrap();
         let sentences = advice_sentences(&advice, &situation);
         (advice, sentences)

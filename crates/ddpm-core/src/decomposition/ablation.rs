@@ -14,20 +14,20 @@ use crate::transport::{Bootstrap, SampleDistance};
 use crate::{CoreError, Level, Scheme, Time, Trajectory};
 use serde::{Deserialize, Serialize};
 
-/// How many steps are taken.
+/// The number of steps of a combination of errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Pace {
+pub enum AblationSteps {
     /// Infinitely many, or so many that more change nothing.
     Fine,
     /// The sampler's own.
     Steps,
 }
 
-/// Which denoiser answers.
+/// The denoiser of a combination of errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Answers {
+pub enum AblationDenoiser {
     /// The ideal one, D*.
     Ideal,
     /// The one in use, D.
@@ -53,9 +53,9 @@ pub struct AblationCell {
     /// The start.
     pub start: Start,
     /// The steps.
-    pub steps: Pace,
+    pub steps: AblationSteps,
     /// The denoiser.
-    pub denoiser: Answers,
+    pub denoiser: AblationDenoiser,
     /// Distance from the target.
     pub w2: f64,
     /// Its standard error, 0 when exact.
@@ -91,11 +91,15 @@ pub struct W2Ablation {
 
 impl W2Ablation {
     /// Which combinations there are: with or without an imperfect denoiser.
-    pub fn combinations(perturbed: bool) -> Vec<(Start, Pace, Answers)> {
-        let denoisers = if perturbed { vec![Answers::Ideal, Answers::Given] } else { vec![Answers::Ideal] };
+    pub fn combinations(perturbed: bool) -> Vec<(Start, AblationSteps, AblationDenoiser)> {
+        let denoisers = if perturbed {
+            vec![AblationDenoiser::Ideal, AblationDenoiser::Given]
+        } else {
+            vec![AblationDenoiser::Ideal]
+        };
         let mut combinations = Vec::new();
         for answers in denoisers {
-            for pace in [Pace::Fine, Pace::Steps] {
+            for pace in [AblationSteps::Fine, AblationSteps::Steps] {
                 combinations.extend([Start::Marginal, Start::Prior].map(|start| (start, pace, answers)));
             }
         }
@@ -103,20 +107,25 @@ impl W2Ablation {
     }
 
     /// The cell of a combination. The ideal denoiser stands for a given one that does not differ from it.
-    pub fn cell(&self, start: Start, steps: Pace, denoiser: Answers) -> Option<&AblationCell> {
+    pub fn cell(
+        &self,
+        start: Start,
+        steps: AblationSteps,
+        denoiser: AblationDenoiser,
+    ) -> Option<&AblationCell> {
         let find =
             |answers| self.cells.iter().find(|c| (c.start, c.steps, c.denoiser) == (start, steps, answers));
-        find(denoiser).or_else(|| find(Answers::Ideal))
+        find(denoiser).or_else(|| find(AblationDenoiser::Ideal))
     }
 
     /// The four distances that the JSON calls `w2`: these steps with the given denoiser, infinitely many with the ideal one.
     pub fn errors(&self) -> Option<W2Errors> {
         let value = |start, steps, denoiser| Some(self.cell(start, steps, denoiser)?.w2);
         Some(W2Errors {
-            from_marginal: value(Start::Marginal, Pace::Steps, Answers::Given)?,
-            from_normal: value(Start::Prior, Pace::Steps, Answers::Given)?,
-            continuous_from_marginal: value(Start::Marginal, Pace::Fine, Answers::Ideal)?,
-            continuous_from_normal: value(Start::Prior, Pace::Fine, Answers::Ideal)?,
+            from_marginal: value(Start::Marginal, AblationSteps::Steps, AblationDenoiser::Given)?,
+            from_normal: value(Start::Prior, AblationSteps::Steps, AblationDenoiser::Given)?,
+            continuous_from_marginal: value(Start::Marginal, AblationSteps::Fine, AblationDenoiser::Ideal)?,
+            continuous_from_normal: value(Start::Prior, AblationSteps::Fine, AblationDenoiser::Ideal)?,
         })
     }
 }
@@ -215,10 +224,10 @@ pub fn gaussian_ablation(
     let by_given_fine = perturbed.then(|| carry(&given, &fine_plan));
     let cell = |(from, pace, answers)| -> Result<AblationCell, CoreError> {
         let transfers = match (pace, answers) {
-            (Pace::Steps, Answers::Given) => by_given.as_ref(),
-            (Pace::Fine, Answers::Given) => by_given_fine.as_ref(),
-            (Pace::Steps, Answers::Ideal) => Some(&by_ideal),
-            (Pace::Fine, Answers::Ideal) => None,
+            (AblationSteps::Steps, AblationDenoiser::Given) => by_given.as_ref(),
+            (AblationSteps::Fine, AblationDenoiser::Given) => by_given_fine.as_ref(),
+            (AblationSteps::Steps, AblationDenoiser::Ideal) => Some(&by_ideal),
+            (AblationSteps::Fine, AblationDenoiser::Ideal) => None,
         };
         let samples: Vec<Moments> = match transfers {
             Some(transfers) => {
@@ -318,10 +327,10 @@ mod tests {
         let ablation = gaussian_ablation(&law(), &discrete, &Scheme::Ddim { eta: 0.0 }, 0.1).unwrap();
         let value = |start, pace, answers| ablation.cell(start, pace, answers).unwrap().w2;
         let (all_off, start, steps, denoiser) = (
-            value(Start::Marginal, Pace::Fine, Answers::Ideal),
-            value(Start::Prior, Pace::Fine, Answers::Ideal),
-            value(Start::Marginal, Pace::Steps, Answers::Ideal),
-            value(Start::Marginal, Pace::Fine, Answers::Given),
+            value(Start::Marginal, AblationSteps::Fine, AblationDenoiser::Ideal),
+            value(Start::Prior, AblationSteps::Fine, AblationDenoiser::Ideal),
+            value(Start::Marginal, AblationSteps::Steps, AblationDenoiser::Ideal),
+            value(Start::Marginal, AblationSteps::Fine, AblationDenoiser::Given),
         );
         // What is left with all off is the decoder's step from a level of little noise.
         assert!(all_off < 0.05 && start > all_off && steps > 1.2 * all_off, "{ablation:?}");

@@ -3,9 +3,9 @@
 use super::placement::{Placement, ScheduleCurve};
 use crate::{CoreError, Grid, Variance};
 
-/// A model on a schedule: its error and the floor it is measured against at every level, the noisiest first.
+/// A measured model on a schedule: its error and the floor it is measured against at every level, the noisiest first.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Situation {
+pub struct MeasuredModel {
     /// The floor m, at all levels of the schedule.
     pub floor: ScheduleCurve,
     /// The model's error at the same levels.
@@ -38,7 +38,7 @@ pub struct Advice {
     pub discretization_of_all: f64,
 }
 
-impl Situation {
+impl MeasuredModel {
     /// Works the advice out.
     pub fn advise(&self) -> Result<Advice, CoreError> {
         let positions = self.positions(self.steps)?;

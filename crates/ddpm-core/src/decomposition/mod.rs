@@ -33,9 +33,10 @@ mod terms;
 mod transport;
 
 pub use ablation::{
-    AblationCell, Answers, Pace, W2Ablation, W2Method, evenly_refined, fine, gaussian_ablation,
+    AblationCell, AblationDenoiser, AblationSteps, W2Ablation, W2Method, evenly_refined, fine,
+    gaussian_ablation,
 };
-pub use advice::{Advice, Shares, Situation};
+pub use advice::{Advice, MeasuredModel, Shares};
 pub use bound::{Decoder, VariationalBound, decoder_variance, prior_divergence};
 pub use closed_form::{decompose, mmse_per_component};
 pub use gaussian::gaussian_initialization;

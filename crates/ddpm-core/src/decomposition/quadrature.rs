@@ -18,28 +18,32 @@ const MAX_HALVINGS: u32 = 14;
 
 /// A Gaussian of a one-dimensional law: weight, mean, variance.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bump {
+pub(super) struct NormalComponent {
     pub(super) weight: f64,
     pub(super) mean: f64,
     pub(super) variance: f64,
 }
 
-impl Bump {
+impl NormalComponent {
     fn at(&self, level: &Level) -> (f64, f64) {
         (level.alpha() * self.mean, (level.alpha_bar() * self.variance + level.sigma().powi(2)).sqrt())
     }
 }
 
 /// The Gaussians of a target in one dimension.
-pub(super) fn bumps(target: &Target) -> Vec<Bump> {
+pub(super) fn components(target: &Target) -> Vec<NormalComponent> {
     match target {
         Target::Gaussian(law) => {
-            vec![Bump { weight: 1.0, mean: law.mean()[0], variance: law.covariance().eigenvalue(0) }]
+            vec![NormalComponent {
+                weight: 1.0,
+                mean: law.mean()[0],
+                variance: law.covariance().eigenvalue(0),
+            }]
         }
         Target::Mixture(law) => law
             .components()
             .iter()
-            .map(|c| Bump {
+            .map(|c| NormalComponent {
                 weight: c.weight,
                 mean: c.law.mean()[0],
                 variance: c.law.covariance().eigenvalue(0),
@@ -47,22 +51,22 @@ pub(super) fn bumps(target: &Target) -> Vec<Bump> {
             .collect(),
         Target::Empirical(law) => law
             .points()
-            .map(|point| Bump { weight: 1.0 / law.len() as f64, mean: point[0], variance: 0.0 })
+            .map(|point| NormalComponent { weight: 1.0 / law.len() as f64, mean: point[0], variance: 0.0 })
             .collect(),
     }
 }
 
 /// E f(x_t), for several f at once.
 pub(super) fn expectation<const N: usize>(
-    bumps: &[Bump],
+    components: &[NormalComponent],
     level: &Level,
     f: impl Fn(f64) -> [f64; N],
 ) -> Result<[f64; N], CoreError> {
     let mut total = [0.0; N];
-    for bump in bumps {
-        let (centre, spread) = bump.at(level);
+    for component in components {
+        let (centre, spread) = component.at(level);
         let value = standard_normal_expectation(|z| f(centre + spread * z))?;
-        total.iter_mut().zip(value).for_each(|(sum, v)| *sum += bump.weight * v);
+        total.iter_mut().zip(value).for_each(|(sum, v)| *sum += component.weight * v);
     }
     Ok(total)
 }
@@ -110,7 +114,7 @@ pub(super) fn level_statistics(target: &Target, level: &Level) -> Result<LevelSt
         let variance = target.at(&[0.0], level).variance;
         return Ok(LevelStatistics { mmse: variance, information: 0.0 });
     }
-    let [mmse, log_density] = expectation(&bumps(target), level, |x| {
+    let [mmse, log_density] = expectation(&components(target), level, |x| {
         let Conditional { log_density, variance, .. } = target.at(&[x], level);
         [variance, log_density]
     })?;
@@ -121,7 +125,7 @@ pub(super) fn level_statistics(target: &Target, level: &Level) -> Result<LevelSt
 /// KL(q_T || N(0, prior)) in one dimension.
 pub(super) fn initialization(target: &Target, start: &Level) -> Result<f64, CoreError> {
     let std = start.prior_std();
-    let [divergence] = expectation(&bumps(target), start, |x| {
+    let [divergence] = expectation(&components(target), start, |x| {
         let log_prior = -0.5 * (x / std).powi(2) - 0.5 * std::f64::consts::TAU.ln() - std.ln();
         [target.log_density(&[x], start) - log_prior]
     })?;

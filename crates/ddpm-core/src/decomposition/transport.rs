@@ -2,14 +2,14 @@
 //!
 //! W2^2 = E (F^{-1}(Phi(z)) - s z)^2 for z ~ N(0, 1), F the law of x_T/alpha_T and s^2 = 1 + sigma_T^2 in variance-exploding units.
 
-use super::quadrature::{Bump, bumps, standard_normal_expectation};
+use super::quadrature::{NormalComponent, components, standard_normal_expectation};
 use crate::classical::{InitializationDistance, InitializationKind};
 use crate::{CoreError, Level, Target};
 
 /// W2(law of x_T/alpha_T, N(0, (1 + sigma_T^2) I)): exact for Gaussians and in one dimension, otherwise that of the matched Gaussian.
 pub fn initialization_distance(target: &Target, start: &Level) -> Result<InitializationDistance, CoreError> {
     if target.dim() == 1 && start.log_snr().is_finite() && !matches!(target, Target::Gaussian(_)) {
-        let w2 = one_dimensional(&bumps(target), start.relative_sigma())?;
+        let w2 = one_dimensional(&components(target), start.relative_sigma())?;
         return Ok(InitializationDistance { w2, kind: InitializationKind::Exact });
     }
     let matched = target.matched_gaussian()?;
@@ -19,10 +19,12 @@ pub fn initialization_distance(target: &Target, start: &Level) -> Result<Initial
     Ok(InitializationDistance { kind, ..distance })
 }
 
-fn one_dimensional(bumps: &[Bump], sigma: f64) -> Result<f64, CoreError> {
+fn one_dimensional(components: &[NormalComponent], sigma: f64) -> Result<f64, CoreError> {
     let prior_std = sigma.hypot(1.0);
-    let noised: Vec<(f64, f64, f64)> =
-        bumps.iter().map(|bump| (bump.weight, bump.mean, bump.variance.sqrt().hypot(sigma))).collect();
+    let noised: Vec<(f64, f64, f64)> = components
+        .iter()
+        .map(|component| (component.weight, component.mean, component.variance.sqrt().hypot(sigma)))
+        .collect();
     let [squared] = standard_normal_expectation(|z| [(quantile(&noised, z) - prior_std * z).powi(2)])?;
     Ok(squared.sqrt())
 }

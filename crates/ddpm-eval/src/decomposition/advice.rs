@@ -5,7 +5,7 @@ use super::floors::FloorTerms;
 use crate::EvalError;
 use ddpm_core::TimeIndex;
 use ddpm_core::decomposition::curve::ErrorCurve;
-use ddpm_core::decomposition::{ScheduleCurve, Situation};
+use ddpm_core::decomposition::{MeasuredModel, ScheduleCurve};
 use ddpm_report::results::{AdviceReport, VarianceReport, advice_sentences};
 
 impl Context<'_> {
@@ -20,7 +20,7 @@ impl Context<'_> {
             None => chosen.mse.clone(),
         };
         let floor = ScheduleCurve::new(plan.all().to_vec(), chosen.floor.clone(), measured.dim)?;
-        let situation = Situation {
+        let situation = MeasuredModel {
             floor: floor.with_fit(fitted)?,
             mse: chosen.mse.clone(),
             init: self.init,

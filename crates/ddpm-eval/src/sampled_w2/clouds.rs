@@ -2,7 +2,7 @@
 
 use super::Effort;
 use crate::EvalError;
-use ddpm_core::decomposition::{Answers, Pace, fine, mmse_per_component};
+use ddpm_core::decomposition::{AblationDenoiser, AblationSteps, fine, mmse_per_component};
 use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_core::recursion::Start;
 use ddpm_core::{Level, Scheme, Target, Trajectory, Variance};
@@ -57,13 +57,13 @@ impl SampleRun<'_> {
     pub fn samples(
         &self,
         start: Start,
-        steps: Pace,
-        answers: Answers,
+        steps: AblationSteps,
+        answers: AblationDenoiser,
         effort: &Effort,
     ) -> Result<Vec<f64>, EvalError> {
         let (mut trajectory, scheme) = match steps {
-            Pace::Steps => (self.trajectory.clone(), self.scheme),
-            Pace::Fine => fine(&self.trajectory, effort.fine_steps, self.is_stochastic()?)?,
+            AblationSteps::Steps => (self.trajectory.clone(), self.scheme),
+            AblationSteps::Fine => fine(&self.trajectory, effort.fine_steps, self.is_stochastic()?)?,
         };
         if scheme == (Scheme::Ddpm { variance: Variance::Analytic }) {
             let mse = mmse_per_component(self.target, &trajectory)?;
@@ -76,8 +76,8 @@ impl SampleRun<'_> {
         let ideal = ideal_denoiser(self.target, self.device)?;
         let given = Perturbed::new(ideal.as_ref(), self.perturbation);
         let denoiser: &dyn Denoiser = match answers {
-            Answers::Ideal => ideal.as_ref(),
-            Answers::Given => &given,
+            AblationDenoiser::Ideal => ideal.as_ref(),
+            AblationDenoiser::Given => &given,
         };
         let dim = self.target.dim();
         let options = Options { tolerance: self.tolerance, ..Options::default() };

@@ -10,7 +10,7 @@ mod entropic;
 pub use clouds::{SampleRun, Sampled};
 
 use crate::EvalError;
-use ddpm_core::decomposition::{AblationCell, Pace, W2Ablation, W2Method};
+use ddpm_core::decomposition::{AblationCell, AblationSteps, W2Ablation, W2Method};
 use ddpm_core::interval::CONFIDENCE;
 use ddpm_core::recursion::Start;
 use ddpm_core::transport::{Bootstrap, Cloud, Coupling, SampleDistance};
@@ -106,7 +106,7 @@ pub fn sampled_ablation(
         let entropic = blocks.as_ref().map(|blocks| blocks.distance(&samples)).transpose()?;
         cells.push(AblationCell { start, steps, denoiser, w2, stderr, interval: Some(interval), entropic });
         // The last of these has the given denoiser.
-        if (start, steps) == (Start::Prior, Pace::Steps) {
+        if (start, steps) == (Start::Prior, AblationSteps::Steps) {
             own = samples;
         }
     }

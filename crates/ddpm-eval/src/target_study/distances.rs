@@ -3,7 +3,7 @@
 use super::{Noised, TargetStudy};
 use crate::EvalError;
 use crate::sampled_w2::{Effort, Reference};
-use ddpm_core::decomposition::{Answers, Pace, evenly_refined, fine};
+use ddpm_core::decomposition::{AblationDenoiser, AblationSteps, evenly_refined, fine};
 use ddpm_core::recursion::{GaussianDenoiser, Start, w2_errors, w2_to_end};
 use ddpm_core::scheme::{Churn, SamplerInfo};
 use ddpm_core::targets::Gaussian;
@@ -143,7 +143,7 @@ fn sampled_curve(
         if run.is_stochastic().is_err() {
             continue;
         }
-        let samples = run.samples(Start::Prior, Pace::Steps, Answers::Given, &SAMPLED)?;
+        let samples = run.samples(Start::Prior, AblationSteps::Steps, AblationDenoiser::Given, &SAMPLED)?;
         let distance = reference.distance(&samples)?;
         points.push(SweepPoint { steps, value: distance.w2, interval: Some(distance.interval) });
     }
@@ -219,7 +219,14 @@ impl Followed {
     fn new(study: &TargetStudy<'_>, trajectory: ddpm_core::Trajectory) -> Result<Self, EvalError> {
         let (_, scheme) = fine(&trajectory, 1, false)?;
         let run = study.run(trajectory, scheme);
-        Ok(Followed { ends: run.samples(Start::Marginal, Pace::Steps, Answers::Ideal, &Self::EFFORT)? })
+        Ok(Followed {
+            ends: run.samples(
+                Start::Marginal,
+                AblationSteps::Steps,
+                AblationDenoiser::Ideal,
+                &Self::EFFORT,
+            )?,
+        })
     }
 
     /// Root mean square distance of the ends.
@@ -230,7 +237,8 @@ impl Followed {
         scheme: Scheme,
     ) -> Result<f64, EvalError> {
         let run = study.run(trajectory, scheme);
-        let ends = run.samples(Start::Marginal, Pace::Steps, Answers::Ideal, &Self::EFFORT)?;
+        let ends =
+            run.samples(Start::Marginal, AblationSteps::Steps, AblationDenoiser::Ideal, &Self::EFFORT)?;
         let squares: f64 = ends.iter().zip(&self.ends).map(|(a, b)| (a - b).powi(2)).sum();
         Ok((squares / FOLLOWED as f64).sqrt())
     }
@@ -241,14 +249,14 @@ pub(super) fn sentences(report: &DecompositionReport) -> Vec<String> {
     let Some(ablation) = &report.ablation else { return Vec::new() };
     let value =
         |start, steps, denoiser| ablation.cell(start, steps, denoiser).map_or(f64::NAN, |cell| cell.w2);
-    let none = value(Start::Marginal, Pace::Fine, Answers::Ideal);
-    let all = value(Start::Prior, Pace::Steps, Answers::Given);
+    let none = value(Start::Marginal, AblationSteps::Fine, AblationDenoiser::Ideal);
+    let all = value(Start::Prior, AblationSteps::Steps, AblationDenoiser::Given);
     let mut alone = vec![
-        ("the finite steps", value(Start::Marginal, Pace::Steps, Answers::Ideal)),
-        ("the start at N(0, I)", value(Start::Prior, Pace::Fine, Answers::Ideal)),
+        ("the finite steps", value(Start::Marginal, AblationSteps::Steps, AblationDenoiser::Ideal)),
+        ("the start at N(0, I)", value(Start::Prior, AblationSteps::Fine, AblationDenoiser::Ideal)),
     ];
     if report.perturbation != 0.0 {
-        alone.push(("the denoiser", value(Start::Marginal, Pace::Fine, Answers::Given)));
+        alone.push(("the denoiser", value(Start::Marginal, AblationSteps::Fine, AblationDenoiser::Given)));
     }
     alone.sort_by(|a, b| b.1.total_cmp(&a.1));
     let list: Vec<String> =

@@ -5,8 +5,8 @@ mod distances;
 use crate::EvalError;
 use crate::sampled_w2::{Effort, SampleRun, Sampled, sampled_ablation};
 use ddpm_core::decomposition::{
-    Answers, MonteCarlo, Pace, ScheduleCurve, Settings, Situation, decompose, gaussian_ablation,
-    mmse_per_component,
+    AblationDenoiser, AblationSteps, MeasuredModel, MonteCarlo, ScheduleCurve, Settings, decompose,
+    gaussian_ablation, mmse_per_component,
 };
 use ddpm_core::recursion::Start;
 use ddpm_core::{Grid, Level, Process, Schedule, Scheme, Target, Trajectory, Variance};
@@ -150,7 +150,7 @@ impl TargetStudy<'_> {
         let images =
             |most: usize| MonteCarlo { images: most.min(self.monte_carlo.images), ..self.monte_carlo };
         let known = self.known(schedule, images(CURVE_IMAGES))?;
-        let situation = Situation {
+        let situation = MeasuredModel {
             floor: known.curve.clone(),
             mse: known.mse.clone(),
             init: report.result.init_nats.unwrap_or_default(),
@@ -224,7 +224,8 @@ impl TargetStudy<'_> {
             if self.target.dim() <= PICTURED_DIM {
                 progress("samples");
                 let effort = Effort { samples: PICTURED, ..self.effort };
-                let samples = run.samples(Start::Prior, Pace::Steps, Answers::Given, &effort)?;
+                let samples =
+                    run.samples(Start::Prior, AblationSteps::Steps, AblationDenoiser::Given, &effort)?;
                 let exact = run.exact(Sampled::Reference, PICTURED);
                 report.samples = SampleCloud::of(self.target, &samples, &exact)?;
             }

@@ -3,7 +3,7 @@
 use super::DecompositionReport;
 use crate::confidence::confidence_in_words;
 use crate::kit::{Axis, Cell, Page, Plot, Point, Section, Series, Style, Table, Text, number};
-use ddpm_core::decomposition::{AblationCell, Answers, Pace, W2Ablation, W2Method};
+use ddpm_core::decomposition::{AblationCell, AblationDenoiser, AblationSteps, W2Ablation, W2Method};
 use ddpm_core::recursion::Start;
 
 pub(super) fn add_to(page: &mut Page, report: &DecompositionReport) {
@@ -28,10 +28,10 @@ fn name(cell: &AblationCell) -> String {
     if cell.start == Start::Prior {
         parts.push("start");
     }
-    if cell.steps == Pace::Steps {
+    if cell.steps == AblationSteps::Steps {
         parts.push("steps");
     }
-    if cell.denoiser == Answers::Given {
+    if cell.denoiser == AblationDenoiser::Given {
         parts.push("denoiser");
     }
     if parts.is_empty() { "none".to_string() } else { parts.join(" + ") }
@@ -42,8 +42,8 @@ fn in_order(ablation: &W2Ablation) -> Vec<&AblationCell> {
     let mut cells: Vec<&AblationCell> = ablation.cells.iter().collect();
     let count = |cell: &AblationCell| {
         usize::from(cell.start == Start::Prior)
-            + usize::from(cell.steps == Pace::Steps)
-            + usize::from(cell.denoiser == Answers::Given)
+            + usize::from(cell.steps == AblationSteps::Steps)
+            + usize::from(cell.denoiser == AblationDenoiser::Given)
     };
     cells.sort_by_key(|cell| count(cell));
     cells

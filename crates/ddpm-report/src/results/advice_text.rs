@@ -1,9 +1,9 @@
 //! What would reduce the error most, in three sentences.
 
-use ddpm_core::decomposition::{Advice, Situation};
+use ddpm_core::decomposition::{Advice, MeasuredModel};
 
 /// Three sentences for the top of a report.
-pub fn advice_sentences(advice: &Advice, situation: &Situation) -> [String; 3] {
+pub fn advice_sentences(advice: &Advice, situation: &MeasuredModel) -> [String; 3] {
     let [init, discretization, training] = advice.now;
     let (steps, all) = (situation.steps, situation.floor.levels().len());
     let shares = advice.shares();

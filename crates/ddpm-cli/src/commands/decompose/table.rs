@@ -1,7 +1,7 @@
 //! The report for people.
 
 use ddpm_core::classical::InitializationKind;
-use ddpm_core::decomposition::{Answers, Pace, W2Ablation, W2Method};
+use ddpm_core::decomposition::{AblationDenoiser, AblationSteps, W2Ablation, W2Method};
 use ddpm_core::recursion::{Start, W2Errors};
 use ddpm_report::results::{DecomposeReport, LevelEntry};
 use std::fmt::Write;
@@ -63,12 +63,12 @@ fn ablation_table(text: &mut String, ablation: &W2Ablation) -> std::fmt::Result 
             Start::Prior => "N(0, I)",
         };
         let steps = match cell.steps {
-            Pace::Fine => "infinitely many",
-            Pace::Steps => "these",
+            AblationSteps::Fine => "infinitely many",
+            AblationSteps::Steps => "these",
         };
         let denoiser = match cell.denoiser {
-            Answers::Ideal => "ideal",
-            Answers::Given => "in use",
+            AblationDenoiser::Ideal => "ideal",
+            AblationDenoiser::Given => "in use",
         };
         let interval = cell.interval.map_or(String::new(), |[low, high]| format!("{low:.5} to {high:.5}"));
         writeln!(
