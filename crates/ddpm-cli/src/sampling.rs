@@ -88,6 +88,7 @@ impl VisitedLevels {
 }
 
 /// What answers at each level.
+#[expect(clippy::large_enum_variant, reason = "there is one value for each sampling job")]
 pub(crate) enum Model<'a> {
     /// One denoiser for all samples: a closed-form target's, or a network on vectors.
     Denoiser(&'a dyn Denoiser),

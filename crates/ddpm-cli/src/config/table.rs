@@ -68,7 +68,9 @@ fn whole_floats_to_integers(value: &mut Value) {
 
 /// The number and the text of the line that a byte offset lies in.
 fn line_at(text: &str, offset: usize) -> (usize, &str) {
-    let before = &text[..text.floor_char_boundary(offset)];
+    // `str::floor_char_boundary` is newer than the oldest supported Rust.
+    let end = (0..=offset.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+    let before = &text[..end];
     let number = before.matches('\n').count();
     (number + 1, text.lines().nth(number).unwrap_or_default().trim())
 }

@@ -53,8 +53,8 @@ impl Measurement<'_> {
         count: usize,
         progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
     ) -> Result<SplitErrors, EvalError> {
-        let thresholds = [Some(self.network), self.reference].into_iter().flatten();
-        thresholds.map(|denoiser| denoiser.threshold.check()).collect::<Result<(), _>>()?;
+        let mut denoisers = [Some(self.network), self.reference].into_iter().flatten();
+        denoisers.try_for_each(|denoiser| denoiser.threshold.check())?;
         let noised = NoisedImages::new(images, split, count, self.levels, self.config, self.device)?;
         let mut tables = vec![Vec::new(); self.quantities()];
         let (mut squared_norms, mut code_lengths) = (Vec::new(), Vec::new());
