@@ -7,8 +7,9 @@
 //! x_s  = a x_t + sum_i b_i D_i + sum_k c_k z_k        D_i = E[x_0 | y_i] as the denoiser answers it, z_k ~ N(0, I)
 //! ```
 //!
-//! [`Step`] holds these numbers. The tensor samplers apply them to images and the exact recursion on Gaussian targets
-//! ([`crate::recursion`]) to moments: no formula stands twice. [`Scheme::plan`] gives the steps of a whole [`Trajectory`].
+//! [`Step`](crate::Step) holds these numbers. The tensor samplers apply them to images and the exact recursion on Gaussian targets
+//! ([`crate::recursion`]) to moments: no formula stands twice. [`Scheme::plan`](crate::Scheme::plan) gives the steps of a whole
+//! [`Trajectory`](crate::Trajectory).
 //!
 //! Denoisers enter through D alone, the prediction of x_0 (clipped or guided as the caller likes); score = (alpha D - x)/sigma^2.
 

@@ -120,7 +120,7 @@ pub struct MeasurementFacts {
     pub confidence: f64,
 }
 
-/// Errors at one measured level. Levels between are interpolated ([`super::curve::ErrorCurve`]).
+/// Errors at one measured level. Levels between measured ones are interpolated.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MeasuredLevel {

@@ -3,7 +3,7 @@
 use ddpm_core::{Preconditioning, Variance, Weight};
 use serde::{Deserialize, Serialize};
 
-/// A loss. The first group are squared errors of x_0 with a weight that depends on the noise level ([`ddpm_core::weight`]); the second
+/// A loss. The first group are squared errors of x_0 with a weight that depends on the noise level ([`Weight`]); the second
 /// group works on the variational bound and can train a learned variance.
 ///
 /// Variants without settings have braces so that serde refuses the settings of others.
