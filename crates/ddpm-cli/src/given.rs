@@ -1,4 +1,4 @@
-//! Which options were typed, so that one without effect can be refused by its name.
+//! The options that stand on the command line, so that one without effect can be refused by its name.
 
 use anyhow::{Result, bail};
 use clap::parser::ValueSource;
@@ -15,8 +15,8 @@ impl Given {
         while let Some((_, inner)) = matches.subcommand() {
             matches = inner;
         }
-        let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
-        Given(matches.ids().map(|id| id.as_str().to_owned()).filter(|id| typed(id)).collect())
+        let given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        Given(matches.ids().map(|id| id.as_str().to_owned()).filter(|id| given(id)).collect())
     }
 
     /// Refuses the first of these options that was given. `why` ends the sentence: "with ..." names what it cannot be used with, "on ..." what it

@@ -26,7 +26,7 @@ pub(crate) struct Global {
     /// Log more; twice for details
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
     pub(crate) verbose: u8,
-    /// The options that were typed.
+    /// The options that stand on the command line.
     #[arg(skip)]
     pub(crate) given: Given,
 }

@@ -5,7 +5,8 @@ use super::data_config::ImageData;
 use super::diffusion_config::DiffusionConfig;
 use super::sample_config::SampleConfig;
 use super::size_limits;
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use ddpm_core::Scheme;
 use ddpm_eval::EvalConfig;
 use ddpm_nets::{UNet, UNetConfig};
 use ddpm_train::{ImageDiffusion, TrainConfig};
@@ -44,11 +45,15 @@ impl Configuration for ImageConfig {
         self.model.validate()?;
         self.train.validate()?;
         self.eval.validate()?;
-        size_limits::check_channels("model.block_out_channels", &self.model.block_out_channels)?;
         size_limits::check_batch(&self.train, &self.model)?;
         let scheduler = self.diffusion.scheduler()?;
         ImageDiffusion::check(&self.train, &self.model, &scheduler)?;
-        self.sample.validate(Some(scheduler.schedule().steps()))
+        self.sample.validate(Some(scheduler.schedule().steps()))?;
+        ensure!(
+            !matches!(self.sample.scheme(scheduler.variance())?, Scheme::Langevin { .. }),
+            "sample.sampler: langevin stays at one noise level and draws no images; use annealed-langevin or another sampler"
+        );
+        Ok(())
     }
 
     fn train(&self) -> &TrainConfig {

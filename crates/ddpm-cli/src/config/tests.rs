@@ -1,6 +1,9 @@
 //! Tests of reading, changing and comparing configurations.
 
 use super::{Configuration, ImageConfig, PRESETS, RunConfig, check_unchanged, find, parse_as};
+use crate::sampler_options::{Origin, SamplerOptions};
+use clap::Parser;
+use ddpm_core::Variance;
 use std::path::Path;
 
 /// The digits preset with changes.
@@ -64,6 +67,51 @@ fn errors_name_the_line_and_the_key_and_no_rust_type() {
     }
     let typed = wrong(&find("digits").unwrap().text.replace("steps = 2000", "steps = \"many\""));
     assert!(typed.contains("line ") && typed.contains("a whole number"), "{typed}");
+}
+
+#[test]
+fn options_of_samplers_are_keys_and_flags_alike() {
+    let of_file =
+        |changes: &[&str]| digits(changes)?.sample.scheme(Variance::FixedLarge).map_err(|e| e.to_string());
+    let of_flags = |words: &[&str]| {
+        let options = Parsed::try_parse_from([&["ddpm"], words].concat()).unwrap().options;
+        options.scheme(Variance::FixedLarge, Some(1000), Origin::CommandLine).map_err(|e| e.to_string())
+    };
+    for (keys, flags) in [
+        (&["sampler=ddim", "eta=0.5"][..], &["--sampler", "ddim", "--eta", "0.5"][..]),
+        (
+            &["sampler=edm", "churn=40", "s_min=0.05", "s_max=50", "s_noise=1.003"],
+            &["--sampler", "edm", "--churn", "40", "--s-min", "0.05", "--s-max", "50", "--s-noise", "1.003"],
+        ),
+        (
+            &["sampler=annealed-langevin", "step_size=1e-6", "level_steps=7"],
+            &["--sampler", "annealed-langevin", "--step-size", "1e-6", "--level-steps", "7"],
+        ),
+        (
+            &["sampler=predictor-corrector", "corrector_snr=0.2", "corrections=2"],
+            &["--sampler", "predictor-corrector", "--corrector-snr", "0.2", "--corrections", "2"],
+        ),
+        (&["sampler=ddpm", "variance=analytic"], &["--variance", "analytic"]),
+        (
+            &["sampler=ode-rk45", "rtol=1e-3", "atol=1e-4"],
+            &["--sampler", "ode-rk45", "--rtol", "1e-3", "--atol", "1e-4"],
+        ),
+    ] {
+        let keys: Vec<String> = keys.iter().map(|key| format!("sample.{key}")).collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        assert_eq!(of_file(&keys).unwrap(), of_flags(flags).unwrap(), "{keys:?}");
+        assert!(digits(&[keys[1]]).is_err() || keys[0].ends_with("ddpm"), "{keys:?}");
+    }
+    let refused = digits(&["sample.eta=0.5"]).unwrap_err();
+    assert!(refused.contains("sample.eta belongs to the sampler ddim"), "{refused}");
+    let refused = digits(&["sample.sampler=langevin"]).unwrap_err();
+    assert!(refused.contains("sample.sampler: langevin"), "{refused}");
+}
+
+#[derive(clap::Parser)]
+struct Parsed {
+    #[command(flatten)]
+    options: SamplerOptions,
 }
 
 #[test]

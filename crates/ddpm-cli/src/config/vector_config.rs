@@ -71,7 +71,6 @@ impl Configuration for VectorConfig {
         self.objective.validate()?;
         self.train.validate()?;
         let (width, samples) = (self.model.width as f64, self.train.batch_size);
-        size_limits::check("model.width", "a hidden layer", width * width)?;
         size_limits::check(
             "train.batch_size",
             &format!("a hidden layer of {samples} samples"),

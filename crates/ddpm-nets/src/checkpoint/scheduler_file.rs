@@ -165,6 +165,11 @@ impl Scheduler {
             }
             _ => None,
         };
+        // Beside literal betas the two ends have no effect: those of the list, so that a loaded file is written as it was.
+        let ends = match named {
+            Some(_) => (config.beta_start, config.beta_end),
+            None => (None, None),
+        };
         let literal = config.betas.as_ref().filter(|_| !config.zero_terminal_snr).unwrap_or(&betas);
         let (clip, dynamic) = match self.threshold() {
             Threshold::None => (None, None),
@@ -174,8 +179,8 @@ impl Scheduler {
         let (quantile, cap) = dynamic.unwrap_or((0.995, 1.0));
         json!({
             "num_train_timesteps": betas.len(),
-            "beta_start": config.beta_start.unwrap_or(betas[0]),
-            "beta_end": config.beta_end.unwrap_or(betas[betas.len() - 1]),
+            "beta_start": ends.0.unwrap_or(betas[0]),
+            "beta_end": ends.1.unwrap_or(betas[betas.len() - 1]),
             "beta_schedule": word(&SCHEDULES, named.unwrap_or(ScheduleKind::Linear)),
             "trained_betas": named.is_none().then_some(literal),
             "rescale_betas_zero_snr": false,

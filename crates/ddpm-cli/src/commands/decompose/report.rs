@@ -62,7 +62,7 @@ pub(super) fn write_network(folder: &Path, checkpoint: &Path, result: DecomposeR
     Ok(())
 }
 
-/// The command as it was typed, for the foot of a page.
+/// The command line, for the foot of a page.
 fn command() -> String {
     let words = std::env::args().skip(1).map(|word| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+".contains(c);
