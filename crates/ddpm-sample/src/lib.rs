@@ -6,8 +6,7 @@
 //! This crate knows nothing of networks, checkpoint files, data sets or pictures: it sees [`ddpm_nets::Denoiser`] alone.
 //!
 //! ```
-//! use ddpm_core::{Scheme, Trajectory};
-//! use ddpm_core::{Level, PredictionKind, Schedule, Variance, grid::Grid};
+//! use ddpm_core::{Grid, Level, PredictionKind, Schedule, Scheme, Trajectory, Variance};
 //! use ddpm_nets::{Denoiser, NetsError, Prediction};
 //! use ddpm_sample::{NoiseInput, Options, sample};
 //! use std::ops::ControlFlow;

@@ -86,7 +86,7 @@ fn what_cannot_work_says_why() {
     let learned = Scheme::Ddpm { variance: ddpm_core::Variance::LearnedRange };
     assert!(message(learned, &ten, plain()).contains("predicts no variance"));
     let analytic = Scheme::Ddpm { variance: ddpm_core::Variance::Analytic };
-    assert!(message(analytic, &ten, plain()).contains("needs the denoiser's error"));
+    assert!(message(analytic, &ten, plain()).contains("needs the denoiser's mean-square error"));
     assert!(Grid::Trailing.timesteps(1000, 0).unwrap_err().to_string().contains("got 0"));
     assert!(
         Grid::Trailing
