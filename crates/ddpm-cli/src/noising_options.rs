@@ -3,8 +3,8 @@
 use crate::given::Given;
 use crate::numbers::count;
 use crate::schedule_options::ScheduleOptions;
-use anyhow::Result;
-use ddpm_core::{Noising, ProcessConfig, ProcessKind};
+use anyhow::{Result, anyhow};
+use ddpm_core::{CoreError, Noising, ProcessConfig, ProcessKind};
 use std::path::Path;
 
 /// A schedule with its training levels, or a process with its smallest time.
@@ -33,7 +33,9 @@ impl NoisingOptions {
         };
         given.refuse(&["train_steps"], "with --process, which has no training levels")?;
         given.refuse_group::<ScheduleOptions>("with --process, which stands in the schedule's place")?;
-        Ok(ProcessConfig::new(kind, self.t_min).build()?)
+        // The key of the error is the option.
+        let named = |error: CoreError| anyhow!("{}", error.to_string().replacen("t_min", "--t-min", 1));
+        ProcessConfig::new(kind, self.t_min).build().map_err(named)
     }
 
     /// The files that are read.
