@@ -86,7 +86,7 @@ fn the_page_stands_by_itself_and_its_data_lie_beside_it() {
     names.sort();
     assert_eq!(names, ["index.html", "report.json"]);
     let html = std::fs::read_to_string(page.join("index.html")).unwrap();
-    for text in ["The terms", "classical", "Where along the path", "One error at a time", "What comes out"] {
+    for text in ["The terms", "classical", "Terms by noise level", "One error at a time", "Samples"] {
         assert!(html.contains(text), "{text}");
     }
     assert!(!html.contains("src=\"http") && !html.contains("@import"), "loads something");

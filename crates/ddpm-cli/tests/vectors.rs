@@ -37,10 +37,20 @@ fn reproduce(folder: &Path, name: &str, changes: &[&str]) -> String {
     String::from_utf8(output.get_output().stdout.clone()).unwrap()
 }
 
-/// The relative errors (%) of the printed table.
+/// The relative errors (%) of the printed table, such as `0.502 ± 0.012` or `(1.25 ± 0.16)×10⁻⁵`.
 fn errors(stdout: &str) -> Vec<f64> {
     let rows = stdout.lines().skip_while(|line| !line.contains("error (%)")).skip(1);
-    rows.map_while(|line| line.split_whitespace().nth(4).and_then(|word| word.parse().ok())).collect()
+    rows.map_while(|line| {
+        let mantissa: f64 = line.split_whitespace().nth(4)?.trim_start_matches('(').parse().ok()?;
+        Some(if line.contains(")×10⁻") {
+            1e-4 * mantissa
+        } else if line.contains(")×10") {
+            1e6 * mantissa
+        } else {
+            mantissa
+        })
+    })
+    .collect()
 }
 
 #[test]

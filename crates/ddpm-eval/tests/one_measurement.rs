@@ -159,6 +159,7 @@ fn all_results_of_a_measurement_have_the_same_numbers() {
             result: report,
             schedule: &study.schedule,
             pictures: Vec::new(),
+            run_page: None,
             command: String::new(),
             versions: Vec::new(),
         };

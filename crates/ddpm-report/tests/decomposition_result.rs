@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use ddpm_core::decomposition::{Advice, MeasuredModel, ScheduleCurve, Settings, decompose};
+use ddpm_core::interval::Interval;
 use ddpm_core::{Grid, Level, Schedule, Target, TargetSpec, TimeIndex, Variance};
 use ddpm_report::results::{DecomposeReport, advice_sentences};
 
@@ -66,16 +67,10 @@ fn the_advice_names_the_lever_that_helps() {
         let mmse = result.levels.iter().map(|terms| terms.mmse).collect();
         let mse = result.levels.iter().map(|terms| terms.mse).collect();
         let floor = ScheduleCurve::new(levels.clone(), mmse, 1).unwrap();
-        let situation = MeasuredModel {
-            floor,
-            mse,
-            init: result.init.value,
-            grid,
-            steps,
-            variance: Variance::FixedLarge,
-        };
-        let advice = situation.advise().unwrap();
-        let sentences = advice_sentences(&advice, &situation);
+        let input =
+            MeasuredModel { floor, mse, init: result.init.value, grid, steps, variance: Variance::FixedLarge };
+        let advice = input.advise().unwrap();
+        let sentences = advice_sentences(&advice, &input, &Interval::around(result.init.value, 0.0));
         (advice, sentences)
     };
     let (_, sentences) = advise(0.05, 100, Grid::Trailing);
@@ -85,4 +80,25 @@ fn the_advice_names_the_lever_that_helps() {
     let (middle, sentences) = advise(0.005, 10, Grid::Trailing);
     let enough = middle.enough_steps.unwrap();
     assert!(sentences[1].contains(&format!("at {enough} steps")), "{sentences:?}");
+}
+
+#[test]
+fn an_ideal_denoiser_is_not_compared_with_a_training_error() {
+    let levels: Vec<Level> = Schedule::linear(200).unwrap().levels().rev().collect();
+    let result = decompose(&reference(), &levels, &Settings::new(Variance::FixedLarge)).unwrap();
+    let mmse: Vec<f64> = result.levels.iter().map(|terms| terms.mmse).collect();
+    let floor = ScheduleCurve::new(levels, mmse.clone(), 1).unwrap();
+    for (steps, grid) in [(200, Grid::Trailing), (20, Grid::LogSnr)] {
+        let (floor, mse) = (floor.clone(), mmse.clone());
+        let input = MeasuredModel { floor, mse, init: 1e-6, grid, steps, variance: Variance::FixedLarge };
+        let advice = input.advise().unwrap();
+        // An estimate of the initialization that is lost in its noise.
+        let sentences = advice_sentences(&advice, &input, &Interval::around(-2e-5, 4e-5));
+        assert!(sentences[1].contains("The denoiser is ideal"), "{sentences:?}");
+        assert!(sentences[2].contains("consistent with 0") && !sentences[2].contains('−'), "{sentences:?}");
+        // Every change is named with its variance, and none promises more than the whole total.
+        assert!(sentences[2].contains(&format!("variance {}", advice.best_variance)), "{sentences:?}");
+        let shares = advice.shares();
+        assert!(shares.more_steps <= 1.0 && shares.placement <= 1.0 && shares.training == 0.0);
+    }
 }

@@ -232,7 +232,7 @@ fn any_axis() -> impl Strategy<Value = Axis> {
         prop::collection::vec(any::<String>(), 0..5).prop_map(Scale::Categories)
     ];
     (any::<String>(), scale, prop::option::weighted(0.2, (any_value(), any_value())))
-        .prop_map(|(label, scale, range)| Axis { label, scale, range })
+        .prop_map(|(label, scale, range)| Axis { label, scale, range, floor: 0.0 })
 }
 
 fn any_series() -> impl Strategy<Value = Series> {

@@ -13,8 +13,9 @@ use ddpm_nets::checkpoint::read_scheduler;
 use ddpm_report::decomposition_page::{NetworkPage, PAGE};
 use ddpm_report::results::DecomposeReport;
 use ddpm_report::results::DenoisingError;
+use ddpm_report::sections::Picture;
 use ddpm_report::training_page::{
-    DataFacts, DecompositionLink, LossPoint, Measured, PaperComparison, Picture, Pictures as Shown, RunFacts,
+    DataFacts, DecompositionLink, LossPoint, Measured, PaperComparison, Pictures as Shown, RunFacts,
     Stage as StageFact, TrainingReport,
 };
 use ddpm_train::read_metrics;
@@ -89,6 +90,7 @@ fn decomposition(run: &Run, checkpoint: &Path) -> Result<Option<DecompositionLin
         result,
         schedule,
         pictures: vec![samples],
+        run_page: Some(format!("../{PAGE}")),
         command: format!("ddpm reproduce {}", run.name),
         versions: versions(),
     };
@@ -140,18 +142,18 @@ fn shown(run: &Run) -> Result<Shown> {
                 sample.seed
             ),
         )?,
-        data: picture(&paths.data, "Training images, drawn likewise.".to_string())?,
+        data: picture(&paths.data, "As many training images in the same layout.".to_string())?,
         reverse: picture(
             &paths.trajectory,
             format!(
-                "{} samples on their way from noise (left) to an image (right), {} states evenly spaced over the steps.",
+                "The reverse process of {} samples from noise (left) to image (right): {} states evenly spaced over the steps.",
                 TRAJECTORY.images, TRAJECTORY.frames
             ),
         )?,
         forward: picture(
             &paths.forward,
             format!(
-                "{FORWARD_ROWS} training images on their way to noise, {} levels evenly spaced over the timesteps.",
+                "The forward process of {FORWARD_ROWS} training images: {} noise levels evenly spaced over the timesteps.",
                 FORWARD_COLUMNS - 1
             ),
         )?,

@@ -11,7 +11,7 @@ use ddpm_eval::score::{field_panel, score_errors};
 use ddpm_nets::checkpoint::VectorCheckpoint;
 use ddpm_nets::{MlpOutput, ScoreDenoiser, ScoreNetwork, tensor_file};
 use ddpm_report::results::ScoreError;
-use ddpm_report::score_page::{PlanePicture, ScoreReport, density_panel};
+use ddpm_report::score_page::{PlanePicture, ScoreReport, density_panel, error_table};
 use ddpm_sample::Samples;
 use ddpm_train::read_metrics;
 use std::path::PathBuf;
@@ -35,7 +35,7 @@ pub(super) fn write(
     let eval = &run.config.eval;
     let levels = checkpoint.noising.spread(eval.levels)?;
     let errors = score_errors(&denoiser, target, &levels, eval.samples, eval.seed, run.device)?;
-    print_errors(&errors);
+    print_errors(&errors)?;
 
     let rows: Vec<Vec<f64>> = Vec::try_from(samples.x.to_kind(Kind::Double))?;
     let folder = run.dir.samples();
@@ -64,26 +64,12 @@ pub(super) fn write(
     Ok(path)
 }
 
-fn print_errors(errors: &[ScoreError]) {
-    println!("relative error of the score, E|s - s*|^2 / E|s*|^2 under the noised density");
-    println!(
-        "{:>10} {:>9} {:>9} {:>11} {:>10} {:>9}",
-        "sigma", "alpha", "log-SNR", "rms score", "error (%)", "+-"
-    );
-    for error in errors {
-        println!(
-            "{:>10.4} {:>9.4} {:>9.3} {:>11.4} {:>10.3} {:>9.3}",
-            error.sigma,
-            error.alpha,
-            error.log_snr,
-            error.score_rms,
-            100.0 * error.relative,
-            100.0 * error.stderr
-        );
-    }
+fn print_errors(errors: &[ScoreError]) -> Result<()> {
+    println!("{}", error_table(errors).to_text(80)?);
     if let Some(worst) = errors.iter().max_by(|a, b| a.relative.total_cmp(&b.relative)) {
         println!("largest: {:.3} % at sigma = {:.4}", 100.0 * worst.relative, worst.sigma);
     }
+    Ok(())
 }
 
 /// The law with its samples, the learned field at the least and at a middling noise, and the data.

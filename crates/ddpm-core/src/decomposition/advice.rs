@@ -20,7 +20,7 @@ pub struct MeasuredModel {
     pub variance: Variance,
 }
 
-/// The advice.
+/// What other settings would cost.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Advice {
     /// Initialization, discretization and training as they are, in nats.
@@ -36,6 +36,10 @@ pub struct Advice {
     pub enough_steps: Option<usize>,
     /// Discretization with all training levels visited and the best variance: what more steps cannot remove.
     pub discretization_of_all: f64,
+    /// Training on the best placement, with the best variance.
+    pub placement_training: f64,
+    /// Training with all training levels visited and the best variance.
+    pub training_of_all: f64,
 }
 
 impl MeasuredModel {
@@ -60,13 +64,18 @@ impl MeasuredModel {
             let (discretization, training) = terms(&down, best_variance)?;
             Ok(discretization <= training)
         };
+        let placement = self.floor.best_placement(self.steps, best_variance)?;
+        let placement_training = self.floor.training(&placement.positions, best_variance, &self.mse)?;
+        let (discretization_of_all, training_of_all) = terms(&self.positions(all)?, best_variance)?;
         Ok(Advice {
             now: [self.init, discretization, training],
             by_variance,
             best_variance,
-            placement: self.floor.best_placement(self.steps, best_variance)?,
+            placement,
+            placement_training,
             enough_steps: first_where(2, all, enough)?,
-            discretization_of_all: terms(&self.positions(all)?, best_variance)?.0,
+            discretization_of_all,
+            training_of_all,
         })
     }
 
@@ -116,16 +125,16 @@ impl Advice {
         self.now.iter().sum()
     }
 
-    /// How much of the total each lever could still remove, as shares: a better start, a better variance and placement at the same number of
-    /// steps, all steps with the best variance, a denoiser as good as the floor.
+    /// How much less the total would be, as shares of it. Each change is judged by its whole total: a change that lowers one term and raises
+    /// another by more counts 0.
     pub fn shares(&self) -> Shares {
         let total = self.total().max(f64::MIN_POSITIVE);
-        let [init, discretization, training] = self.now;
-        let share = |nats: f64| (nats / total).max(0.0);
+        let [init, _, training] = self.now;
+        let share = |nats: f64| (nats / total).clamp(0.0, 1.0);
         Shares {
             initialization: share(init),
-            placement: share(discretization - self.placement.discretization),
-            more_steps: share(discretization - self.discretization_of_all),
+            placement: share(total - init - self.placement.discretization - self.placement_training),
+            more_steps: share(total - init - self.discretization_of_all - self.training_of_all),
             training: share(training),
         }
     }

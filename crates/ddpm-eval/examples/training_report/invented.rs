@@ -1,6 +1,7 @@
 //! The report of an invented run on real images: the network's errors follow from the digits' spectrum and from formulas, so that the layout is
 //! that of a real report. Initialization, discretization and the floor are real; no other figure is a result.
 
+use ddpm_core::interval::Interval;
 use ddpm_core::{Grid, Schedule, Variance};
 use ddpm_data::picture::{GridLayout, Picture as Pixels};
 use ddpm_data::{Dataset, ImageSet, Split, digits};
@@ -9,8 +10,9 @@ use ddpm_eval::{
     EvalConfig, EvalError, MeasuredErrors, NetworkStudy, Spectrum, StudyNames, classical_terms,
     denoising_error,
 };
+use ddpm_report::sections::Picture;
 use ddpm_report::training_page::{
-    DataFacts, LossPoint, Measured, PaperComparison, Picture, Pictures, RunFacts, Stage, TrainingReport,
+    DataFacts, LossPoint, Measured, PaperComparison, Pictures, RunFacts, Stage, TrainingReport,
 };
 use ddpm_sample::Threshold;
 use std::ops::ControlFlow;
@@ -53,7 +55,7 @@ pub(crate) fn report() -> Result<TrainingReport, EvalError> {
             2000,
             128,
             Measured::Not("needs Inception features of 50 000 samples".to_string()),
-            Measured::WithError { value: 31.4, stderr: 0.6 },
+            Measured::WithInterval(Interval::around(31.4, 0.6)),
             Measured::Value(4.021),
         )),
         config_toml: "[data]\nname = \"digits\"\n\n[model]\nsample_size = 8\nblock_out_channels = [32, 64]\n\n[train]\nsteps = 2000\n"

@@ -6,6 +6,7 @@ use crate::EvalError;
 use ddpm_core::TimeIndex;
 use ddpm_core::decomposition::curve::ErrorCurve;
 use ddpm_core::decomposition::{MeasuredModel, ScheduleCurve};
+use ddpm_core::interval::Interval;
 use ddpm_report::results::{AdviceReport, VarianceReport, advice_sentences};
 
 impl Context<'_> {
@@ -20,7 +21,7 @@ impl Context<'_> {
             None => chosen.mse.clone(),
         };
         let floor = ScheduleCurve::new(plan.all().to_vec(), chosen.floor.clone(), measured.dim)?;
-        let situation = MeasuredModel {
+        let input = MeasuredModel {
             floor: floor.with_fit(fitted)?,
             mse: chosen.mse.clone(),
             init: self.init,
@@ -28,7 +29,7 @@ impl Context<'_> {
             steps: self.study.timesteps.len(),
             variance: self.study.variance,
         };
-        let advice = situation.advise()?;
+        let advice = input.advise()?;
         let last = plan.all().len() - 1;
         let by_variance = advice.by_variance.iter().map(|&(variance, discretization_nats, training_nats)| {
             VarianceReport { variance, discretization_nats, training_nats }
@@ -47,6 +48,6 @@ impl Context<'_> {
             enough_steps: advice.enough_steps,
             shares: advice.shares(),
         };
-        Ok((report, advice_sentences(&advice, &situation).to_vec()))
+        Ok((report, advice_sentences(&advice, &input, &Interval::around(self.init, 0.0)).to_vec()))
     }
 }

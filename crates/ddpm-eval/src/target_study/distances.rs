@@ -8,8 +8,9 @@ use ddpm_core::recursion::{GaussianDenoiser, Start, w2_errors, w2_to_end};
 use ddpm_core::scheme::{Churn, SamplerInfo};
 use ddpm_core::targets::Gaussian;
 use ddpm_core::{Scheme, Target, Variance};
-use ddpm_report::decomposition_page::{DecompositionReport, Measure, Slope, Sweep, SweepCurve, SweepPoint};
+use ddpm_report::decomposition_page::DecompositionReport;
 use ddpm_report::kit::number;
+use ddpm_report::results::{Measure, Slope, Sweep, SweepCurve, SweepPoint};
 
 /// Samples and resamples of each point of a sampled curve.
 const SAMPLED: Effort = Effort { samples: 2000, resamples: 60, directions: 24, fine_steps: 300 };
@@ -50,11 +51,11 @@ pub(super) fn add_to(report: &mut DecompositionReport, study: &TargetStudy<'_>) 
     }
     if !curves.is_empty() {
         let how = if law.is_some() {
-            "Exact, from N(0, I) with the denoiser in use.".to_string()
+            "Exact W₂ of samplers that start at N(0, I), with the denoiser in use.".to_string()
         } else {
             format!(
-                "{} samples a point, from N(0, I) with the denoiser in use. Two exact sets of as many samples are as far apart as the dotted line \
-                 says, and the curves waver by about as much: intervals are in the data.",
+                "W₂ of {} samples per point, from N(0, I) with the denoiser in use. The dotted line is W₂ between two exact sets of as many samples: \
+                 differences of that size between curves are noise. The intervals are in the data.",
                 number::count(SAMPLED.samples as u64)
             )
         };
@@ -190,14 +191,14 @@ fn orders(
     }
     if !curves.is_empty() {
         let how = if law.is_some() {
-            "Exact, from the true law of x_T with the ideal denoiser"
+            "Exact W₂ from the law of x_T with the ideal denoiser"
         } else {
-            "The root mean square distance between paths from the same start and noise, with the ideal denoiser: W₂ itself on the line, and \
-             never less than it in more dimensions"
+            "Root mean square distance between paths from the same start and noise, with the ideal denoiser: W₂ itself on the line, an upper bound of \
+             it in more dimensions"
         };
         report.sweeps.push(Sweep {
-            question: "How fast do the steps’ errors vanish?".to_string(),
-            reading: format!("{how}; levels evenly spaced in log-SNR between the same ends. Grey lines show first and second order."),
+            question: "Convergence with the number of steps".to_string(),
+            reading: format!("{how}. The levels are evenly spaced in log-SNR between the same ends. Grey lines show first and second order."),
             measure: Measure::W2ToFine,
             curves,
             mark: None,
@@ -244,43 +245,119 @@ impl Followed {
     }
 }
 
-/// What the distances say, where there is no divergence to speak of: three sentences.
+/// The sentences at the top of a page about distances, where there is no divergence. Nothing is ranked by a difference that the intervals
+/// do not support.
 pub(super) fn sentences(report: &DecompositionReport) -> Vec<String> {
     let Some(ablation) = &report.ablation else { return Vec::new() };
-    let value =
-        |start, steps, denoiser| ablation.cell(start, steps, denoiser).map_or(f64::NAN, |cell| cell.w2);
-    let none = value(Start::Marginal, AblationSteps::Fine, AblationDenoiser::Ideal);
-    let all = value(Start::Prior, AblationSteps::Steps, AblationDenoiser::Given);
-    let mut alone = vec![
-        ("the finite steps", value(Start::Marginal, AblationSteps::Steps, AblationDenoiser::Ideal)),
-        ("the start at N(0, I)", value(Start::Prior, AblationSteps::Fine, AblationDenoiser::Ideal)),
-    ];
-    if report.perturbation != 0.0 {
-        alone.push(("the denoiser", value(Start::Marginal, AblationSteps::Fine, AblationDenoiser::Given)));
-    }
-    alone.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let list: Vec<String> =
-        alone.iter().map(|(name, w2)| format!("{name} {}", number::number(*w2))).collect();
+    let distance = |start, steps, denoiser| {
+        let cell = ablation.cell(start, steps, denoiser)?;
+        Some(cell.interval.map_or_else(|| number::number(cell.w2), distance_in_words))
+    };
+    let (ideal, given) = (AblationDenoiser::Ideal, AblationDenoiser::Given);
+    let none = distance(Start::Marginal, AblationSteps::Fine, ideal);
+    let all = distance(Start::Prior, AblationSteps::Steps, given);
     let steps = report.result.steps;
-    let mut sentences = vec![format!(
-        "The samples of {steps} steps are {} away from the target in W₂; with all errors off, {} would be left.",
-        number::number(all),
-        number::number(none)
-    )];
-    sentences.push(format!("By itself each error leads to: {}.", list.join(", ")));
-    let best = report.sweeps.iter().filter(|sweep| sweep.measure == Measure::W2).find_map(|sweep| {
-        let at = sweep.curves.iter().flat_map(|c| c.points.iter().map(move |p| (c, p)));
-        // The number of steps that is nearest to the one in use.
-        let near = at.clone().map(|(_, p)| p.steps).min_by_key(|n| n.abs_diff(steps))?;
-        at.filter(|(_, p)| p.steps == near).min_by(|a, b| a.1.value.total_cmp(&b.1.value))
-    });
-    if let Some((curve, point)) = best {
+    let mut sentences = Vec::new();
+    if let (Some(none), Some(all)) = (none, all) {
         sentences.push(format!(
-            "Of the samplers compared, {} comes nearest at {} steps: {}.",
-            curve.name,
-            point.steps,
-            number::number(point.value)
+            "W₂ between the samples of {steps} steps and the target is {all}. With all errors off it is {none}."
         ));
     }
+    let mut alone = vec![
+        ("the finite steps", distance(Start::Marginal, AblationSteps::Steps, ideal)),
+        ("the start at N(0, I)", distance(Start::Prior, AblationSteps::Fine, ideal)),
+    ];
+    if report.perturbation != 0.0 {
+        alone.push(("the denoiser", distance(Start::Marginal, AblationSteps::Fine, given)));
+    }
+    let list: Vec<String> =
+        alone.into_iter().filter_map(|(name, w2)| Some(format!("{name} {}", w2?))).collect();
+    sentences.push(format!("W₂ with one error at a time: {}.", list.join("; ")));
+    sentences.extend(nearest(report));
     sentences
+}
+
+/// An interval of a distance, which is never negative.
+fn distance_in_words([low, high]: [f64; 2]) -> String {
+    match (low > 0.0, high > 0.0) {
+        (true, _) => number::range(low, high),
+        (false, true) => format!("{} (not distinguishable from 0)", number::range(0.0, high)),
+        (false, false) => "not distinguishable from 0".to_string(),
+    }
+}
+
+/// The sampler with the least distance at the number of steps nearest to the one in use, or those that cannot be told from it.
+fn nearest(report: &DecompositionReport) -> Option<String> {
+    let sweep = report.sweeps.iter().find(|sweep| sweep.measure == Measure::W2)?;
+    let at = sweep.curves.iter().flat_map(|c| c.points.iter().map(move |p| (c, p)));
+    let near = at.clone().map(|(_, p)| p.steps).min_by_key(|n| n.abs_diff(report.result.steps))?;
+    let mut here: Vec<(&SweepCurve, &SweepPoint)> = at.filter(|(_, p)| p.steps == near).collect();
+    here.sort_by(|a, b| a.1.value.total_cmp(&b.1.value));
+    let (best, least) = here.first()?;
+    let ends = |point: &SweepPoint| point.interval.unwrap_or([point.value; 2]);
+    let alike: Vec<&str> = here
+        .iter()
+        .skip(1)
+        .filter(|(_, point)| ends(point)[0] <= ends(least)[1])
+        .map(|(curve, _)| curve.name.as_str())
+        .collect();
+    Some(if alike.is_empty() {
+        format!(
+            "Of the samplers compared, {} has the least W₂ at {near} steps: {}.",
+            best.name,
+            least.interval.map_or_else(|| number::number(least.value), distance_in_words)
+        )
+    } else {
+        format!(
+            "At {near} steps the 95 % intervals of {} and {} overlap: their W₂ cannot be told apart.",
+            best.name,
+            alike.join(", ")
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(points: [(f64, Option<[f64; 2]>); 2]) -> DecompositionReport {
+        let curve = |(name, (value, interval)): (&str, (f64, Option<[f64; 2]>))| SweepCurve {
+            name: name.to_string(),
+            points: vec![SweepPoint { steps: 20, value, interval }],
+        };
+        DecompositionReport {
+            name: String::new(),
+            advice: Vec::new(),
+            result: ddpm_report::results::DecomposeReport { steps: 20, ..Default::default() },
+            grid: String::new(),
+            train_steps: None,
+            perturbation: 0.0,
+            sampler: None,
+            sweeps: vec![Sweep {
+                question: String::new(),
+                reading: String::new(),
+                measure: Measure::W2,
+                curves: ["ddim", "edm"].into_iter().zip(points).map(curve).collect(),
+                mark: None,
+                guides: Vec::new(),
+            }],
+            slopes: Vec::new(),
+            ablation: None,
+            samples: None,
+            pictures: Vec::new(),
+            run_page: None,
+            command: String::new(),
+            versions: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_sampler_is_best_only_where_the_intervals_part() {
+        let noise = report([(0.0488, Some([0.0, 0.09])), (0.06, Some([0.01, 0.11]))]);
+        assert!(nearest(&noise).is_some_and(|text| text.contains("cannot be told apart")));
+        let apart = report([(0.05, Some([0.04, 0.06])), (0.5, Some([0.4, 0.6]))]);
+        assert!(nearest(&apart).is_some_and(|text| text.contains("ddim has the least W₂")));
+        assert!(nearest(&report([(0.05, None), (0.06, None)])).is_some_and(|text| text.contains("ddim")));
+        assert_eq!(distance_in_words([-0.1, -0.05]), "not distinguishable from 0");
+    }
 }

@@ -1,21 +1,21 @@
-//! The study of a closed-form target: everything that its page shows.
+//! The study of a closed-form target: computes everything that its decomposition page shows.
 
 mod distances;
 
 use crate::EvalError;
 use crate::sampled_w2::{Effort, SampleRun, Sampled, sampled_ablation};
 use ddpm_core::decomposition::{
-    AblationDenoiser, AblationSteps, MeasuredModel, MonteCarlo, ScheduleCurve, Settings, decompose,
-    gaussian_ablation, mmse_per_component,
+    MeasuredModel, AblationDenoiser, MonteCarlo, AblationSteps, ScheduleCurve, Settings, decompose, gaussian_ablation,
+    mmse_per_component,
 };
+use ddpm_core::interval::Interval;
 use ddpm_core::recursion::Start;
 use ddpm_core::{Grid, Level, Process, Schedule, Scheme, Target, Trajectory, Variance};
 use ddpm_report::ReportError;
 use ddpm_report::decomposition_page::{
-    Comparison, DecompositionReport, Known, Measure, SampleCloud, other_schedules, slopes,
-    theory_of_densities,
+    Comparison, DecompositionReport, Known, SampleCloud, compared_schedules, slopes, theory_of_densities,
 };
-use ddpm_report::results::{DecomposeReport, advice_sentences};
+use ddpm_report::results::{DecomposeReport, Measure, advice_sentences};
 use ddpm_sample::Tolerance;
 use tch::Device;
 
@@ -24,6 +24,8 @@ const PICTURED_DIM: usize = 256;
 /// Noising paths of the curves that are compared, where terms are estimated: of the schedule in use, and of the others.
 const CURVE_IMAGES: usize = 400;
 const COMPARED_IMAGES: usize = 100;
+/// Half the width of a 95 % interval of a normal law, in standard errors.
+const NORMAL_QUANTILE: f64 = 1.96;
 /// Samples of a picture, where no distance asks for more.
 const PICTURED: usize = 4000;
 
@@ -80,7 +82,7 @@ pub struct TargetStudy<'a> {
     pub seed: u64,
     /// Where sampling runs.
     pub device: Device,
-    /// The command that leads here.
+    /// The command that makes the page.
     pub command: String,
     /// Programs and libraries with their versions.
     pub versions: Vec<(String, String)>,
@@ -109,6 +111,7 @@ impl TargetStudy<'_> {
             ablation: None,
             samples: None,
             pictures: Vec::new(),
+            run_page: None,
             command: self.command.clone(),
             versions: self.versions.clone(),
         };
@@ -137,7 +140,7 @@ impl TargetStudy<'_> {
         Ok(trajectory.with_mse(mse)?)
     }
 
-    /// The divergence for other schedules, grids and variances, and the advice that follows.
+    /// The divergence for other schedules, grids and variances, and the advice.
     fn add_divergences(
         &self,
         report: &mut DecompositionReport,
@@ -150,7 +153,7 @@ impl TargetStudy<'_> {
         let images =
             |most: usize| MonteCarlo { images: most.min(self.monte_carlo.images), ..self.monte_carlo };
         let known = self.known(schedule, images(CURVE_IMAGES))?;
-        let situation = MeasuredModel {
+        let input = MeasuredModel {
             floor: known.curve.clone(),
             mse: known.mse.clone(),
             init: report.result.init_nats.unwrap_or_default(),
@@ -158,7 +161,9 @@ impl TargetStudy<'_> {
             steps: self.steps,
             variance,
         };
-        report.advice = advice_sentences(&situation.advise()?, &situation).into();
+        let stderr = report.result.stderr.unwrap_or_default().init_nats;
+        let init = Interval::around(input.init, NORMAL_QUANTILE * stderr);
+        report.advice = advice_sentences(&input.advise()?, &input, &init).into();
         let name = report.result.schedule.clone().unwrap_or_default();
         let comparison = Comparison {
             known: &known,
@@ -168,9 +173,9 @@ impl TargetStudy<'_> {
             measure: Measure::TotalNats,
             training: report.result.training_nats,
         };
-        let others = other_schedules(&name, schedule)?;
+        let compared = compared_schedules(&name, schedule)?;
         let along = |other| self.known(other, images(COMPARED_IMAGES));
-        report.sweeps.extend(comparison.sweeps(along, &others)?);
+        report.sweeps.extend(comparison.sweeps(along, &compared)?);
         let dim = self.target.dim();
         report.slopes.extend(slopes(&known, &|variance| theory_of_densities(dim, variance))?);
         Ok(())

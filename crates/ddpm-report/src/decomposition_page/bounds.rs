@@ -1,85 +1,48 @@
-//! The variational bound and its parts, by every floor; and the checks that they add up.
+//! The variational bound and its parts by floor, and consistency checks.
 
-use super::DecompositionReport;
 use crate::kit::{Cell, Page, Section, Table, Text, number};
-use crate::results::{BoundReport, Floor, FloorReport, Images, NetworkReport};
-use ddpm_core::interval::Interval;
+use crate::results::{BoundReport, DecomposeReport, Floor, FloorReport, Images, NetworkReport};
 
-pub(super) fn add_to(page: &mut Page, report: &DecompositionReport) {
-    let Some(network) = &report.result.network else { return };
-    let section = page.section("The bound and its parts");
+pub(super) fn add_to(page: &mut Page, result: &DecomposeReport) {
+    let Some(network) = &result.network else { return };
+    let section = page.section("Variational bound and its parts");
     section.paragraph(
-        "The variational bound is the code length of an image under the model. Whatever stands for the ideal denoiser (the floor), it is exactly \
-         L_T + discretization + training + information + L_0: floors only move nats between the parts. Information and most of L_0 are the \
-         images’ own and no error.",
+        "The variational bound (VLB) is the code length of an image under the model. For every floor it is exactly L_T + discretization + training \
+         + information + L_0. Another floor moves nats between the parts and leaves the bound as it is. Information and most of L_0 belong to the \
+         images and are no error.",
     );
     section.table(parts(network));
     for floor in &network.floors {
-        section.paragraph(
-            Text::default().strong(floor_name(floor.floor)).plain(": ").plain(meaning(floor.floor)),
-        );
+        section
+            .paragraph(Text::default().strong(floor.floor.name()).plain(": ").plain(floor.floor.meaning()));
     }
     section.table(bounds(network));
     section.paragraph(
-        "The continuum gap is what infinitely many steps would change in the bound. It has a sign and is not the discretization error: with an \
-         imperfect denoiser, more steps can make the bound worse.",
+        "The continuum gap is the bound minus that of infinitely many steps. It has a sign and is not the discretization error: with an imperfect \
+         denoiser, more steps can raise the bound.",
     );
     checks(section, network);
 }
 
-fn floor_name(floor: Floor) -> &'static str {
-    match floor {
-        Floor::EmpiricalTraining => "by heart, training images",
-        Floor::Reference => "reference, held-out images",
-        Floor::EmpiricalLowerBound => "lower bound, held-out images",
-    }
-}
-
-fn meaning(floor: Floor) -> &'static str {
-    match floor {
-        Floor::EmpiricalTraining => {
-            "the exact denoiser of the training images as a finite set. The terms are exact for a sampler that should reproduce this very set, so \
-             that training counts as error that the network does not know them by heart."
-        }
-        Floor::Reference => "a better network. Training is what that network would remove.",
-        Floor::EmpiricalLowerBound => {
-            "the by-heart error on training images against the network on held-out ones. No denoiser of the population does better in expectation, \
-             so that training is an upper bound."
-        }
-    }
-}
-
-fn images(images: Images) -> &'static str {
-    match images {
-        Images::Train => "training images",
-        Images::HeldOut => "held-out images",
-    }
-}
-
-fn with_interval(interval: &Interval) -> Cell {
-    let half = 0.5 * (interval.high - interval.low);
-    (interval.value, half).into()
-}
-
-fn parts(network: &NetworkReport) -> Table {
+/// The parts of the bound, a column for each floor.
+pub(super) fn parts(network: &NetworkReport) -> Table {
     let mut columns = vec!["part (nats)".to_string()];
-    columns.extend(network.floors.iter().map(|floor| floor_name(floor.floor).to_string()));
+    columns.extend(network.floors.iter().map(|floor| floor.floor.name().to_string()));
     let mut table = Table::new(
-        Text::new("Parts of the bound by floor, ± half the width of the interval.").footnote(
-            "Intervals are over images, each with its own noise and its whole sum over levels. They hold neither the quadrature error nor what \
-             another training run would change.",
+        Text::new("Parts of the variational bound by floor.").footnote(
+            "Intervals are over images: each image has its own noise, and its errors are summed over the levels first. They contain neither the \
+             quadrature error nor the variance between training runs.",
         ),
         columns,
     );
     type Part = (&'static str, fn(&FloorReport) -> Cell);
-    let rows: [Part; 8] = [
-        ("L_T", |floor| with_interval(&floor.l_t_nats)),
-        ("discretization", |floor| with_interval(&floor.discretization_nats)),
-        ("training", |floor| with_interval(&floor.training_nats)),
-        ("information (no error)", |floor| with_interval(&floor.info_nats)),
-        ("L_0", |floor| with_interval(&floor.l_0_nats)),
-        ("variational bound", |floor| with_interval(&floor.vlb_nats)),
-        ("bound less its parts", |floor| floor.residual_nats.into()),
+    let rows: [Part; 7] = [
+        ("L_T", |floor| floor.l_t_nats.into()),
+        ("discretization", |floor| floor.discretization_nats.into()),
+        ("training", |floor| floor.training_nats.into()),
+        ("information (no error)", |floor| floor.info_nats.into()),
+        ("L_0", |floor| floor.l_0_nats.into()),
+        ("variational bound", |floor| floor.vlb_nats.into()),
         ("quadrature error", |floor| floor.quadrature_error_nats.into()),
     ];
     for (name, of) in rows {
@@ -88,16 +51,25 @@ fn parts(network: &NetworkReport) -> Table {
     table
 }
 
-fn bounds(network: &NetworkReport) -> Table {
-    let mut columns = vec![String::new()];
-    columns.extend(network.bounds.iter().map(|bound| images(bound.images).to_string()));
-    let mut table = Table::new("The bound on each kind of images.", columns);
+/// The bound, a column for each kind of images.
+pub(super) fn bounds(network: &NetworkReport) -> Table {
+    let name = |images| match images {
+        Images::Train => "training images",
+        Images::HeldOut => "held-out images",
+    };
+    let mut columns = vec!["quantity".to_string()];
+    columns.extend(network.bounds.iter().map(|bound| name(bound.images).to_string()));
+    let mut table = Table::new("The variational bound.", columns);
     type Row = (&'static str, fn(&BoundReport) -> Cell);
-    let rows: [Row; 4] = [
-        ("bits a dimension", |bound| with_interval(&bound.vlb_bits_per_dim)),
-        ("nats", |bound| with_interval(&bound.vlb_nats)),
-        ("the network’s error in nats", |bound| with_interval(&bound.error_nats)),
-        ("continuum gap (nats, signed)", |bound| with_interval(&bound.continuum_gap_nats)),
+    let rows: [Row; 8] = [
+        ("bits/dim", |bound| bound.vlb_bits_per_dim.into()),
+        ("nats", |bound| bound.vlb_nats.into()),
+        ("L_T (nats)", |bound| bound.l_t_nats.into()),
+        ("sum of L_t-1 (nats)", |bound| bound.denoising_nats.into()),
+        ("L_0 (nats)", |bound| bound.l_0_nats.into()),
+        ("the network’s error (nats)", |bound| bound.error_nats.into()),
+        ("continuum gap (nats, signed)", |bound| bound.continuum_gap_nats.into()),
+        ("error of interpolating between levels (nats)", |bound| bound.quadrature_error_nats.into()),
     ];
     for (name, of) in rows {
         table.push(std::iter::once(Cell::from(name)).chain(network.bounds.iter().map(of)));
@@ -105,41 +77,62 @@ fn bounds(network: &NetworkReport) -> Table {
     table
 }
 
-fn checks(section: &mut Section, network: &NetworkReport) {
+/// Two inequalities that hold for every network.
+pub(super) fn checks(section: &mut Section, network: &NetworkReport) {
     let checks = &network.checks;
-    section.subheading("What must hold");
-    let information = &checks.empirical_information_nats;
-    let cross = &checks.cross_term_nats;
+    let (information, cross) = (&checks.empirical_information_nats, &checks.cross_term_nats);
+    let chance = cross.contains(0.0);
+    section.subheading("Consistency checks");
     section.key_values([
         (
-            "The parts add up",
-            Cell::from(format!(
-                "to {} of the bound, rounding",
-                number::number(checks.largest_relative_residual)
-            )),
-        ),
-        (
             "Information of the training images",
-            Cell::from(format!(
+            format!(
                 "{} nats, at most log n = {}: {}",
-                number::number(information.value),
+                number::interval(information),
                 number::number(checks.log_n_nats),
-                if information.low <= checks.log_n_nats { "holds" } else { "does NOT hold" }
-            )),
+                if information.low <= checks.log_n_nats { "holds" } else { "DOES NOT HOLD" }
+            ),
         ),
         (
             "Training error measured directly and as a difference",
-            Cell::from(format!(
-                "differ by {} nats ({} to {}): {}",
-                number::number(cross.value),
-                number::number(cross.low),
-                number::number(cross.high),
-                if cross.low <= 0.0 && cross.high >= 0.0 {
-                    "no more than chance"
-                } else {
-                    "more than chance"
-                }
-            )),
+            format!(
+                "the two differ by {} nats: {}",
+                number::interval(cross),
+                if chance { "consistent with 0" } else { "NOT consistent with 0" }
+            ),
         ),
     ]);
+}
+
+impl Floor {
+    /// What the floor is, in a sentence or two.
+    pub(super) fn meaning(self) -> &'static str {
+        match self {
+            Floor::EmpiricalTraining => {
+                "the exact denoiser of the training images as a finite set (the empirical, memorizing denoiser), on training images. The terms are \
+                 exact for a sampler that should reproduce this very set: training is the distance from memorizing it."
+            }
+            Floor::Reference => {
+                "a better network, on held-out images. Training is what that network would remove."
+            }
+            Floor::EmpiricalLowerBound => {
+                "the error of the empirical denoiser on training images, against the network on held-out images. No denoiser of the population has a \
+                 smaller error in expectation, so that training is an upper bound."
+            }
+        }
+    }
+
+    /// How the share of training is to be read, in a sentence for the top of a page.
+    pub(super) fn caution(self) -> &'static str {
+        match self {
+            Floor::EmpiricalTraining => {
+                "The training term here is the distance from the empirical denoiser of the training images: only memorizing them would close it. With \
+                 --reference BETTER it is what a better network would remove."
+            }
+            Floor::Reference => {
+                "The training term here is the distance from the reference network. A still better network would remove more."
+            }
+            Floor::EmpiricalLowerBound => "The training term here is an upper bound.",
+        }
+    }
 }

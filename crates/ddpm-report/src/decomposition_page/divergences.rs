@@ -1,11 +1,12 @@
-//! The divergence against the number of steps, for other schedules, variances and grids.
+//! The divergence as a function of the number of steps, for other schedules, variances and grids.
 
-use super::sweep::{Measure, Slope, Sweep, SweepCurve, SweepPoint};
 use crate::ReportError;
+use crate::kit::number;
+use crate::results::{Measure, Slope, Sweep, SweepCurve, SweepPoint};
 use ddpm_core::decomposition::ScheduleCurve;
 use ddpm_core::{
-    CoreError, ExpectedExponent, FIXED_SMALL_LIMIT, Grid, Scale, Schedule, ScheduleConfig, ScheduleKind,
-    Variance,
+    CoreError, ExpectedExponent, FIXED_SMALL_LIMIT, Grid, Noising, Scale, Schedule, ScheduleConfig,
+    ScheduleKind, TimeIndex, Variance,
 };
 
 /// The variances that need no network.
@@ -18,23 +19,23 @@ const PLACED_LEVELS: usize = 1500;
 /// Steps up to which it is shown.
 const PLACED_STEPS: usize = 100;
 
-/// A schedule with what is known along it.
+/// A schedule and the errors along it.
 pub struct Known<'a> {
     /// The schedule.
     pub schedule: &'a Schedule,
-    /// The floor by level, the noisiest first.
+    /// The floor at all levels of the schedule, the noisiest first.
     pub curve: ScheduleCurve,
     /// The denoiser's error at the same levels.
     pub mse: Vec<f64>,
-    /// Initialization at the level of a position, where it is counted.
+    /// The initialization term at the level of a position; 0 where it is not counted.
     pub init: Box<dyn Fn(usize) -> Result<f64, CoreError> + 'a>,
 }
 
-/// What is compared with what.
+/// The setting in use, from which each sweep changes one thing.
 pub struct Comparison<'a> {
-    /// The schedule in use and its name.
+    /// The schedule in use and the errors along it.
     pub known: &'a Known<'a>,
-    /// Its name.
+    /// The schedule's name.
     pub name: &'a str,
     /// The grid in use.
     pub grid: Grid,
@@ -58,6 +59,7 @@ impl Known<'_> {
         Ok(init + discretization + self.curve.training(positions, variance, &self.mse)?)
     }
 
+    /// The total by number of steps, on a grid that is continued to the lowest level.
     fn totals(&self, name: &str, grid: Grid, variance: Variance) -> Result<SweepCurve, ReportError> {
         let point = |steps: usize| {
             let down = self.curve.down_to_the_lowest(self.positions(grid, steps)?);
@@ -80,11 +82,11 @@ fn step_counts(all: usize) -> Vec<usize> {
 }
 
 impl Comparison<'_> {
-    /// Totals for every variance, grid and schedule; `along` knows the same along another schedule.
+    /// Totals for every variance and grid, and for the schedules of [`compared_schedules`]; `along` gives the errors along a schedule.
     pub fn sweeps<'b>(
         &self,
         along: impl Fn(&'b Schedule) -> Result<Known<'b>, ReportError>,
-        others: &'b [(&'static str, Schedule)],
+        compared: &'b [(String, Schedule)],
     ) -> Result<Vec<Sweep>, ReportError> {
         let Comparison { known, name, grid, variance, measure, .. } = *self;
         let mark = self.training.filter(|t| *t > 0.0).map(|t| (t, "training error now".to_string()));
@@ -94,7 +96,7 @@ impl Comparison<'_> {
             Sweep {
                 question: "Which variance, and which levels?".to_string(),
                 reading: format!(
-                    "Schedule {name} on the grid {grid}; “best levels” places them where discretization is least."
+                    "Schedule {name} on the grid {grid}. The curve “best levels” places the levels where discretization is least."
                 ),
                 measure,
                 curves: variances(known, grid)?,
@@ -104,7 +106,7 @@ impl Comparison<'_> {
             Sweep {
                 question: "Which grid?".to_string(),
                 reading: format!(
-                    "How the visited levels are chosen from those of the schedule {name}, with variance {variance}."
+                    "Choices of the visited levels of the schedule {name}, with variance {variance}."
                 ),
                 measure,
                 curves: grids
@@ -115,15 +117,16 @@ impl Comparison<'_> {
                 guides: Vec::new(),
             },
         ];
-        if !others.is_empty() {
-            let mut curves = vec![known.totals(&format!("{name} (in use)"), grid, variance)?];
-            for (kind, schedule) in others {
-                curves.push(along(schedule)?.totals(kind, grid, variance)?);
-            }
+        if let Some((_, first)) = compared.first() {
+            let curve =
+                |(name, schedule): &'b (String, Schedule)| along(schedule)?.totals(name, grid, variance);
+            let curves = compared.iter().map(curve).collect::<Result<_, _>>()?;
             sweeps.push(Sweep {
                 question: "Which schedule?".to_string(),
                 reading: format!(
-                    "The schedules by their defaults, with variance {variance} on the grid {grid}."
+                    "The schedules with their default parameters, variance {variance}, grid {grid}. All are compared down to one lowest noise level, \
+                     that of the schedule that ends noisiest (signal-to-noise ratio {}).",
+                    number::number(first.level(TimeIndex(0)).snr())
                 ),
                 measure,
                 curves,
@@ -135,14 +138,26 @@ impl Comparison<'_> {
     }
 }
 
-/// The schedules that another one is compared with, of as many levels.
-pub fn other_schedules(own: &str, schedule: &Schedule) -> Result<Vec<(&'static str, Schedule)>, ReportError> {
+/// The schedule in use and the others of as many levels, all stopped at one common lowest noise level: that of the schedule that ends
+/// noisiest. Divergences speak of the law at the lowest level and can only be compared at the same one.
+pub fn compared_schedules(own: &str, schedule: &Schedule) -> Result<Vec<(String, Schedule)>, ReportError> {
     if schedule.scale() != Scale::VariancePreserving {
         return Ok(Vec::new());
     }
-    let build =
-        |kind: ScheduleKind| Ok((kind.name(), ScheduleConfig::with_steps(kind, schedule.steps()).build()?));
-    KINDS.into_iter().filter(|kind| kind.name() != own).map(build).collect()
+    let mut schedules = vec![(format!("{own} (in use)"), schedule.clone())];
+    for kind in KINDS.into_iter().filter(|kind| kind.name() != own) {
+        let other = ScheduleConfig::with_steps(kind, schedule.steps()).build()?;
+        schedules.push((kind.name().to_string(), other));
+    }
+    let least = |schedule: &Schedule| schedule.level(TimeIndex(0)).relative_sigma();
+    let common = schedules.iter().map(|(_, schedule)| least(schedule)).fold(0.0, f64::max);
+    schedules
+        .into_iter()
+        .map(|(name, schedule)| match Noising::Discrete(schedule.clone()).stopped_at(common)? {
+            Noising::Discrete(stopped) => Ok((name, stopped)),
+            Noising::Continuous { .. } => Ok((name, schedule)),
+        })
+        .collect()
 }
 
 fn variances(known: &Known<'_>, grid: Grid) -> Result<Vec<SweepCurve>, ReportError> {
@@ -186,24 +201,23 @@ pub fn slopes(
     Ok(slopes)
 }
 
-/// The slopes of data with a density: fixed-small alone has a limit that is not zero.
+/// The theoretical slope for data with a density, and what it says in words where there is none.
 pub fn theory_of_densities(dim: usize, variance: Variance) -> (Option<f64>, String) {
     let exponent = ExpectedExponent::of_discretization(variance).value();
-    let words = if exponent.is_some() {
-        String::new()
-    } else {
-        format!(
-            "0: tends to γ/2 a dimension, {:.4} here, where the noise variance starts in proportion to t",
+    let words = match exponent {
+        Some(_) => String::new(),
+        None => format!(
+            "0: tends to γ/2 per dimension, {:.4} here, where the noise variance starts in proportion to t",
             FIXED_SMALL_LIMIT * dim as f64
-        )
+        ),
     };
     (exponent, words)
 }
 
-/// The slopes of a finite set of points, seen at noise levels that tell them apart: there fixed-small is the variance of the true step.
+/// The same for a finite set of points, at noise levels that tell them apart: there `fixed-small` is the variance of the true step.
 pub fn theory_of_points(variance: Variance) -> (Option<f64>, String) {
     match variance {
         Variance::FixedSmall => (Some(-1.0), "data are points".to_string()),
-        _ => (None, "0: data are points, whose true steps are narrower".to_string()),
+        _ => (None, "0: data are points, whose true reverse steps have a smaller variance".to_string()),
     }
 }

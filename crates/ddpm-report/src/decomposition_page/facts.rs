@@ -1,18 +1,18 @@
-//! What was decomposed, and how to do it again.
+//! The setup of a decomposition, the command that repeats it, and links to its data and its run.
 
-use super::DecompositionReport;
+use super::decomposition_report::DecompositionReport;
 use crate::kit::{Cell, Page, Text};
 
-pub(super) fn add_to(page: &mut Page, report: &DecompositionReport) {
+/// Adds the setup; `data` is the name of the file of numbers beside the page.
+pub(super) fn add_to(page: &mut Page, report: &DecompositionReport, data: &str) {
     let result = &report.result;
-    let section = page.section("What was measured");
+    let section = page.section("Setup");
     let mut facts: Vec<(Text, Cell)> = Vec::new();
     let mut fact = |name: &str, value: Option<Cell>| {
-        if let Some(value) = value {
-            facts.push((name.into(), value));
-        }
+        facts.extend(value.map(|value| (name.into(), value)));
     };
-    fact(if result.checkpoint.is_some() { "Checkpoint" } else { "Target" }, Some(report.name.clone().into()));
+    let kind = if result.checkpoint.is_some() { "Checkpoint" } else { "Target" };
+    fact(kind, Some(report.name.clone().into()));
     fact("Dimensions", Some(result.dim.into()));
     fact("Schedule", result.schedule.clone().map(Cell::from));
     fact("Process", result.process.clone().map(Cell::from));
@@ -29,10 +29,16 @@ pub(super) fn add_to(page: &mut Page, report: &DecompositionReport) {
     fact("Floor", result.floor.clone().map(Cell::from));
     section.key_values(facts);
     section.paragraph(
-        Text::new("The same page again: ")
+        Text::new("Command: ")
             .code(&report.command)
-            .plain(". The numbers behind every plot are in ")
-            .link(super::DATA, super::DATA)
-            .plain("; divergences are in nats, and W₂ is in the units of the data."),
+            .plain(". The file ")
+            .link(data, data)
+            .plain(
+                " beside this page has the numbers of every plot. Divergences are in nats, W₂ in the units of the data.",
+            ),
     );
+    if let Some(address) = &report.run_page {
+        section
+            .paragraph(Text::new("This page belongs to ").link("the report of the run", address).plain("."));
+    }
 }

@@ -1,44 +1,51 @@
-//! The terms level by level.
+//! The terms by noise level: plots for the page, and the table for a terminal.
 
-use super::DecompositionReport;
-use crate::kit::{Axis, Page, Plot, Series, Style, number};
-use crate::results::LevelEntry;
+use crate::kit::{Axis, Cell, Page, Plot, Series, Style, Table, number};
+use crate::results::{DecomposeReport, LevelEntry};
+use crate::sections::SNR_AXIS;
 
 /// Bars of the stacked plot, at most.
 const BARS: usize = 24;
+/// Sums of terms are known to this share of the total where nothing else limits them: rounding.
+const ROUNDING: f64 = 1e-9;
+/// The plot of errors ends at this share of the denoiser's least error: the floor below it is as good as 0.
+const SHOWN: f64 = 1e-2;
+/// Rows of the table where not all are asked for.
+pub(super) const ROWS: usize = 16;
 
-const SNR_AXIS: &str = "signal-to-noise ratio (noise to the left)";
-
-pub(super) fn add_to(page: &mut Page, report: &DecompositionReport) {
-    let Some(levels) = report.result.per_level.as_deref().filter(|levels| levels.len() > 1) else { return };
-    let section = page.section("Where along the path");
+pub(super) fn add_to(page: &mut Page, result: &DecomposeReport) {
+    let Some(levels) = result.per_level.as_deref().filter(|levels| levels.len() > 1) else { return };
+    let section = page.section("Terms by noise level");
     section.paragraph(
-        "Sampling runs from noise (left) to data (right). Each bar adds up the steps that start in its range of signal-to-noise ratios, so that \
-         all bars together are the total. High bars show where steps, or training, would pay.",
+        "Sampling goes from noise (left) to data (right). Each bar is the sum over the steps that start in its range of signal-to-noise ratios. \
+         All bars together are the total. A high bar shows where more steps, or more training, would reduce the error most.",
     );
     section.plot(
-        stacked(report, levels),
+        stacked(result, levels),
         format!(
-            "The terms of {} steps, summed over ranges of equal ratio. Initialization belongs to the start.",
+            "The terms of {} steps, summed over ranges of equal ratio. Initialization is part of the leftmost bar.",
             number::count(levels.len() as u64 - 1)
         ),
     );
-    let terms = lines(levels);
-    if terms.series.len() > 1 || terms.series.iter().any(|series| series.points.len() > 1) {
-        section.plot(terms, "The same step by step, on logarithmic axes: each step’s share of the total.");
-    }
-    let reading = if report.result.network.is_some() {
-        "The network’s squared error at each level, and the floor that stands for the ideal denoiser. The gap between the curves is what counts as \
-         training error."
+    section.plot(lines(result, levels), "The terms of each step, on logarithmic axes.");
+    let reading = if result.network.is_some() {
+        "The network’s squared error at each level, and the floor that stands for the ideal denoiser. The gap between the curves is the training \
+         error."
     } else {
-        "The denoiser’s squared error at each level, and the part of it that no denoiser can remove, because xₜ does not determine x₀. The gap \
-         between the curves is the training error."
+        "The denoiser’s squared error at each level, and its irreducible part: the error of the ideal denoiser, which remains because xₜ does not \
+         determine x₀. The gap between the curves is the training error."
     };
     section.plot(errors(levels), reading);
 }
 
+/// What one of `parts` sums of terms cannot be told from 0 by: quadrature and rounding.
+fn numerical_error(result: &DecomposeReport, parts: usize) -> f64 {
+    let quadrature = result.quadrature_error_nats.unwrap_or(0.0).abs();
+    (quadrature / parts.max(1) as f64).max(ROUNDING * result.total_nats.unwrap_or(0.0).abs())
+}
+
 /// Sums over bins of equal width in log SNR.
-fn stacked(report: &DecompositionReport, levels: &[LevelEntry]) -> Plot {
+fn stacked(result: &DecomposeReport, levels: &[LevelEntry]) -> Plot {
     // Levels come with the least noise first; the lowest has no step.
     let steps: Vec<&LevelEntry> =
         levels.iter().filter(|l| l.discretization_nats.is_some() && l.snr > 0.0).collect();
@@ -58,26 +65,29 @@ fn stacked(report: &DecompositionReport, levels: &[LevelEntry]) -> Plot {
         sums.into_iter().enumerate().map(|(k, sum)| (centre(k), sum)).collect::<Vec<(f64, f64)>>()
     };
     let init: Vec<(f64, f64)> = (0..bars)
-        .map(|k| (centre(k), if k == 0 { report.result.init_nats.unwrap_or(0.0) } else { 0.0 }))
+        .map(|k| (centre(k), if k == 0 { result.init_nats.unwrap_or(0.0).max(0.0) } else { 0.0 }))
         .collect();
-    Plot::new("Nats by noise level", Axis::log(SNR_AXIS), Axis::linear("nats"))
+    let axis = Axis::linear("nats").floor(numerical_error(result, bars));
+    Plot::new("Nats by noise level", Axis::log(SNR_AXIS), axis)
         .description("Initialization, discretization and training stacked, from noise to data.")
         .series(Series::new("discretization", Style::StackedBars, sum(&|l| l.discretization_nats)))
         .series(Series::new("training", Style::StackedBars, sum(&|l| l.training_nats)))
         .series(Series::new("initialization", Style::StackedBars, init))
 }
 
-fn lines(levels: &[LevelEntry]) -> Plot {
+fn lines(result: &DecomposeReport, levels: &[LevelEntry]) -> Plot {
     let curve = |value: &dyn Fn(&LevelEntry) -> Option<f64>| {
-        let point = |level: &LevelEntry| Some((level.snr, value(level).filter(|v| *v > 0.0)?));
-        levels.iter().rev().filter_map(point).collect::<Vec<(f64, f64)>>()
+        let points = levels.iter().rev().filter_map(|level| Some((level.snr, value(level)?)));
+        points.collect::<Vec<(f64, f64)>>()
     };
-    let mut plot = Plot::new("Nats of each step", Axis::log(SNR_AXIS), Axis::log("nats"))
+    let axis = Axis::log("nats").floor(numerical_error(result, levels.len()));
+    let mut plot = Plot::new("Nats of each step", Axis::log(SNR_AXIS), axis)
         .description("Discretization and training of each step on logarithmic axes.");
     for (name, points) in
         [("discretization", curve(&|l| l.discretization_nats)), ("training", curve(&|l| l.training_nats))]
     {
-        if !points.is_empty() {
+        // The training term of an ideal denoiser is 0 at every step.
+        if points.iter().any(|(_, nats)| *nats != 0.0) {
             plot = plot.series(Series::line(name, points));
         }
     }
@@ -88,8 +98,42 @@ fn errors(levels: &[LevelEntry]) -> Plot {
     let curve = |value: &dyn Fn(&LevelEntry) -> f64| {
         levels.iter().rev().map(|level| (level.snr, value(level))).collect::<Vec<(f64, f64)>>()
     };
-    Plot::new("Denoising error", Axis::log(SNR_AXIS), Axis::log("E|x₀ − D(xₜ)|²"))
+    let least = levels.iter().map(|level| level.mse).filter(|mse| *mse > 0.0).fold(f64::INFINITY, f64::min);
+    let axis = Axis::log("E|x₀ − D(xₜ)|²").floor(if least.is_finite() { SHOWN * least } else { 0.0 });
+    Plot::new("Denoising error", Axis::log(SNR_AXIS), axis)
         .description("The denoiser’s error and its irreducible part by noise level.")
         .series(Series::line("denoiser in use", curve(&|l| l.mse)))
         .series(Series::line("floor", curve(&|l| l.mmse)))
+}
+
+/// `rows` of `count` positions, both ends among them, evenly spaced.
+pub(super) fn selection(count: usize, rows: usize) -> Vec<usize> {
+    if rows >= count {
+        return (0..count).collect();
+    }
+    (0..rows).map(|row| row * (count - 1) / rows.saturating_sub(1).max(1)).collect()
+}
+
+/// The visited levels as a table, the least noisy first; `all` or a selection.
+pub(super) fn table(levels: &[LevelEntry], all: bool) -> Table {
+    let rows = selection(levels.len(), if all { levels.len() } else { ROWS });
+    let caption = if rows.len() < levels.len() {
+        format!("Terms by visited level, {} of {} levels; --all prints every one.", rows.len(), levels.len())
+    } else {
+        "Terms by visited level.".to_owned()
+    };
+    let columns = ["t", "snr", "mmse", "mse", "discretization", "training", "ratio"];
+    let mut table = Table::new(caption, columns);
+    for level in rows.into_iter().map(|row| &levels[row]) {
+        table.push([
+            Cell::Count(u64::from(level.t)),
+            level.snr.into(),
+            level.mmse.into(),
+            level.mse.into(),
+            level.discretization_nats.into(),
+            level.training_nats.into(),
+            level.discretization_ratio.into(),
+        ]);
+    }
+    table
 }

@@ -1,26 +1,25 @@
-//! The ablation table: W2 with one source of error switched on at a time.
+//! W2 between samples and target with one source of error switched on at a time.
 
-use super::DecompositionReport;
-use crate::confidence::confidence_in_words;
-use crate::kit::{Axis, Cell, Page, Plot, Point, Section, Series, Style, Table, Text, number};
+use crate::kit::{Axis, Cell, Page, Plot, Point, Series, Style, Table, number};
 use ddpm_core::decomposition::{AblationCell, AblationDenoiser, AblationSteps, W2Ablation, W2Method};
-use ddpm_core::recursion::Start;
+use ddpm_core::recursion::{Start, W2Errors};
 
-pub(super) fn add_to(page: &mut Page, report: &DecompositionReport) {
-    let Some(ablation) = &report.ablation else { return };
+pub(super) fn add_to(page: &mut Page, ablation: Option<&W2Ablation>) {
+    let Some(ablation) = ablation else { return };
     let section = page.section("One error at a time");
     section.paragraph(format!(
-        "A sampler errs because it starts at N(0, I) instead of the true law of the noised data, because its steps are finite, and because its \
-         denoiser is not ideal. Here each is switched on by itself and together with the others{}; the number is W₂, how far the samples would \
-         have to move to become the target’s. The first row is what is left with all switched off: the step from the lowest noise level.",
-        if ablation.cells.len() > 4 { "" } else { " (the denoiser is ideal here)" },
+        "A sampler has three sources of error: it starts at N(0, I) instead of the law of the noised data, it takes finitely many steps, and its \
+         denoiser is not the ideal one{}. Each row switches some of them on. The first row has none: what remains is the step from the lowest noise \
+         level to data.",
+        if ablation.cells.len() > 4 { "" } else { " (here the denoiser is ideal)" },
     ));
     section.table(table(ablation));
     section.plot(
         bars(ablation),
-        "The same as bars. What a bar has above the first one is due to the errors it names; they do not add up exactly, because distances do not.",
+        "W₂ by the errors that are switched on. A bar’s excess over the first one is due to these errors. The excesses do not add up exactly, \
+         because distances do not.",
     );
-    how(section, ablation);
+    section.paragraph(method(ablation));
 }
 
 fn name(cell: &AblationCell) -> String {
@@ -49,52 +48,58 @@ fn in_order(ablation: &W2Ablation) -> Vec<&AblationCell> {
     cells
 }
 
-fn table(ablation: &W2Ablation) -> Table {
-    let with_intervals = ablation.cells.iter().any(|cell| cell.interval.is_some());
+/// The distances, a row for each combination of errors. From samples the interval is that of the distance between the laws.
+pub(super) fn table(ablation: &W2Ablation) -> Table {
+    let sampled = ablation.cells.iter().any(|cell| cell.interval.is_some());
     let entropic = ablation.cells.iter().any(|cell| cell.entropic.is_some());
-    let mut columns = vec!["errors on", "W₂ to the target"];
-    if with_intervals {
-        columns.push("interval");
-    }
-    if entropic {
-        columns.push("entropic W₂");
-    }
-    let mut table = Table::new("W₂ between the samples and the target.", columns);
-    for cell in in_order(ablation) {
-        let mut row = vec![Cell::from(name(cell)), (cell.w2, cell.stderr).into()];
-        if with_intervals {
-            row.push(cell.interval.map_or(Cell::Empty, |ends| interval(ends).into()));
+    let mut columns = vec!["errors on"];
+    columns.extend(if sampled {
+        ["W₂ of the samples", "W₂ of the laws"].as_slice()
+    } else {
+        &["W₂ to the target"]
+    });
+    columns.extend(entropic.then_some("entropic W₂ of blocks"));
+    let mut table = Table::new("W₂ to the target by the errors that are on.", columns);
+    let mut row = |name: String, w2: f64, interval: Option<[f64; 2]>, blocks: Option<[f64; 2]>| {
+        let mut row = vec![Cell::from(name), w2.into()];
+        if sampled {
+            row.push(interval.map_or(Cell::Empty, |[low, high]| {
+                Cell::Numeral(number::range(low.max(0.0), high.max(0.0)).into())
+            }));
         }
         if entropic {
-            row.push(cell.entropic.map_or(Cell::Empty, |[mean, stderr]| (mean, stderr).into()));
+            row.push(blocks.map_or(Cell::Empty, |[mean, stderr]| Cell::with_stderr(mean, stderr)));
         }
         table.push(row);
+    };
+    for cell in in_order(ablation) {
+        row(name(cell), cell.w2, cell.interval, cell.entropic);
     }
     if let Some(floor) = &ablation.noise_floor {
-        let mut row = vec![Cell::from("exact samples"), (floor.w2, floor.stderr).into()];
-        if with_intervals {
-            row.push(interval(floor.interval).into());
-        }
-        if entropic {
-            row.push(ablation.entropic_floor.map_or(Cell::Empty, |[mean, stderr]| (mean, stderr).into()));
-        }
-        table.push(row);
+        row("exact samples".to_owned(), floor.w2, Some(floor.interval), ablation.entropic_floor);
     }
     table
 }
 
-fn interval([low, high]: [f64; 2]) -> String {
-    format!("{}\u{a0}to\u{a0}{}", number::number(low), number::number(high))
+/// The four distances of a target whose W2 is exact.
+pub(super) fn exact_table(w2: &W2Errors) -> Table {
+    Table::new(
+        "W₂ between the law of the samples and the target.",
+        ["start", "these steps", "infinitely many steps"],
+    )
+    .row([Cell::from("law of x_T"), w2.from_marginal.into(), w2.continuous_from_marginal.into()])
+    .row([Cell::from("N(0, I)"), w2.from_normal.into(), w2.continuous_from_normal.into()])
 }
 
 fn bars(ablation: &W2Ablation) -> Plot {
     let cells = in_order(ablation);
-    let points = cells.iter().enumerate().map(|(k, cell)| {
-        let bounds = cell.interval.map(|[low, high]| (low.min(cell.w2), high.max(cell.w2)));
-        Point { x: k as f64, y: cell.w2, interval: bounds }
+    let points = cells.iter().enumerate().map(|(k, cell)| Point {
+        x: k as f64,
+        y: cell.w2,
+        interval: cell.interval.map(|[low, high]| (low.clamp(0.0, cell.w2), high.max(cell.w2))),
     });
     let mut plot = Plot::new(
-        "W₂ with the errors that are on",
+        "W₂ by the errors that are on",
         Axis::categories("", cells.iter().map(|cell| name(cell))),
         Axis::linear("W₂ to the target"),
     )
@@ -106,25 +111,22 @@ fn bars(ablation: &W2Ablation) -> Plot {
     plot
 }
 
-fn how(section: &mut Section, ablation: &W2Ablation) {
+/// How the distances were found.
+pub(super) fn method(ablation: &W2Ablation) -> String {
     let samples = number::count(ablation.samples.unwrap_or(0) as u64);
-    let text = match ablation.method {
-        W2Method::Exact => {
-            "Exact: on a Gaussian target the samples of this sampler are Gaussian, and their mean and covariance follow from a recursion.".to_string()
-        }
-        W2Method::Samples => format!(
-            "From {samples} samples of the real sampler and as many exact ones, whose quantiles are coupled: exact between these sets. Even two \
-             exact sets are a little apart (last row); what is not above that cannot be told from no error. Intervals are {} bootstrap intervals \
-             of the distance between the laws, with that excess taken off.",
-            confidence_in_words()
-        ),
+    let of_samples = format!(
+        "{samples} samples of the sampler are compared with as many exact ones. Two sets of exact samples also differ a little (last row): a distance \
+         that is not above theirs cannot be told from 0. The intervals are bootstrap intervals of the distance between the laws, with that excess \
+         subtracted."
+    );
+    match ablation.method {
+        W2Method::Exact => "The distances are exact: on a Gaussian target the samples are Gaussian, and their mean and covariance follow from a \
+             recursion."
+            .to_string(),
+        W2Method::Samples => format!("{of_samples} On the line the coupling of quantiles gives W₂ between the sets exactly."),
         W2Method::SlicedSamples => format!(
-            "From {samples} samples of the real sampler and as many exact ones, by their projections on random directions, scaled so that a shift \
-             counts in full: never more than W₂ itself. Even two exact sets are a little apart (last row). Intervals are {} bootstrap intervals of \
-             the distance between the laws, with that excess taken off. The entropic distance compares small blocks and is coarser, but sees more \
-             than projections.",
-            confidence_in_words()
+            "{of_samples} The distances are √d times the sliced W₂: at most W₂, and equal to it for a shift. The entropic distance is over small blocks of \
+             samples: less precise, but sensitive to more than projections."
         ),
-    };
-    section.paragraph(Text::new(text));
+    }
 }

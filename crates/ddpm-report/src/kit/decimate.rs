@@ -1,4 +1,4 @@
-//! Fewer points that draw the same line.
+//! Thinning of long series to fewer points that draw the same line.
 //!
 //! Within one column of pixels a line through many points covers the span from its lowest to its highest point, and
 //! joins its neighbours at the first and the last: these four are kept (the M4 aggregation of Jugel et al., "M4: A

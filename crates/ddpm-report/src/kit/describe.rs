@@ -1,14 +1,15 @@
-//! A plot in words and numbers: for readers who do not see it, and for those who want the values.
+//! A plot as a description for screen readers, as tables of its values, and as data for the pointer script.
 
 use std::collections::BTreeSet;
 
+use ddpm_core::interval::Interval;
 use maud::{Markup, html};
 use serde::Serialize;
 
 use super::{
     decimate, number, palette,
     plot::{Scale, Style},
-    prepare::{Prepared, PreparedPoint, PreparedSeries},
+    prepared::{Prepared, PreparedPoint, PreparedSeries},
 };
 
 /// Rows of a data table; longer series are thinned evenly.
@@ -63,15 +64,12 @@ fn x_text(prepared: &Prepared<'_>, x: f64) -> String {
     }
 }
 
-/// The value, with its error where the interval is symmetric and otherwise with the interval's ends.
+/// The value with its interval.
 fn value_text(point: &PreparedPoint) -> String {
     let Some((low, high)) = point.interval else { return number::number(point.value) };
-    let (below, above) = (point.top - low, high - point.top);
-    if (above - below).abs() <= 1e-6 * (above + below).abs() {
-        return number::measured(point.value, f64::midpoint(below, above));
-    }
-    let value = number::number(point.value);
-    format!("{value} ({} to {})", number::number(point.value - below), number::number(point.value + above))
+    // In a stack the interval lies around the top of the piece.
+    let shift = point.value - point.top;
+    number::interval(&Interval { value: point.value, low: low + shift, high: high + shift })
 }
 
 fn same_places(a: &PreparedSeries<'_>, b: &PreparedSeries<'_>) -> bool {

@@ -1,4 +1,4 @@
-//! How wide a text will be, and how to break it: an SVG has no line breaks of its own.
+//! Estimated widths of text, and line breaks, which SVG does not make itself.
 //!
 //! The font is the reader's, so widths are estimates, on the generous side for common sans-serif fonts.
 

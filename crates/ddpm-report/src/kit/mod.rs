@@ -1,10 +1,10 @@
-//! Reports: pages of text, tables, pictures and plots in one HTML file that needs nothing else.
+//! Pages, plots and tables: one HTML file without external resources, SVG files, and text for a terminal.
 //!
-//! A [`Page`] is filled from top to bottom and written once; a [`Plot`] is data that a page draws, or that becomes an SVG
-//! file of its own. Neither knows what is reported, and neither touches the network: the page carries its style, its one
-//! small script and its pictures, and its content policy forbids the browser to fetch anything.
+//! A [`Page`] is filled from top to bottom and rendered as HTML or as terminal text. A [`Plot`] is data that a page draws, or that becomes
+//! an SVG file. A [`Table`] is HTML on a page and aligned columns on a terminal. The page contains its style, its script and its pictures,
+//! and its content policy forbids the browser to fetch anything.
 //!
-//! Text is escaped where it enters; [`number`] is the one place where numbers become text.
+//! Text is escaped where it is rendered. [`number`] is the one place where numbers become text.
 
 mod decimate;
 mod describe;
@@ -15,9 +15,11 @@ mod page;
 mod palette;
 mod plot;
 mod prepare;
+mod prepared;
 mod stack;
 mod svg;
 mod table;
+mod terminal;
 mod text;
 mod tick;
 
@@ -26,3 +28,4 @@ pub use page::{Page, Section};
 pub use plot::{Axis, ErrorStyle, Plot, Point, Reference, Scale, Series, Style};
 pub use table::{Cell, Table};
 pub use text::Text;
+pub(crate) use text::capitalized;

@@ -1,6 +1,8 @@
-//! How numbers are written: the one place for it.
+//! Numbers, intervals and durations as text.
 //!
 //! Text for readers is typeset (`−3.124×10⁻⁵`, `50 000`); [`plain`] is its ASCII source, which scripts read too.
+
+use ddpm_core::interval::Interval;
 
 /// Significant digits of a measured number.
 pub const DIGITS: usize = 4;
@@ -29,25 +31,50 @@ pub fn percent(share: f64) -> String {
     typeset(&format!("{}{THIN_SPACE}%", plain(100.0 * share, 3)))
 }
 
-/// `value ± stderr`, the error with two significant digits and the value rounded to the same place.
+/// A value with its interval: `value ± half width` where the interval is symmetric, otherwise `value (low to high)`.
+pub fn interval(interval: &Interval) -> String {
+    let Interval { value, low, high } = *interval;
+    let (below, above) = (value - low, high - value);
+    if (above - below).abs() <= 1e-6 * (above + below).abs() || !(high - low).is_finite() {
+        return measured(value, f64::midpoint(below, above));
+    }
+    format!("{} ({})", number(value), range(low, high))
+}
+
+/// The two ends of an interval: `0.12 to 0.34`, on one line.
+pub fn range(low: f64, high: f64) -> String {
+    format!("{}\u{a0}to\u{a0}{}", number(low), number(high))
+}
+
+/// An interval of a quantity that is never negative, cut at 0: `0 to 0.02 (consistent with 0)` where it reaches below.
+pub fn at_least_zero(quantity: &Interval) -> String {
+    let Interval { value, low, high } = *quantity;
+    if high > low && low <= 0.0 && high >= 0.0 {
+        return format!("{} (consistent with 0)", range(0.0, high));
+    }
+    // Rounding of an exact value may leave it below 0; an interval that lies below 0 is shown as it is.
+    if high == low { number(value.max(0.0)) } else { interval(quantity) }
+}
+
+/// `value ± half width` of an interval, the half width with two significant digits and the value rounded to the same place.
 ///
-/// An error that is not a positive finite number is left out.
-pub fn measured(value: f64, stderr: f64) -> String {
-    if !(stderr.is_finite() && stderr > 0.0 && value.is_finite()) {
+/// A half width that is not a positive finite number is left out.
+pub fn measured(value: f64, half_width: f64) -> String {
+    if !(half_width.is_finite() && half_width > 0.0 && value.is_finite()) {
         return number(value);
     }
-    let last_place = decimal_exponent(stderr, 2) - 1;
-    let exponent = decimal_exponent(value, DIGITS).max(decimal_exponent(stderr, 2));
+    let last_place = decimal_exponent(half_width, 2) - 1;
+    let exponent = decimal_exponent(value, DIGITS).max(decimal_exponent(half_width, 2));
     if FIXED_EXPONENTS.contains(&exponent) {
         if -last_place > MAX_DECIMALS {
-            return format!("{} ± {}", number(value), typeset(&plain(stderr, 2)));
+            return format!("{} ± {}", number(value), typeset(&plain(half_width, 2)));
         }
         let decimals = usize::try_from(-last_place).unwrap_or(0);
-        typeset(&format!("{value:.decimals$} ± {stderr:.decimals$}"))
+        typeset(&format!("{value:.decimals$} ± {half_width:.decimals$}"))
     } else {
         let scale = 10_f64.powi(exponent);
         let decimals = usize::try_from((exponent - last_place).min(MAX_DECIMALS)).unwrap_or(0);
-        let (mantissa, error) = (value / scale, stderr / scale);
+        let (mantissa, error) = (value / scale, half_width / scale);
         typeset(&format!("({mantissa:.decimals$} ± {error:.decimals$})e{exponent}"))
     }
 }
@@ -208,9 +235,26 @@ mod tests {
             (2.0, f64::NAN, "2.000"),
             (0.001, 0.5, "0.00 ± 0.50"),
         ];
-        for (value, stderr, text) in cases {
-            assert_eq!(measured(value, stderr), text);
+        for (value, half_width, text) in cases {
+            assert_eq!(measured(value, half_width), text);
         }
+    }
+
+    #[test]
+    fn intervals_are_written_in_one_way_and_cut_at_zero_where_nothing_is_negative() {
+        assert_eq!(interval(&Interval::around(0.031_244, 0.000_123)), "0.03124 ± 0.00012");
+        assert_eq!(
+            interval(&Interval { value: 1.0, low: 0.5, high: 3.0 }),
+            "1.000 (0.5000\u{a0}to\u{a0}3.000)"
+        );
+        assert_eq!(interval(&Interval::around(2.0, 0.0)), "2.000");
+        assert_eq!(
+            at_least_zero(&Interval::around(-2e-5, 4e-5)),
+            "0\u{a0}to\u{a0}2.000×10⁻⁵ (consistent with 0)"
+        );
+        assert_eq!(at_least_zero(&Interval::around(-1.0, 0.1)), "−1.00 ± 0.10");
+        assert_eq!(at_least_zero(&Interval::around(3.0, 0.5)), "3.00 ± 0.50");
+        assert_eq!(at_least_zero(&Interval::around(-1e-17, 0.0)), "0");
     }
 
     #[test]

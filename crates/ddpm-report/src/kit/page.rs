@@ -5,6 +5,7 @@ use std::path::Path;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::ReportError;
+use crate::confidence::CONVENTION;
 
 use super::{
     describe,
@@ -13,6 +14,7 @@ use super::{
     prepare::prepare,
     svg::{self, Width},
     table::{Cell, Table},
+    terminal,
     text::{Footnotes, Text},
 };
 use ddpm_data::atomic;
@@ -85,7 +87,42 @@ impl Page {
         self
     }
 
-    /// The page as text.
+    /// Sets the line at the foot to programs and libraries with their versions.
+    pub fn versions(&mut self, versions: &[(String, String)]) -> &mut Self {
+        if !versions.is_empty() {
+            let words: Vec<String> =
+                versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
+            self.footer(format!("{}.", words.join(", ")));
+        }
+        self
+    }
+
+    /// The page for a terminal of `width` characters: headlines, paragraphs, lists and tables. Plots and pictures are left out.
+    pub fn to_text(&self, width: usize) -> Result<String, ReportError> {
+        let mut parts = vec![self.title.clone()];
+        for (k, sentence) in self.headlines.iter().enumerate() {
+            parts.push(terminal::wrapped(&format!("{}. {sentence}", k + 1), width));
+        }
+        for section in &self.sections {
+            let mut heading = Some(&section.heading);
+            for block in &section.blocks {
+                if let Some(text) = block.to_text(width)? {
+                    parts.extend(heading.take().map(|heading| format!("\n== {heading} ==")));
+                    parts.push(text.trim_end().to_owned());
+                }
+            }
+        }
+        if self.has_intervals() {
+            parts.push(format!("\n{}", terminal::wrapped(CONVENTION, width)));
+        }
+        Ok(parts.join("\n") + "\n")
+    }
+
+    fn has_intervals(&self) -> bool {
+        self.sections.iter().flat_map(|section| &section.blocks).any(Block::has_intervals)
+    }
+
+    /// The page as HTML.
     pub fn to_html(&self) -> Result<String, ReportError> {
         let mut counters = Counters::default();
         let headlines: Vec<Markup> =
@@ -112,6 +149,7 @@ impl Page {
                         @if !headlines.is_empty() {
                             div class="headlines" { @for sentence in &headlines { p { (sentence) } } }
                         }
+                        @if self.has_intervals() { p class="convention" { (CONVENTION) } }
                     }
                     @if self.sections.len() > 2 {
                         nav aria-label="Contents" {
@@ -154,6 +192,14 @@ impl Section {
     /// Adds a paragraph.
     pub fn paragraph(&mut self, text: impl Into<Text>) -> &mut Self {
         self.with(Block::Paragraph(text.into()))
+    }
+
+    /// Adds a paragraph where there is one.
+    pub fn paragraph_if(&mut self, text: Option<impl Into<Text>>) -> &mut Self {
+        match text {
+            Some(text) => self.paragraph(text),
+            None => self,
+        }
     }
 
     /// Adds a list of names with a value each.
@@ -215,6 +261,33 @@ impl Counters {
 }
 
 impl Block {
+    fn has_intervals(&self) -> bool {
+        match self {
+            Self::Table(table) => table.has_intervals(),
+            Self::KeyValues(pairs) => pairs.iter().any(|(_, value)| value.has_interval()),
+            Self::Plot { plot, .. } => plot.has_intervals(),
+            _ => false,
+        }
+    }
+
+    /// The block for a terminal, if it is not a picture.
+    fn to_text(&self, width: usize) -> Result<Option<String>, ReportError> {
+        Ok(match self {
+            Self::Subheading(heading) => Some(format!("\n{heading}")),
+            Self::Paragraph(text) => Some(terminal::wrapped(&text.to_string(), width)),
+            Self::KeyValues(pairs) => {
+                let column =
+                    |cells: Vec<String>| terminal::Column { heading: String::new(), cells, right: false };
+                let keys = pairs.iter().map(|(key, _)| key.to_string()).collect();
+                let values = pairs.iter().map(|(_, value)| value.to_string()).collect();
+                Some(terminal::aligned(&[column(keys), column(values)], width).trim_start().to_owned())
+            }
+            Self::Table(table) => Some(format!("\n{}", table.to_text(width)?)),
+            Self::Preformatted { title, text } => Some(format!("{title}\n{text}")),
+            Self::Plot { .. } | Self::Images { .. } => None,
+        })
+    }
+
     fn render(&self, counters: &mut Counters) -> Result<Markup, ReportError> {
         Ok(match self {
             Self::Subheading(heading) => html! { h3 { (heading) } },

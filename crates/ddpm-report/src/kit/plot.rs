@@ -1,10 +1,6 @@
 //! A plot as data: axes, series, and how each is drawn.
 
-use std::path::Path;
-
-use super::svg;
-use crate::ReportError;
-use ddpm_data::atomic;
+use ddpm_core::interval::Interval;
 
 /// A plot of one or more series over a common pair of axes.
 ///
@@ -41,6 +37,9 @@ pub struct Axis {
     pub scale: Scale,
     /// The ends of the axis; the extent of the data where absent or unusable on this scale.
     pub range: Option<(f64, f64)>,
+    /// The numerical error of the values, for a vertical axis. A smaller value is drawn as 0 on a linear axis and left out on a logarithmic
+    /// one; a note counts them.
+    pub floor: f64,
 }
 
 /// How the values of an axis map to places.
@@ -74,7 +73,7 @@ pub struct Point {
     pub x: f64,
     /// The value.
     pub y: f64,
-    /// The lower and upper end of an interval around `y`.
+    /// The lower and upper end of the 95 % confidence interval of `y`.
     pub interval: Option<(f64, f64)>,
 }
 
@@ -140,6 +139,11 @@ impl Plot {
         }
     }
 
+    /// Whether some point has an interval.
+    pub(super) fn has_intervals(&self) -> bool {
+        self.series.iter().flat_map(|series| &series.points).any(|point| point.interval.is_some())
+    }
+
     /// Adds a series.
     #[must_use]
     pub fn series(mut self, series: Series) -> Self {
@@ -167,33 +171,23 @@ impl Plot {
         self.references.push(Reference::Vertical { value, label: label.into() });
         self
     }
-
-    /// The plot as an SVG file that stands by itself: its style is inside, it needs no script and no font file.
-    pub fn to_svg(&self) -> String {
-        svg::standalone(self)
-    }
-
-    /// Writes [`Plot::to_svg`] to a file, which appears complete or not at all.
-    pub fn write_svg(&self, path: &Path) -> Result<(), ReportError> {
-        Ok(atomic::write_bytes(path, self.to_svg().as_bytes())?)
-    }
 }
 
 impl Axis {
     /// A linear axis.
     pub fn linear(label: impl Into<String>) -> Self {
-        Self { label: label.into(), scale: Scale::Linear, range: None }
+        Self { label: label.into(), scale: Scale::Linear, range: None, floor: 0.0 }
     }
 
     /// A logarithmic axis.
     pub fn log(label: impl Into<String>) -> Self {
-        Self { label: label.into(), scale: Scale::Log, range: None }
+        Self { label: label.into(), scale: Scale::Log, range: None, floor: 0.0 }
     }
 
     /// A horizontal axis on which 0, 1, 2, ... stand for names.
     pub fn categories<S: Into<String>>(label: impl Into<String>, names: impl IntoIterator<Item = S>) -> Self {
         let names = names.into_iter().map(Into::into).collect();
-        Self { label: label.into(), scale: Scale::Categories(names), range: None }
+        Self { label: label.into(), scale: Scale::Categories(names), range: None, floor: 0.0 }
     }
 
     /// Fixes the ends of the axis; what lies beyond is cut off.
@@ -202,10 +196,17 @@ impl Axis {
         self.range = Some((min, max));
         self
     }
+
+    /// States the numerical error of the values: see [`Axis::floor`].
+    #[must_use]
+    pub fn floor(mut self, error: f64) -> Self {
+        self.floor = error;
+        self
+    }
 }
 
 impl Series {
-    /// A series in a given style. Points are `(x, y)` or `(x, y, standard error)`.
+    /// A series in a given style. Points are `(x, y)` or `(x, y, half width of the interval)`.
     pub fn new<P: Into<Point>>(
         name: impl Into<String>,
         style: Style,
@@ -274,10 +275,17 @@ impl From<(f64, f64)> for Point {
     }
 }
 
-/// `(x, y, standard error)`: the interval is one standard error to both sides.
+/// `(x, y, half width)` of the 95 % confidence interval.
 impl From<(f64, f64, f64)> for Point {
-    fn from((x, y, stderr): (f64, f64, f64)) -> Self {
-        Self::with_interval(x, y, y - stderr, y + stderr)
+    fn from((x, y, half): (f64, f64, f64)) -> Self {
+        Self::with_interval(x, y, y - half, y + half)
+    }
+}
+
+/// A value at a place, with its interval.
+impl From<(f64, Interval)> for Point {
+    fn from((x, Interval { value, low, high }): (f64, Interval)) -> Self {
+        Self::with_interval(x, value, low, high)
     }
 }
 

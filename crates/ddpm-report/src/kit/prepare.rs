@@ -1,8 +1,9 @@
-//! From the data of a plot to what can be drawn: unusable points dropped and counted, stacks summed, axes given ends.
+//! Makes a plot drawable: drops and counts unusable points, sums stacks, chooses the ends of the axes.
 
 use super::{
     number,
     plot::{Axis, Plot, Reference, Scale, Series, Style},
+    prepared::{Domain, Prepared, PreparedPoint, PreparedSeries},
     stack, tick,
 };
 
@@ -14,47 +15,10 @@ const PADDING: f64 = 0.03;
 const END_PARTS: usize = 5;
 /// Data that start below this share of their maximum are shown from zero.
 const ZERO_SHARE: f64 = 0.3;
-
-/// A plot with its axes fixed and only points that can be drawn.
-pub(super) struct Prepared<'a> {
-    pub(super) plot: &'a Plot,
-    pub(super) series: Vec<PreparedSeries<'a>>,
-    pub(super) x: Domain,
-    pub(super) y: Domain,
-    /// What was left out or changed, in sentences.
-    pub(super) notes: Vec<String>,
-}
-
-/// One series of a [`Prepared`] plot.
-pub(super) struct PreparedSeries<'a> {
-    pub(super) source: &'a Series,
-    /// Which colour, dash and mark it has; guides have none of their own.
-    pub(super) place: Option<usize>,
-    pub(super) points: Vec<PreparedPoint>,
-}
-
-/// A point in the units of the axes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct PreparedPoint {
-    pub(super) x: f64,
-    /// The value itself.
-    pub(super) value: f64,
-    /// Where it is drawn: the value, or for stacks the sum up to it.
-    pub(super) top: f64,
-    /// Where a bar or an area begins; the lower end of the axis where absent.
-    pub(super) base: Option<f64>,
-    pub(super) interval: Option<(f64, f64)>,
-    /// Whether a point before this one was dropped: a line is broken here.
-    pub(super) gap: bool,
-}
-
-/// The ends of an axis.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Domain {
-    pub(super) log: bool,
-    pub(super) min: f64,
-    pub(super) max: f64,
-}
+/// What lies beyond zero by less than this share of the rest is below a pixel: a linear axis ends at zero there.
+const INVISIBLE: f64 = 1e-3;
+/// A logarithmic vertical axis ends this far below the largest value, unless its range is fixed.
+const LOG_RANGE: f64 = 1e-12;
 
 pub(super) fn prepare(plot: &Plot) -> Prepared<'_> {
     let mut notes = Vec::new();
@@ -67,10 +31,11 @@ pub(super) fn prepare(plot: &Plot) -> Prepared<'_> {
         );
     }
 
+    let floor = floor(plot, y_log);
     let mut place = 0;
     let mut series: Vec<PreparedSeries<'_>> = Vec::new();
     for source in &plot.series {
-        let (points, note) = usable_points(source, x_log, y_log);
+        let (points, note) = usable_points(source, x_log, y_log, floor);
         notes.extend(note);
         let own = (source.style != Style::Guide).then_some(place);
         // A pale line takes the colour of the series after it, of which it is the raw form.
@@ -103,7 +68,7 @@ pub(super) fn prepare(plot: &Plot) -> Prepared<'_> {
         [Some(p.top), p.base, Some(low), Some(high)].into_iter().flatten()
     });
     let y_references = plot.references.iter().filter_map(|reference| match reference {
-        Reference::Horizontal { value, .. } => Some(*value),
+        Reference::Horizontal { value, .. } => (!y_log || *value >= floor).then_some(*value),
         Reference::Vertical { .. } => None,
     });
     let y_data = Extent::of(y_values.chain(y_references), y_log);
@@ -129,16 +94,34 @@ fn usable(value: f64, log: bool) -> bool {
     value.abs() <= LARGEST && (!log || value >= 1.0 / LARGEST)
 }
 
+/// The size below which values are not told from 0: the stated numerical error, and on a logarithmic axis [`LOG_RANGE`] of the largest.
+fn floor(plot: &Plot, y_log: bool) -> f64 {
+    let floor = if plot.y.floor > 0.0 { plot.y.floor } else { 0.0 };
+    if !y_log || plot.y.range.is_some() {
+        return floor;
+    }
+    let values = plot.series.iter().flat_map(|series| &series.points).map(|point| point.y);
+    floor.max(LOG_RANGE * values.filter(|y| usable(*y, true)).fold(0.0, f64::max))
+}
+
 /// The points that both axes can show, and a sentence about the others.
-fn usable_points(series: &Series, x_log: bool, y_log: bool) -> (Vec<PreparedPoint>, Option<String>) {
-    let (mut not_finite, mut not_positive, mut beyond) = (0_u64, 0_u64, 0_u64);
+fn usable_points(
+    series: &Series,
+    x_log: bool,
+    y_log: bool,
+    floor: f64,
+) -> (Vec<PreparedPoint>, Option<String>) {
+    let (mut not_finite, mut not_positive, mut beyond, mut below) = (0_u64, 0_u64, 0_u64, 0_u64);
     let mut points = Vec::with_capacity(series.points.len());
     let mut gap = true;
     for point in &series.points {
-        if usable(point.x, x_log) && usable(point.y, y_log) {
+        let small = point.y != 0.0 && point.y.abs() < floor;
+        below += u64::from(small && usable(point.x, x_log) && (point.y > 0.0 || !y_log));
+        if usable(point.x, x_log) && usable(point.y, y_log) && !(small && y_log) {
             let interval = point.interval.filter(|(low, high)| usable(*low, false) && usable(*high, y_log));
             let base = (series.style.is_bars() && !y_log).then_some(0.0);
-            points.push(PreparedPoint { x: point.x, value: point.y, top: point.y, base, interval, gap });
+            let y = if small { 0.0 } else { point.y };
+            points.push(PreparedPoint { x: point.x, value: y, top: y, base, interval, gap });
             gap = false;
             continue;
         }
@@ -147,31 +130,37 @@ fn usable_points(series: &Series, x_log: bool, y_log: bool) -> (Vec<PreparedPoin
             not_finite += 1;
         } else if (x_log && point.x <= 0.0) || (y_log && point.y <= 0.0) {
             not_positive += 1;
-        } else {
+        } else if !small {
             beyond += 1;
         }
     }
-    let reasons = [
-        (not_finite, "not finite"),
-        (not_positive, "not positive, as a logarithmic axis needs"),
-        (beyond, "beyond 10^±100"),
+    let error = format!("below {}, the end of the axis", number::number(floor));
+    let mut reasons = vec![
+        (not_finite, "not finite".to_owned()),
+        (not_positive, "not positive, as a logarithmic axis needs".to_owned()),
+        (beyond, "beyond 10^±100".to_owned()),
     ];
-    let parts: Vec<String> = reasons
-        .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| {
-            format!("{} {} {what}", number::count(count), if count == 1 { "is" } else { "are" })
-        })
-        .collect();
-    let note = (!parts.is_empty()).then(|| {
-        format!(
-            "Not drawn from “{}”: of {} points, {}.",
-            series.name,
-            series.points.len(),
-            parts.join(" and ")
-        )
-    });
-    (points, note)
+    let list = |reasons: &[(u64, String)]| {
+        let counted = reasons.iter().filter(|(count, _)| *count > 0);
+        let parts: Vec<String> = counted
+            .map(|(count, what)| {
+                format!("{} {} {what}", number::count(*count), if *count == 1 { "is" } else { "are" })
+            })
+            .collect();
+        parts.join(" and ")
+    };
+    let (name, total) = (&series.name, series.points.len());
+    let mut notes = Vec::new();
+    if y_log {
+        reasons.push((below, error));
+    } else if below > 0 {
+        let what = vec![(below, format!("below the numerical error of {}", number::number(floor)))];
+        notes.push(format!("Drawn as 0 from “{name}”: of {total} points, {}.", list(&what)));
+    }
+    if reasons.iter().any(|(count, _)| *count > 0) {
+        notes.push(format!("Not drawn from “{name}”: of {total} points, {}.", list(&reasons)));
+    }
+    (points, (!notes.is_empty()).then(|| notes.join(" ")))
 }
 
 /// The ends that the axis asks for, if they can be used.
@@ -248,6 +237,11 @@ impl Extent {
     /// A linear axis that ends on round numbers, and at zero where that is near.
     fn rounded(self) -> Domain {
         let Self { mut min, mut max } = self;
+        if min < 0.0 && -min < INVISIBLE * max {
+            min = 0.0;
+        } else if max > 0.0 && max < -INVISIBLE * min {
+            max = 0.0;
+        }
         if min > 0.0 && min < ZERO_SHARE * max {
             min = 0.0;
         } else if max < 0.0 && max > ZERO_SHARE * min {
@@ -281,6 +275,40 @@ mod tests {
             ]
         );
         assert!(prepared.y.log && prepared.y.min > 0.8 && prepared.y.max < 12.0);
+    }
+
+    #[test]
+    fn values_below_the_numerical_error_are_not_drawn_as_if_they_were_known() {
+        let bars = |floor: f64, points: [(f64, f64); 3]| {
+            let axis = Axis::linear("nats").floor(floor);
+            plot(axis, vec![Series::new("a", Style::StackedBars, points)])
+        };
+        // Remnants of rounding do not stretch the axis to the next round number, stated or not.
+        for (floor, small) in [(1e-4, -1e-6), (0.0, -1e-6), (0.0, -1e-2)] {
+            let plot = bars(floor, [(1.0, 31.0), (2.0, small), (3.0, 12.0)]);
+            let prepared = prepare(&plot);
+            assert_eq!((prepared.y.min, prepared.notes.len()), (0.0, usize::from(floor > 0.0)));
+        }
+        let plot = bars(1e-4, [(1.0, 31.0), (2.0, -1e-6), (3.0, 12.0)]);
+        let prepared = prepare(&plot);
+        assert_eq!(prepared.series[0].points[1].value, 0.0);
+        assert_eq!(
+            prepared.notes,
+            ["Drawn as 0 from “a”: of 3 points, 1 is below the numerical error of 0.0001000."]
+        );
+        assert!(prepare(&bars(0.0, [(1.0, 31.0), (2.0, -4.0), (3.0, 12.0)])).y.min < -4.0 + 1e-9);
+    }
+
+    #[test]
+    fn a_log_axis_ends_at_a_stated_floor_and_counts_what_is_below() {
+        let points = [(0.0, 1.0), (1.0, 1e-3), (2.0, 1e-22)];
+        let plot = plot(Axis::log("y"), vec![Series::line("a", points)]);
+        let prepared = prepare(&plot);
+        assert!(prepared.y.min > 1e-4);
+        assert_eq!(
+            prepared.notes,
+            ["Not drawn from “a”: of 3 points, 1 is below 1.000×10⁻¹², the end of the axis."]
+        );
     }
 
     #[test]

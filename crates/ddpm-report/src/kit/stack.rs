@@ -1,8 +1,8 @@
-//! Bars and areas that stand on top of each other.
+//! Stacked bars and areas.
 
 use std::collections::BTreeMap;
 
-use super::prepare::{PreparedPoint, PreparedSeries};
+use super::prepared::{PreparedPoint, PreparedSeries};
 
 /// A finite `f64` by value, as a key.
 #[derive(Clone, Copy, PartialEq)]

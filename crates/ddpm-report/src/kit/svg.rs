@@ -5,52 +5,25 @@
 
 mod frame;
 mod legend;
+mod mark_shapes;
 mod marks;
+mod pixels;
 
 use maud::{Markup, PreEscaped, html};
 
-use super::{
-    describe, palette,
-    plot::Plot,
-    prepare::{Prepared, prepare},
-};
+use super::{describe, palette, plot::Plot, prepare::prepare, prepared::Prepared};
+use crate::ReportError;
+use ddpm_data::atomic;
 use frame::Frame;
+pub(super) use pixels::Width;
+use pixels::px;
+use std::path::Path;
 
 /// Room around a plot that is a file of its own.
 const MARGIN: f64 = 12.0;
 
-/// The width of a plot's own coordinate system, in pixels at full size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Width {
-    Wide,
-    Narrow,
-}
-
-impl Width {
-    fn pixels(self) -> f64 {
-        match self {
-            Self::Wide => 736.0,
-            Self::Narrow => 360.0,
-        }
-    }
-
-    fn plot_height(self) -> f64 {
-        match self {
-            Self::Wide => 280.0,
-            Self::Narrow => 220.0,
-        }
-    }
-
-    fn class(self) -> &'static str {
-        match self {
-            Self::Wide => "wide",
-            Self::Narrow => "narrow",
-        }
-    }
-}
-
 /// A file of its own.
-pub(super) fn standalone(plot: &Plot) -> String {
+fn standalone(plot: &Plot) -> String {
     let prepared = prepare(plot);
     let frame = Frame::new(&prepared, Width::Wide);
     let (width, height) = (px(frame.width + 2.0 * MARGIN), px(frame.height + 2.0 * MARGIN));
@@ -69,6 +42,18 @@ pub(super) fn standalone(plot: &Plot) -> String {
     let mut text = printable(markup.into_string());
     text.push('\n');
     text
+}
+
+impl Plot {
+    /// The plot as an SVG file of its own.
+    pub fn to_svg(&self) -> String {
+        standalone(self)
+    }
+
+    /// Writes [`Plot::to_svg`] to a file, which appears complete or not at all.
+    pub fn write_svg(&self, path: &Path) -> Result<(), ReportError> {
+        Ok(atomic::write_bytes(path, self.to_svg().as_bytes())?)
+    }
 }
 
 /// A picture within a page, whose ids begin with `id`.
@@ -99,13 +84,6 @@ fn body(prepared: &Prepared<'_>, frame: &Frame, id: &str) -> Markup {
 pub(super) fn style() -> String {
     let (light, dark) = (palette::rules(&palette::LIGHT), palette::rules(&palette::DARK));
     include_str!("plot.css").replace("/*light*/", &light).replace("/*dark*/", &dark)
-}
-
-/// A coordinate in an attribute: tenths of a pixel are enough.
-pub(super) fn px(value: f64) -> String {
-    // Far outside the picture is as good as anywhere outside, and keeps renderers from overflowing.
-    let rounded = (value.clamp(-1e5, 1e5) * 10.0).round() / 10.0 + 0.0;
-    rounded.to_string()
 }
 
 /// Without the control characters that XML cannot hold in any form.

@@ -136,6 +136,12 @@ impl Footnotes {
     }
 }
 
+/// The text with its first letter in upper case.
+pub(crate) fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
         Self::new(text)

@@ -1,4 +1,4 @@
-//! Where an axis is marked: steps of 1, 2 or 5 times a power of ten on a linear scale, decades on a logarithmic one.
+//! Ticks of an axis: steps of 1, 2 or 5 times a power of ten on a linear scale, decades on a logarithmic one.
 
 use super::number;
 

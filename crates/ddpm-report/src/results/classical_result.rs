@@ -48,6 +48,6 @@ pub struct ClassicalLevel {
     pub snr: f64,
     /// The discretization term 1 - sigma_s^2/sigma_t^2 of the step from here to the next level; absent at the last.
     pub discretization_ratio: Option<f64>,
-    /// The error of the best linear denoiser: any better one has learnt more than means and covariances.
+    /// The error of the best linear denoiser: a network with a smaller error has learned more than mean and covariance.
     pub linear_mse: f64,
 }

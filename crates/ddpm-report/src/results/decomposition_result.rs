@@ -1,8 +1,9 @@
-//! The JSON of `ddpm decompose`.
+//! The result of `ddpm decompose`, as `--json` writes it.
 
-use super::NetworkReport;
+use super::level_entry::LevelEntry;
+use super::network_result::NetworkReport;
 use ddpm_core::classical::ClassicalTerms;
-use ddpm_core::decomposition::{Decomposition, LevelTerms, W2Ablation};
+use ddpm_core::decomposition::{Decomposition, W2Ablation};
 use ddpm_core::recursion::W2Errors;
 use ddpm_core::{CoreError, TimeIndex, Variance};
 use serde::{Deserialize, Serialize};
@@ -70,7 +71,7 @@ pub struct DecomposeReport {
     /// interval.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub w2_ablation: Option<W2Ablation>,
-    /// Checkpoint: the curve that stands for the ideal denoiser ([`super::Floor`]). The terms, the bound and its parts are those of
+    /// Checkpoint: the curve that stands for the ideal denoiser ([`super::network_result::Floor`]). The terms, the bound and its parts are those of
     /// the images that belong to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub floor: Option<String>,
@@ -115,41 +116,6 @@ pub struct StandardErrors {
     pub training_nats: f64,
     /// Of the total.
     pub total_nats: f64,
-}
-
-/// One visited level.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LevelEntry {
-    /// The paper's t, 1..T.
-    pub t: u32,
-    /// Signal-to-noise ratio.
-    pub snr: f64,
-    /// E|x_0 - D*|^2, or the floor's.
-    pub mmse: f64,
-    /// E|x_0 - D|^2.
-    pub mse: f64,
-    /// Null at the lowest level.
-    pub discretization_nats: Option<f64>,
-    /// Null at the lowest level.
-    pub training_nats: Option<f64>,
-    /// 1 - sigma_s^2/sigma_t^2; null at the lowest level.
-    pub discretization_ratio: Option<f64>,
-}
-
-impl LevelEntry {
-    /// The entry of a visited timestep.
-    pub fn new(t: TimeIndex, terms: &LevelTerms) -> Self {
-        LevelEntry {
-            t: t.one_based(),
-            snr: terms.level.snr(),
-            mmse: terms.mmse,
-            mse: terms.mse,
-            discretization_nats: terms.discretization,
-            training_nats: terms.training,
-            discretization_ratio: terms.ratio,
-        }
-    }
 }
 
 impl DecomposeReport {

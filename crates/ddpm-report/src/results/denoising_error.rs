@@ -1,4 +1,4 @@
-//! `denoising_error.json`: the measured curve, kept beside a checkpoint's weights.
+//! The denoising error of a model by noise level, as `denoising_error.json` in a checkpoint has it.
 
 use crate::ReportError;
 use ddpm_core::decomposition::curve::ErrorCurve;

@@ -4,15 +4,19 @@ mod advice_text;
 mod classical_result;
 mod decomposition_result;
 mod denoising_error;
+mod level_entry;
 mod network_result;
 mod score_error;
+mod steps_sweep;
 
 pub use advice_text::advice_sentences;
 pub use classical_result::{ClassicalLevel, ClassicalReport, FloorLevel};
-pub use decomposition_result::{DecomposeReport, LevelEntry, StandardErrors};
+pub use decomposition_result::{DecomposeReport, StandardErrors};
 pub use denoising_error::{DenoisingError, FILE_NAME, LevelError, SplitSum};
+pub use level_entry::LevelEntry;
 pub use network_result::{
     AdviceReport, BoundReport, Checks, Floor, FloorReport, Images, InitializationBracket, MeasuredLevel,
     MeasurementFacts, Memorization, NetworkReport, TrainingErrorBracket, VarianceReport,
 };
 pub use score_error::ScoreError;
+pub use steps_sweep::{Measure, Slope, Sweep, SweepCurve, SweepPoint};

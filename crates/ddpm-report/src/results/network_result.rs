@@ -1,9 +1,9 @@
-//! What is measured on a trained network: the numbers behind the report of a checkpoint, with their intervals.
+//! Measurements on a trained network with their confidence intervals: the part of a decomposition that only a checkpoint has.
 //!
 //! Everything is in nats or squared norms over all components. Intervals are Student's, their unit is the image (each image's errors are
 //! summed over the levels first), and they hold neither quadrature error nor the variance between training runs.
 
-use super::LevelEntry;
+use super::level_entry::LevelEntry;
 use ddpm_core::decomposition::Shares;
 use ddpm_core::interval::Interval;
 use ddpm_core::{Grid, Variance};
@@ -74,12 +74,12 @@ pub struct NetworkReport {
     /// The bracket of the population's training error; absent without held-out images.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub training: Option<TrainingErrorBracket>,
-    /// What the network remembers of its images; absent without held-out images.
+    /// The memorization of the training images; absent without held-out images.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub memorization: Option<Memorization>,
-    /// What must hold whatever the network is.
+    /// Consistency checks.
     pub checks: Checks,
-    /// What would help most.
+    /// What would reduce the error most.
     pub advice: AdviceReport,
 }
 
@@ -229,7 +229,7 @@ pub struct TrainingErrorBracket {
     pub upper_nats: Interval,
 }
 
-/// How much better the network denoises its own images.
+/// Memorization: how much better the network denoises its training images than held-out ones.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Memorization {
@@ -239,7 +239,7 @@ pub struct Memorization {
     pub memorizer_nats: Interval,
 }
 
-/// What must hold.
+/// Quantities that theory bounds for every network.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Checks {
@@ -253,7 +253,7 @@ pub struct Checks {
     pub largest_relative_residual: f64,
 }
 
-/// What would help most, by the report's own floor: the numbers behind the report's three sentences.
+/// What would reduce the error most, by the report's own floor: the numbers behind the report's three sentences.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdviceReport {

@@ -4,5 +4,5 @@ mod contour;
 mod page;
 mod plane;
 
-pub use page::{ScoreReport, density_panel};
+pub use page::{ScoreReport, density_panel, error_table};
 pub use plane::{Arrow, Panel, PlanePicture};

@@ -1,9 +1,11 @@
-//! A page about one learned score: its error at every level, and pictures of it.
+//! The page of a learned score: its error at every noise level, and pictures of it.
 
 use super::{Panel, PlanePicture};
 use crate::ReportError;
-use crate::kit::{Axis, Cell, Page, Plot, Series, Table};
+use crate::confidence::interval_of;
+use crate::kit::{Axis, Cell, Page, Plot, Point, Series, Table};
 use crate::results::ScoreError;
+use crate::sections::loss_curve;
 use ddpm_core::{Level, Target};
 use std::path::Path;
 
@@ -28,17 +30,17 @@ pub struct ScoreReport {
     pub picture: Option<PlanePicture>,
     /// The resolved configuration.
     pub config_toml: String,
-    /// Commands that go on from here.
+    /// Commands that repeat and use the run.
     pub commands: String,
 }
 
 impl ScoreReport {
     /// Writes the page to a file, which appears complete or not at all.
     pub fn write(&self, path: &Path) -> Result<(), ReportError> {
-        let mut page = Page::new(format!("{}: a learned score", self.name));
+        let mut page = Page::new(format!("{}: learned score", self.name));
         if let Some(worst) = self.errors.iter().max_by(|a, b| a.relative.total_cmp(&b.relative)) {
             page.headline(format!(
-                "The mean square error of the learned score is at most {:.1} % of the exact score's mean square (at sigma = {:.3}).",
+                "The mean square error of the learned score is at most {:.1} % of the mean square of the exact score (at sigma = {:.3}).",
                 100.0 * worst.relative,
                 worst.sigma
             ));
@@ -52,12 +54,13 @@ impl ScoreReport {
         let training = page.section("Training");
         training.key_values(self.facts.iter().map(|(key, value)| (key.clone(), value.clone())));
         if !self.loss.is_empty() {
-            let noisy = Series::new("loss", crate::kit::Style::Faint, self.loss.iter().copied());
-            let smooth = noisy.smoothed("running mean", (self.loss.len() / 20).max(3));
-            let plot = Plot::new("Training loss", Axis::linear("step"), Axis::linear("loss"))
-                .series(noisy)
-                .series(smooth);
-            training.plot(plot, "The loss of the batches. Where the objective is known up to a constant, its value means nothing by itself; its fall does.");
+            let plot = loss_curve::plot(
+                "Training loss",
+                Axis::linear("loss"),
+                "The training loss against the optimizer step.",
+                self.loss.clone(),
+            );
+            training.plot(plot, "The loss of the batches. Some objectives are known only up to a constant: then only the fall of the loss has a meaning.");
         }
         page.section("Reproduce").preformatted("Commands", self.commands.clone());
         page.section("Configuration").preformatted("config.toml", self.config_toml.clone());
@@ -65,29 +68,19 @@ impl ScoreReport {
     }
 
     fn add_errors(&self, page: &mut Page) {
-        let caption = "Relative error of the score under the noised density, with standard errors";
-        let columns = ["sigma", "alpha", "log-SNR", "size of the score", "relative error (%)"];
-        let mut table = Table::new(caption, columns);
-        for error in &self.errors {
-            table.push([
-                Cell::Number(error.sigma),
-                Cell::Number(error.alpha),
-                // To a thousandth: zero is a rounding error here.
-                Cell::Number((1e3 * error.log_snr).round() / 1e3),
-                Cell::Number(error.score_rms),
-                Cell::Measured { value: 100.0 * error.relative, stderr: 100.0 * error.stderr },
-            ]);
-        }
-        let points = self.errors.iter().map(|e| (e.sigma / e.alpha, 100.0 * e.relative, 100.0 * e.stderr));
-        let x = Axis::log("noise to signal, sigma/alpha");
-        let plot = Plot::new("Error of the learned score", x, Axis::log("relative error (%)"))
-            .series(Series::line_and_points("E|s - s*|^2 / E|s*|^2", points));
+        let point = |e: &ScoreError| {
+            Point::from((e.sigma / e.alpha, interval_of(100.0 * e.relative, 100.0 * e.stderr)))
+        };
+        let x = Axis::log("noise-to-signal ratio σ/α");
+        let plot = Plot::new("Error of the learned score", x, Axis::log("relative error (%)")).series(
+            Series::line_and_points("E|s − s*|² / E|s*|²", self.errors.iter().map(point).collect::<Vec<_>>()),
+        );
         let section = page.section("Error of the score");
         section.plot(
             plot,
-            "The mean square of the error over that of the exact score, both over noised samples.",
+            "Mean square error of the learned score, relative to the mean square of the exact score, both over noised samples.",
         );
-        section.table(table);
+        section.table(error_table(&self.errors));
     }
 
     fn add_samples(&self, page: &mut Page) {
@@ -100,7 +93,10 @@ impl ScoreReport {
                 "Sliced W2 between the samples and as many exact ones: {distance:.4}. Between two sets of exact samples: {floor:.4}."
             ));
         }
-        let mut table = Table::new("Where the samples lie", ["component", "weight (%)", "samples (%)"]);
+        let mut table = Table::new(
+            "Share of the samples by component of the target.",
+            ["component", "weight (%)", "samples (%)"],
+        );
         for (k, (weight, share)) in self.modes.iter().enumerate() {
             table.push([
                 Cell::Count(k as u64 + 1),
@@ -110,6 +106,24 @@ impl ScoreReport {
         }
         section.table(table);
     }
+}
+
+/// The error at each level as a table.
+pub fn error_table(errors: &[ScoreError]) -> Table {
+    let caption = "Relative error of the score under the noised density.";
+    let columns = ["sigma", "alpha", "log-SNR", "rms score", "relative error (%)"];
+    let mut table = Table::new(caption, columns);
+    for error in errors {
+        table.push([
+            Cell::Number(error.sigma),
+            Cell::Number(error.alpha),
+            // To a thousandth: zero is a rounding error here.
+            Cell::Number((1e3 * error.log_snr).round() / 1e3),
+            Cell::Number(error.score_rms),
+            Cell::with_stderr(100.0 * error.relative, 100.0 * error.stderr),
+        ]);
+    }
+    table
 }
 
 /// A panel with the contours of the noised density and points over it.

@@ -1,4 +1,4 @@
-//! Pictures of the plane: contours of a density, arrows of fields, points. One SVG, a row of square panels.
+//! Pictures of densities (contours), vector fields (arrows) and points in the plane: one SVG with a row of square panels.
 
 use super::contour::Grid;
 use crate::ReportError;

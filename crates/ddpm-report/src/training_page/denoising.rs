@@ -1,18 +1,15 @@
-//! The denoising error at each level, on held-out and on training images.
+//! The denoising error at each noise level, on held-out and on training images.
 
-use crate::confidence::confidence_in_words;
 use crate::kit::{Axis, Cell, Page, Plot, Point, Section, Series, Table, Text, number};
-use crate::results::ClassicalReport;
-use crate::results::{DenoisingError, LevelError};
-use ddpm_core::interval::CONFIDENCE;
-use ddpm_core::interval::Interval;
-use ddpm_core::interval::{Difference, Estimate};
+use crate::results::{ClassicalReport, DenoisingError, LevelError};
+use crate::sections::{SNR_AXIS, held_out_excess};
+use ddpm_core::interval::{CONFIDENCE, Difference, Estimate};
 use ddpm_data::Split;
 
 /// The splits in the order in which they are shown.
 const SPLITS: [(Split, &str); 2] = [(Split::HeldOut, "held-out images"), (Split::Train, "training images")];
-
-const SNR_AXIS: &str = "signal-to-noise ratio (noise to the left)";
+/// The plot ends at this share of the network's least error: below it the empirical denoiser returns the training image itself.
+const SHOWN: f64 = 0.1;
 
 pub(super) fn add_to(page: &mut Page, error: &DenoisingError, classical: Option<&ClassicalReport>) {
     let section = page.section("Denoising error by noise level");
@@ -21,19 +18,19 @@ pub(super) fn add_to(page: &mut Page, error: &DenoisingError, classical: Option<
         return;
     };
     section.paragraph(format!(
-        "Each of {} is noised at {} levels with its own noise, and the network denoises it. The sampler visits {} levels. Bands are {} t-intervals \
-         over images; they do not contain the variation between training runs.",
+        "Each of {} is noised at {} levels with its own noise, and the network denoises it. The sampler visits {} levels. Intervals are over images; \
+         they do not contain the variance between training runs.",
         images(&curves),
         first.len(),
         number::count(error.visited as u64),
-        confidence_in_words(),
     ));
     let plot =
-        |title: &str, y: &str, of: &dyn Fn(&LevelError) -> Estimate, linear: &dyn Fn(f64, f64) -> f64| {
-            let mut plot = Plot::new(title, Axis::log(SNR_AXIS), Axis::log(y));
+        |title: &str, y: Axis, of: &dyn Fn(&LevelError) -> Estimate, linear: &dyn Fn(f64, f64) -> f64| {
+            let mut plot = Plot::new(title, Axis::log(SNR_AXIS), y);
             for (name, curve) in curves.iter().filter(|(_, curve)| !curve.is_empty()) {
-                let points: Vec<Point> = curve.iter().map(|level| point(level.snr, &of(level))).collect();
-                plot = plot.series(Series::line(*name, points).with_band());
+                let points =
+                    curve.iter().map(|level| Point::from((level.snr, of(level).interval(CONFIDENCE))));
+                plot = plot.series(Series::line(*name, points.collect::<Vec<_>>()).with_band());
             }
             if let Some(classical) = classical {
                 let points =
@@ -43,32 +40,30 @@ pub(super) fn add_to(page: &mut Page, error: &DenoisingError, classical: Option<
             plot
         };
 
-    let mut image = plot(
-        "Squared error of the denoised image",
-        "E|x₀ − D(xₜ)|²",
-        &LevelError::mse_estimate,
-        &|_, mse| mse,
-    )
-    .description("At high noise the error is the variance of the data or above it; it falls with the noise.");
+    let least = error.levels.iter().map(|level| level.mse).fold(f64::INFINITY, f64::min);
+    let axis = Axis::log("E|x₀ − D(xₜ)|²").floor(SHOWN * least);
+    let mut image =
+        plot("Squared error of the denoised image", axis, &LevelError::mse_estimate, &|_, mse| mse)
+            .description("The error falls with the noise, from the variance of the data at high noise.");
     let mut caption = Text::new(format!(
-        "The squared distance between the image and what the sampler takes for it, summed over its {} values.",
+        "Squared distance between the image and the network’s prediction of it, summed over its {} values.",
         number::count(error.dim as u64)
     ));
     if let Some(classical) = classical {
         caption = caption.plain(
-            " The best linear denoiser knows the mean and the covariance of the training images and nothing else: what lies below it, the network \
-             has learnt beyond them.",
+            " The best linear denoiser uses only the mean and covariance of the training images. Where the network’s error is below its error, the \
+             network has learned more than these moments.",
         );
         if curves.iter().any(|(_, curve)| exceeds_linear(curve, classical)) {
             caption = caption.plain(
-                " Where the network lies above it, at high noise, a small error in the predicted noise is a large one in the image.",
+                " Where the network’s error is above it, at high noise, a small error in the predicted noise is a large one in the image.",
             );
         }
-        let floor = visible_floor(error, classical);
-        if !floor.is_empty() {
-            image = image.series(Series::line("floor on training images", floor));
+        if !classical.floor.is_empty() {
+            let floor: Vec<(f64, f64)> = classical.floor.iter().map(|level| (level.snr, level.mse)).collect();
+            image = image.series(Series::line("empirical denoiser, training images", floor));
             caption = caption.plain(
-                " The floor is the error of a denoiser that knows the training images by heart, which on these no other can beat.",
+                " The empirical (memorizing) denoiser is the exact denoiser of the training images: no denoiser has a smaller error on them.",
             );
         }
     }
@@ -76,12 +71,12 @@ pub(super) fn add_to(page: &mut Page, error: &DenoisingError, classical: Option<
     section.plot(
         plot(
             "Squared error of the predicted noise",
-            "E|ε − ε̂(xₜ)|² per component",
+            Axis::log("E|ε − ε̂(xₜ)|² per component"),
             &LevelError::epsilon_estimate,
             &|snr, mse| snr * mse / error.dim as f64,
         )
-        .description("At high noise the noise is seen plainly; the error rises as the noise falls."),
-        "The same evaluations in the units of the loss, which is their mean over the levels. Predicting no noise at all would err by 1.",
+        .description("The error is small at high noise, where the noise is almost all of xₜ, and rises as the noise falls."),
+        "The same evaluations in the units of the loss, which is their mean over the levels. Predicting zero noise would give an error of 1.",
     );
     add_gap(section, error);
 }
@@ -102,58 +97,33 @@ fn exceeds_linear(curve: &[LevelError], classical: &ClassicalReport) -> bool {
     })
 }
 
-/// The floor as far as it belongs beside the measured curves: at low noise it falls to nothing faster than any power.
-fn visible_floor(error: &DenoisingError, classical: &ClassicalReport) -> Vec<(f64, f64)> {
-    let least = error.levels.iter().map(|level| level.mse).fold(f64::INFINITY, f64::min);
-    let floor = classical.floor.iter().map(|level| (level.snr, level.mse));
-    floor.filter(|&(_, mse)| mse > 0.1 * least).collect()
-}
-
-/// How much worse held-out images are denoised than training images.
+/// The difference between held-out and training error: a plot by level, and the sums over all levels.
 fn add_gap(section: &mut Section, error: &DenoisingError) {
     let (held_out, train) = (error.curve(Split::HeldOut), error.curve(Split::Train));
     if !held_out.is_empty() && !train.is_empty() {
         let gap = |(held_out, train): (&LevelError, &LevelError)| {
-            let gap = relative(
-                &held_out.epsilon_estimate().minus_independent(&train.epsilon_estimate()),
-                train.epsilon_mse,
-            );
-            let Interval { low, high, .. } = gap.interval(CONFIDENCE);
-            Point::with_interval(held_out.snr, gap.mean, low, high)
+            let gap = held_out.epsilon_estimate().minus_independent(&train.epsilon_estimate());
+            Point::from((held_out.snr, relative(&gap, train.epsilon_mse).interval(CONFIDENCE)))
         };
-        let points: Vec<Point> = held_out.iter().zip(&train).map(gap).collect();
-        let zero: Vec<(f64, f64)> = points.iter().map(|point| (point.x, 0.0)).collect();
         section.plot(
-            Plot::new(
-                "How much worse held-out images are denoised",
-                Axis::log(SNR_AXIS),
-                Axis::linear("excess of the held-out noise error (%)"),
-            )
-            .description("The held-out error of the predicted noise minus that on training images, as a share of the latter.")
-            .series(Series::line("held-out over training", points).with_band())
-            .series(Series::guide("no difference", zero)),
-            "A network that only generalizes denoises both splits alike; one that remembers its images is better on those.",
+            held_out_excess::plot(held_out.iter().zip(&train).map(gap).collect(), "noise error"),
+            "A network that only generalizes has the same error on both splits. A network that memorizes has a smaller one on its training images.",
         );
     }
     let mut table = Table::new(
-        Text::new("Over all levels that the sampler visits.").footnote(
-            "Levels that were not measured are interpolated by a power of the signal-to-noise ratio. Standard errors are over images: an image's errors are \
-             added up over its levels first, because they are not independent.",
+        Text::new("Errors over all levels that the sampler visits.").footnote(
+            "Levels that were not measured are interpolated by a power of the signal-to-noise ratio. An image’s errors are summed over its levels first, \
+             because they are not independent.",
         ),
         ["images", "n", "Σ E|x₀ − D(xₜ)|²", "mean E|ε − ε̂(xₜ)|² per component"],
     );
     for (split, name) in SPLITS {
         if let (Some(sum), Some(loss)) = (error.mse_sum(split), error.loss(split)) {
-            let measured = |estimate: Estimate| Cell::from((estimate.mean, estimate.stderr));
-            table.push([Cell::from(name), sum.n.into(), measured(sum), measured(loss)]);
+            let cell = |estimate: Estimate| Cell::from(estimate.interval(CONFIDENCE));
+            table.push([Cell::from(name), sum.n.into(), cell(sum), cell(loss)]);
         }
     }
     section.table(table);
-}
-
-fn point(snr: f64, estimate: &Estimate) -> Point {
-    let Interval { low, high, .. } = estimate.interval(CONFIDENCE);
-    Point::with_interval(snr, estimate.mean, low, high)
 }
 
 /// Held-out minus training loss over all visited levels, in per cent of the training loss.

@@ -1,9 +1,8 @@
-//! What ran, on what, where, and for how long; the configuration and the commands.
+//! Configuration, commands and times of a training run.
 
-use super::TrainingReport;
 use crate::kit::{Cell, Page, Table, Text, number};
 
-/// What a network learnt from.
+/// The data set of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataFacts {
     /// The data set, as people call it: `UCI digits`.
@@ -25,7 +24,7 @@ pub struct RunFacts {
     pub parameters: u64,
     /// Optimizer steps done.
     pub steps: u64,
-    /// Images a step.
+    /// Images in a batch.
     pub batch_size: usize,
     /// The device, as people call it: `cpu, 2 threads`.
     pub device: String,
@@ -56,8 +55,8 @@ impl RunFacts {
     }
 }
 
-pub(super) fn add_to(page: &mut Page, report: &TrainingReport) {
-    let (data, run) = (&report.data, &report.run);
+/// Adds the sections; `config` is the resolved configuration and `commands` those that make the run.
+pub(super) fn add_to(page: &mut Page, data: &DataFacts, run: &RunFacts, config: &str, commands: &[String]) {
     let section = page.section("Configuration");
     let [channels, height, width] = data.shape;
     let mut facts: Vec<(&str, Cell)> = vec![
@@ -68,19 +67,19 @@ pub(super) fn add_to(page: &mut Page, report: &TrainingReport) {
         ("Model", run.model.as_str().into()),
         ("Parameters", run.parameters.into()),
         ("Optimizer steps", run.steps.into()),
-        ("Images a step", run.batch_size.into()),
+        ("Batch size", run.batch_size.into()),
         ("Device", run.device.as_str().into()),
     ];
     facts.extend(run.versions.iter().map(|(name, version)| (name.as_str(), version.as_str().into())));
     section.key_values(facts);
-    section.preformatted("The resolved configuration (config.toml)", report.config_toml.trim_end());
+    section.preformatted("The resolved configuration (config.toml)", config.trim_end());
 
-    let section = page.section("How this was made");
-    if !report.commands.is_empty() {
+    let section = page.section("Commands and times");
+    if !commands.is_empty() {
         section.paragraph(
-            "The commands, in their order. A run goes on where it stopped: what is complete is not made again.",
+            "The commands that make this run. A run that was stopped resumes; finished stages are not repeated.",
         );
-        for command in &report.commands {
+        for command in commands {
             section.paragraph(Text::default().code(command));
         }
     }

@@ -1,11 +1,10 @@
-//! What a reader should know first: what was trained and how long it took, the loss and where the error sits, and whether the network
-//! remembers its images.
+//! The sentences at the top of a training page: what was trained in which time, the loss and the levels of its error, memorization.
 
-use super::TrainingReport;
 use super::denoising::{Halves, loss_gap};
 use super::loss::final_loss;
+use super::training_report::TrainingReport;
 use crate::confidence::confidence_in_words;
-use crate::kit::{Text, number};
+use crate::kit::{Text, capitalized, number};
 use crate::results::LevelError;
 use ddpm_core::interval::CONFIDENCE;
 use ddpm_core::interval::Interval;
@@ -18,7 +17,7 @@ pub(super) fn sentences(report: &TrainingReport) -> Vec<Text> {
 fn what(report: &TrainingReport) -> Text {
     let (data, run) = (&report.data, &report.run);
     let text = Text::new(format!(
-        "A {} of {} parameters learnt from {} images ({}) in ",
+        "A {} of {} parameters, trained on {} images ({}) for ",
         run.model,
         number::count(run.parameters),
         number::count(data.train_images as u64),
@@ -28,8 +27,7 @@ fn what(report: &TrainingReport) -> Text {
     .plain(format!(" of {} images", run.batch_size));
     let training =
         run.seconds_of("train").map(|seconds| format!("training took {}", number::duration(seconds)));
-    let whole =
-        run.total_seconds().map(|seconds| format!("everything together {}", number::duration(seconds)));
+    let whole = run.total_seconds().map(|seconds| format!("all stages {}", number::duration(seconds)));
     match (training, whole) {
         (Some(training), Some(whole)) if run.stages.len() > 1 => {
             text.plain(format!("; {training}, {whole} on {}.", run.device))
@@ -54,7 +52,7 @@ fn outcome(report: &TrainingReport) -> Option<Text> {
     });
     let place = report.denoising.as_ref().and_then(Halves::of).map(|halves| {
         format!(
-            "half of the error in the denoised image comes from {}, half of the error in the predicted noise, which is what the loss counts, from {}",
+            "half of the error of the denoised image comes from {}, and half of the error of the predicted noise (the loss) from {}",
             side(&halves.image_above, "≥", "below"),
             side(&halves.noise_below, "≤", "above")
         )
@@ -72,7 +70,7 @@ fn generalization(report: &TrainingReport) -> Option<Text> {
     let train = error.loss(Split::Train)?;
     let (Some(gap), Some(held_out)) = (loss_gap(error), error.loss(Split::HeldOut)) else {
         return Some(Text::new(
-            "Without held-out images nothing tells whether the network generalizes or remembers.",
+            "Without held-out images the run does not show whether the network memorizes.",
         ));
     };
     let Interval { low, high, .. } = gap.interval(CONFIDENCE);
@@ -80,18 +78,18 @@ fn generalization(report: &TrainingReport) -> Option<Text> {
     let interval = format!("{} interval {} to {}", confidence_in_words(), percent(low), percent(high));
     let losses = format!(
         "The averaged network’s noise error is {} on held-out and {} on training images, ",
-        number::measured(held_out.mean, held_out.stderr),
-        number::measured(train.mean, train.stderr)
+        number::interval(&held_out.interval(CONFIDENCE)),
+        number::interval(&train.interval(CONFIDENCE))
     );
     let (difference, verdict) = if low > 0.0 {
         (
             format!("{} more", percent(gap.mean)),
-            "held-out images are harder for it, because it remembers its own or because they differ",
+            "either the network memorizes, or the held-out images differ from the training images",
         )
     } else if high < 0.0 {
-        (format!("{} less", percent(-gap.mean)), "the held-out images are easier ones")
+        (format!("{} less", percent(-gap.mean)), "the held-out images are easier to denoise")
     } else {
-        ("no difference within the error".to_string(), "no sign of memorization")
+        ("no difference within the interval".to_string(), "no sign of memorization")
     };
     Some(Text::new(losses).strong(difference).plain(format!(" ({interval}): {verdict}.")))
 }
@@ -102,9 +100,4 @@ fn side(level: &LevelError, of_t: &str, of_snr: &str) -> String {
         Some(t) => format!("levels t\u{a0}{of_t}\u{a0}{t}"),
         None => format!("signal-to-noise ratios {of_snr} {}", number::number(level.snr)),
     }
-}
-
-fn capitalized(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

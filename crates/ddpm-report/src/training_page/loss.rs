@@ -1,6 +1,7 @@
 //! The loss curve.
 
-use crate::kit::{Axis, Page, Plot, Series, Style, number};
+use crate::kit::{Axis, Page, number};
+use crate::sections::loss_curve;
 
 /// What a run measured at one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -11,7 +12,7 @@ pub struct LossPoint {
     pub loss: f64,
     /// The global norm of the gradient before clipping.
     pub gradient_norm: Option<f64>,
-    /// Images a second.
+    /// Images per second.
     pub images_per_second: Option<f64>,
 }
 
@@ -31,45 +32,40 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     (n > 0).then(|| sum / f64::from(n))
 }
 
-/// Points in a window of the running mean: a fiftieth of the curve, so that it follows the fast fall at the start.
-fn window(points: usize) -> usize {
-    (points / 50).max(3)
-}
-
 pub(super) fn add_to(page: &mut Page, points: &[LossPoint], batch_size: usize) {
     if points.is_empty() {
         return;
     }
     let section = page.section("Loss");
-    let series = |of: &dyn Fn(&LossPoint) -> Option<f64>| {
-        let values = points.iter().filter_map(|point| Some((point.step as f64, of(point)?)));
-        Series::new("as logged", Style::Faint, values.collect::<Vec<_>>())
+    let values = |of: &dyn Fn(&LossPoint) -> Option<f64>| {
+        points.iter().filter_map(|point| Some((point.step as f64, of(point)?))).collect::<Vec<_>>()
     };
-    let loss = series(&|point| Some(point.loss));
-    let smooth = loss.smoothed("running mean", window(loss.points.len()));
     let rate = mean(points.iter().filter_map(|point| point.images_per_second));
     let rate = rate.map_or_else(String::new, |rate| {
-        format!(" On average {} images a second were learnt from.", number::number(rate))
+        format!(" Mean training speed: {} images per second.", number::number(rate))
     });
     section.plot(
-        Plot::new("Training loss", Axis::linear("step"), Axis::log("L_simple"))
-            .description("The training loss against the optimizer step.")
-            .series(loss)
-            .series(smooth),
+        loss_curve::plot(
+            "Training loss",
+            Axis::log("L_simple"),
+            "The training loss against the optimizer step.",
+            values(&|point| Some(point.loss)),
+        ),
         format!(
             "L_simple, the mean squared error of the predicted noise per component (Ho et al. 2020, eq. 14), over batches of {batch_size} \
              images at random noise levels.{rate}"
         ),
     );
-    let norm = series(&|point| point.gradient_norm);
-    if !norm.points.is_empty() {
-        let smooth = norm.smoothed("running mean", window(norm.points.len()));
+    let norms = values(&|point| point.gradient_norm);
+    if !norms.is_empty() {
         section.plot(
-            Plot::new("Norm of the gradient", Axis::linear("step"), Axis::log("norm before clipping"))
-                .description("The global norm of the gradient against the optimizer step.")
-                .series(norm)
-                .series(smooth),
-            "The norm of all gradients together, before it is clipped. Single peaks are harmless; a rise that stays is a sign of divergence.",
+            loss_curve::plot(
+                "Norm of the gradient",
+                Axis::log("norm before clipping"),
+                "The global norm of the gradient against the optimizer step.",
+                norms,
+            ),
+            "The global norm of the gradient before clipping. Single peaks are harmless. A lasting rise is a sign of divergence.",
         );
     }
 }

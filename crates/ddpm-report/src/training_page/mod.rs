@@ -1,6 +1,6 @@
-//! What a training run did, as one self-contained HTML file.
+//! The page of a training run as one self-contained HTML file.
 //!
-//! Everything comes in as plain data: the report reads no files and knows no trainer.
+//! Everything comes in as plain data: the page reads no files and depends on no trainer.
 
 mod classical;
 mod denoising;
@@ -9,63 +9,27 @@ mod headline;
 mod loss;
 mod paper;
 mod pictures;
+mod training_report;
 
 pub use facts::{DataFacts, RunFacts, Stage};
 pub use loss::LossPoint;
 pub use paper::{Measured, PaperComparison, PaperRow};
-pub use pictures::{Picture, Pictures};
+pub use pictures::Pictures;
+pub use training_report::{DecompositionLink, TrainingReport};
 
 use crate::ReportError;
 use crate::kit::{Page, Text};
-use crate::results::ClassicalReport;
-use crate::results::DenoisingError;
 use std::path::Path;
-
-/// A training run and what was measured on it. What is absent leaves its section out.
-#[derive(Clone, Debug)]
-pub struct TrainingReport {
-    /// The run's name, such as `digits`.
-    pub name: String,
-    /// What was learnt from.
-    pub data: DataFacts,
-    /// What ran where, and for how long.
-    pub run: RunFacts,
-    /// Samples and trajectories.
-    pub pictures: Pictures,
-    /// The loss curve, in rising steps.
-    pub loss: Vec<LossPoint>,
-    /// The denoising error at each level.
-    pub denoising: Option<DenoisingError>,
-    /// The classical error terms.
-    pub classical: Option<ClassicalReport>,
-    /// The page of the error decomposition.
-    pub decomposition: Option<DecompositionLink>,
-    /// Published figures beside the measured ones.
-    pub paper: Option<PaperComparison>,
-    /// The resolved configuration.
-    pub config_toml: String,
-    /// The commands that lead to this report, one a line.
-    pub commands: Vec<String>,
-}
-
-/// Where the decomposition of the network's error is told in full, and what it advises.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DecompositionLink {
-    /// The page's address, relative to this one.
-    pub address: String,
-    /// What would help most, in sentences.
-    pub advice: Vec<String>,
-}
 
 impl DecompositionLink {
     fn add_to(&self, page: &mut Page) {
-        let section = page.section("Where the error comes from");
+        let section = page.section("Error decomposition");
         for sentence in &self.advice {
             section.paragraph(sentence.as_str());
         }
         section.paragraph(
-            Text::new("Initialization, discretization and training by noise level, what more steps would change, and what the network remembers: ")
-                .link("the error decomposition", &self.address)
+            Text::new("The terms by noise level, the effect of more steps and of other settings, and memorization: ")
+                .link("the page of the error decomposition", &self.address)
                 .plain("."),
         );
     }
@@ -92,12 +56,8 @@ impl TrainingReport {
         if let Some(paper) = &self.paper {
             paper.add_to(&mut page);
         }
-        facts::add_to(&mut page, self);
-        if !self.run.versions.is_empty() {
-            let versions: Vec<String> =
-                self.run.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
-            page.footer(Text::new(format!("{}.", versions.join(", "))));
-        }
+        facts::add_to(&mut page, &self.data, &self.run, &self.config_toml, &self.commands);
+        page.versions(&self.run.versions);
         Ok(page)
     }
 

@@ -1,19 +1,15 @@
-//! Published figures beside the measured ones.
+//! A table of published figures beside those of a run.
 
 use crate::kit::{Cell, Page, Table, Text, number};
+use ddpm_core::interval::Interval;
 
 /// A figure of this run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Measured {
     /// A value.
     Value(f64),
-    /// A value with its standard error.
-    WithError {
-        /// The value.
-        value: f64,
-        /// Its standard error.
-        stderr: f64,
-    },
+    /// A value with its 95 % confidence interval.
+    WithInterval(Interval),
     /// A whole number.
     Count(u64),
     /// It was not measured, and why or how to.
@@ -69,7 +65,7 @@ impl PaperComparison {
             rows: vec![
                 count("Parameters", 35_746_307, parameters),
                 count("Optimizer steps", 800_000, steps),
-                count("Images a step", 128, batch_size as u64),
+                count("Batch size", 128, batch_size as u64),
                 row("Inception score", "9.46 ± 0.11", inception_score),
                 row("FID", "3.17", fid),
                 row("Negative log-likelihood (bits/dim)", "≤ 3.75", nll_bits_per_dim),
@@ -78,17 +74,20 @@ impl PaperComparison {
     }
 
     pub(super) fn add_to(&self, page: &mut Page) {
-        let section = page.section("Beside the paper");
+        let section = page.section("Comparison with the paper");
         section.paragraph(
             Text::new("The published figures of ")
                 .link(&self.source, &self.address)
                 .plain(format!(" ({}) beside those of this run.", self.conditions)),
         );
-        let mut table = Table::new("Published and measured.", ["quantity", self.source.as_str(), "this run"]);
+        let mut table = Table::new(
+            "Published figures and those of this run.",
+            ["quantity", self.source.as_str(), "this run"],
+        );
         for row in &self.rows {
             let measured = match &row.measured {
                 Measured::Value(value) => Cell::Number(*value),
-                Measured::WithError { value, stderr } => Cell::Measured { value: *value, stderr: *stderr },
+                Measured::WithInterval(interval) => Cell::Measured(*interval),
                 Measured::Count(count) => Cell::Count(*count),
                 Measured::Not(why) if why.is_empty() => "not measured".into(),
                 Measured::Not(why) => format!("not measured: {why}").into(),

@@ -1,56 +1,35 @@
 //! Samples, the reverse trajectory and the forward process.
 
 use crate::ReportError;
-use crate::kit::{Image, Page, Text};
-
-/// A picture and what it shows.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Picture {
-    /// A PNG or GIF file.
-    pub encoded: Vec<u8>,
-    /// How many pixels of the page one of the picture takes.
-    pub scale: u32,
-    /// What it shows and how it came about: a sentence or two.
-    pub caption: String,
-}
+use crate::kit::Page;
+use crate::sections::Picture;
 
 /// The pictures of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pictures {
     /// A grid of samples.
     pub samples: Option<Picture>,
-    /// The same number of training images, drawn likewise, to compare with.
+    /// The same number of training images in the same layout.
     pub data: Option<Picture>,
-    /// Samples on their way from noise.
+    /// Samples at falling noise levels.
     pub reverse: Option<Picture>,
-    /// Images on their way to noise.
+    /// Training images at rising noise levels.
     pub forward: Option<Picture>,
 }
 
 impl Pictures {
     pub(super) fn add_to(&self, page: &mut Page) -> Result<(), ReportError> {
-        let shown = |picture: &Picture, alt: &str| {
-            Image::from_encoded(picture.encoded.clone(), alt).map(|image| image.scaled(picture.scale))
-        };
-        if self.samples.is_some() || self.data.is_some() {
-            let section = page.section("Samples");
-            for (picture, alt) in
-                [(&self.samples, "A grid of samples"), (&self.data, "A grid of training images")]
-            {
-                if let Some(picture) = picture {
-                    section.images([shown(picture, alt)?], Text::new(&picture.caption));
-                }
-            }
-        }
-        if self.reverse.is_some() || self.forward.is_some() {
-            let section = page.section("From noise to image and back");
-            for (picture, alt) in [
-                (&self.forward, "Images at rising noise levels"),
-                (&self.reverse, "Samples at falling noise levels"),
-            ] {
-                if let Some(picture) = picture {
-                    section.images([shown(picture, alt)?], Text::new(&picture.caption));
-                }
+        let grids = [(&self.samples, "A grid of samples"), (&self.data, "A grid of training images")];
+        let processes = [
+            (&self.forward, "Images at rising noise levels"),
+            (&self.reverse, "Samples at falling noise levels"),
+        ];
+        for (heading, pictures) in [("Samples", grids), ("Forward and reverse process", processes)] {
+            let mut shown = pictures.into_iter().filter_map(|(picture, alt)| Some((picture.as_ref()?, alt)));
+            if let Some((first, alt)) = shown.next() {
+                let section = page.section(heading);
+                first.add_to(section, alt)?;
+                shown.try_for_each(|(picture, alt)| picture.add_to(section, alt))?;
             }
         }
         Ok(())

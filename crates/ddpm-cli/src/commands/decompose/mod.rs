@@ -3,9 +3,7 @@
 mod arguments;
 mod checkpoint;
 mod closed_form;
-mod network_table;
 mod report;
-mod table;
 mod wasserstein;
 
 pub(crate) use arguments::Decompose;
@@ -19,8 +17,11 @@ use crate::target_file;
 use anyhow::{Result, bail, ensure};
 use arguments::{ClosedFormSampling, NetworkOptions};
 use ddpm_core::{Target, Variance};
-use ddpm_report::decomposition_page::check_folder;
+use ddpm_report::decomposition_page::{check_folder, summary};
 use std::path::Path;
+
+/// Columns of the terminal that tables are made for.
+const WIDTH: usize = 80;
 
 impl Decompose {
     pub(crate) fn run(&self, global: &Global) -> Result<()> {
@@ -50,11 +51,7 @@ impl Decompose {
             json.write(&report)?;
         }
         if !JsonOutput::is_standard(&self.json) {
-            let text = match &report.network {
-                Some(network) => network_table::table(&report, network, self.all)?,
-                None => table::table(&report, self.all)?,
-            };
-            output::print(&text)?;
+            output::print(&summary(&report, self.all).to_text(WIDTH)?)?;
         }
         if let Some(folder) = &self.report {
             match (&self.network.checkpoint, &problem) {
@@ -84,8 +81,8 @@ impl Decompose {
         }
         if self.w2 {
             given.refuse(&["images", "all"], "with --w2, which has no terms by level")?;
-        } else {
-            given.refuse(&["samples"], "without --w2")?;
+        } else if self.report.is_none() {
+            given.refuse(&["samples"], "without --w2 or --report")?;
         }
         if JsonOutput::is_standard(&self.json) {
             given.refuse(&["all"], "with --json -, which has every level and takes the table's place")?;

@@ -55,8 +55,14 @@ impl Decompose {
 pub(super) fn write_network(folder: &Path, checkpoint: &Path, result: DecomposeReport) -> Result<()> {
     let scheduler = read_scheduler(checkpoint)?;
     let schedule = scheduler.schedule();
-    let page =
-        NetworkPage { result, schedule, pictures: Vec::new(), command: command(), versions: versions() };
+    let page = NetworkPage {
+        result,
+        schedule,
+        pictures: Vec::new(),
+        run_page: None,
+        command: command(),
+        versions: versions(),
+    };
     page.report()?.write(folder)?;
     note!("report: {}", folder.join(PAGE).display());
     Ok(())

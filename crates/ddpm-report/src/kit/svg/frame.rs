@@ -1,18 +1,16 @@
-//! Everything around the data: title, axes, ticks, notes; and how much room each needs.
+//! Layout and drawing of title, axes, ticks and notes.
 
 use maud::{Markup, html};
 
-use super::{Width, legend, px};
+use super::legend;
+use super::pixels::{NOTE_SIZE, TEXT_SIZE, TITLE_SIZE, Width, px};
 use crate::kit::{
     measure,
     plot::Scale,
-    prepare::{Domain, Prepared},
+    prepared::{Domain, Prepared},
     tick::{self, Tick, Ticks},
 };
 
-pub(super) const TITLE_SIZE: f64 = 14.0;
-pub(super) const TEXT_SIZE: f64 = 12.0;
-pub(super) const NOTE_SIZE: f64 = 11.0;
 const LINE_HEIGHT: f64 = 17.0;
 /// Between groups: title, legend, axes, notes.
 const GAP: f64 = 8.0;

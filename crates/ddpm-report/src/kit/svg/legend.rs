@@ -1,13 +1,12 @@
-//! The names of the series, each beside a sample of how it is drawn.
+//! The legend: the names of the series, each beside a sample of its style.
 
 use maud::{Markup, html};
 
 use super::{
-    frame::TEXT_SIZE,
-    marks::{MARK_SIZE, mark},
-    px,
+    mark_shapes::{MARK_SIZE, mark},
+    pixels::{TEXT_SIZE, px},
 };
-use crate::kit::{measure, palette, plot::Style, prepare::Prepared};
+use crate::kit::{measure, palette, plot::Style, prepared::Prepared};
 
 const ROW_HEIGHT: f64 = 18.0;
 /// The length of a line's sample.

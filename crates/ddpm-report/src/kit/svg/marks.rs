@@ -1,23 +1,21 @@
-//! The data themselves: lines, marks, bars, areas, intervals, and reference lines.
+//! Drawing of lines, marks, bars, areas, intervals and reference lines.
 
 use std::{collections::HashSet, fmt::Write};
 
 use maud::{Markup, html};
 
 use super::{
-    frame::{AxisMap, Frame, TEXT_SIZE},
-    px,
+    frame::{AxisMap, Frame},
+    mark_shapes::{MARK_SIZE, mark},
+    pixels::{TEXT_SIZE, px},
 };
 use crate::kit::{
     decimate::{self, Place},
     measure, palette,
     plot::{ErrorStyle, Reference, Style},
-    prepare::{Prepared, PreparedPoint, PreparedSeries},
+    prepared::{Prepared, PreparedPoint, PreparedSeries},
 };
 
-/// Half the extent of a mark, in pixels.
-pub(super) const MARK_SIZE: f64 = 3.4;
-const MARK_SHAPES: usize = 5;
 /// How much of the distance between neighbours a group of bars fills.
 const BAR_SHARE: f64 = 0.8;
 /// Half the length of the caps of an error bar, in pixels.
@@ -147,25 +145,6 @@ fn scatter(points: &[PreparedPoint], frame: &Frame, place: usize) -> String {
         .collect()
 }
 
-/// The outline of a mark whose shape goes with the place of its series.
-pub(super) fn mark(place: usize, x: f64, y: f64, r: f64) -> String {
-    let at = |dx: f64, dy: f64| format!("{} {}", px(x + dx), px(y + dy));
-    let polygon = |corners: &[(f64, f64)]| {
-        let corners: Vec<String> = corners.iter().map(|&(dx, dy)| at(dx, dy)).collect();
-        format!("M{}Z", corners.join("L"))
-    };
-    match place % MARK_SHAPES {
-        0 => {
-            let (r, d) = (px(r), px(2.0 * r));
-            format!("M{}a{r} {r} 0 1 0 {d} 0a{r} {r} 0 1 0 -{d} 0Z", at(-MARK_SIZE, 0.0))
-        }
-        1 => polygon(&[(-0.9 * r, -0.9 * r), (0.9 * r, -0.9 * r), (0.9 * r, 0.9 * r), (-0.9 * r, 0.9 * r)]),
-        2 => polygon(&[(0.0, -1.2 * r), (1.1 * r, 0.8 * r), (-1.1 * r, 0.8 * r)]),
-        3 => polygon(&[(0.0, -1.3 * r), (1.3 * r, 0.0), (0.0, 1.3 * r), (-1.3 * r, 0.0)]),
-        _ => polygon(&[(0.0, 1.2 * r), (1.1 * r, -0.8 * r), (-1.1 * r, -0.8 * r)]),
-    }
-}
-
 /// Where the bars of a series stand. Each is as wide as the distance to its nearer neighbour allows.
 struct Bars {
     /// Left edge and width, in pixels.
@@ -227,17 +206,17 @@ fn error_bars(
 pub(super) fn references(prepared: &Prepared<'_>, frame: &Frame) -> Markup {
     let (left, right, top, bottom) = (frame.x.start, frame.x.end, frame.y.end, frame.y.start);
     let inside = |axis: &AxisMap, value: f64| value >= axis.domain.min && value <= axis.domain.max;
+    let drawn = drawn_places(prepared, frame);
     html! {
         g class="reference" {
             @for reference in &prepared.plot.references {
                 @match reference {
                     Reference::Horizontal { value, label } if inside(&frame.y, *value) => {
                         @let y = frame.y.position(*value);
+                        @let label = measure::shorten(label, TEXT_SIZE, right - left - 8.0);
+                        @let (x, baseline) = label_place(&label, y, (left, right), (top, bottom), &drawn);
                         path d={ "M" (px(left)) " " (px(y)) "H" (px(right)) } fill="none" {}
-                        // Above the line, or below where the line is at the top of the picture.
-                        text text-anchor="end" x=(px(right - 4.0)) y=(px(if y - top < 18.0 { y + 14.0 } else { y - 5.0 })) {
-                            (measure::shorten(label, TEXT_SIZE, right - left - 8.0))
-                        }
+                        text x=(px(x)) y=(px(baseline)) { (label) }
                     }
                     Reference::Vertical { value, label } if inside(&frame.x, *value) => {
                         @let x = frame.x.position(*value);
@@ -253,5 +232,68 @@ pub(super) fn references(prepared: &Prepared<'_>, frame: &Frame) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// Places along all curves, a few pixels apart, that a label should not cover.
+fn drawn_places(prepared: &Prepared<'_>, frame: &Frame) -> Vec<(f64, f64)> {
+    let mut places = Vec::new();
+    for series in &prepared.series {
+        let mut before: Option<(f64, f64)> = None;
+        for point in &series.points {
+            let here = (frame.x.position(point.x), frame.y.position(point.top));
+            if let Some(before) = before.filter(|_| !point.gap) {
+                let pieces = ((here.0 - before.0).hypot(here.1 - before.1) / 4.0).clamp(1.0, 400.0) as u32;
+                places.extend((0..pieces).map(|k| {
+                    let share = f64::from(k) / f64::from(pieces);
+                    (before.0 + share * (here.0 - before.0), before.1 + share * (here.1 - before.1))
+                }));
+            }
+            places.push(here);
+            before = Some(here);
+        }
+    }
+    places
+}
+
+/// Where a label of a horizontal line at `y` begins, and its baseline: above or below the line, at the right, in the middle or at the left,
+/// wherever it covers least of the curves.
+fn label_place(
+    label: &str,
+    y: f64,
+    (left, right): (f64, f64),
+    (top, bottom): (f64, f64),
+    drawn: &[(f64, f64)],
+) -> (f64, f64) {
+    let width = measure::width(label, TEXT_SIZE);
+    let (last, first) = (right - 4.0 - width, left + 4.0);
+    let covered = |x: f64, baseline: f64| {
+        let near = |&&(px, py): &&(f64, f64)| {
+            px > x - 3.0 && px < x + width + 3.0 && py > baseline - TEXT_SIZE - 1.0 && py < baseline + 5.0
+        };
+        drawn.iter().filter(near).count()
+    };
+    // The order is that of preference where several cover as much.
+    let places = [last, f64::midpoint(first, last), first]
+        .into_iter()
+        .flat_map(|x| [y - 5.0, y + 14.0].map(|baseline| (x, baseline)))
+        .filter(|(_, baseline)| *baseline - 13.0 >= top && *baseline + 4.0 <= bottom);
+    places.min_by_key(|&(x, baseline)| covered(x, baseline)).unwrap_or((last, y - 5.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_keeps_clear_of_the_curves() {
+        let place = |drawn: &[(f64, f64)]| label_place("exact", 100.0, (0.0, 400.0), (0.0, 280.0), drawn);
+        let (x, baseline) = place(&[]);
+        assert!(x > 300.0 && baseline < 100.0);
+        // A curve along the right end of the line, above it: the label goes below; above and below: to the middle.
+        let above: Vec<(f64, f64)> = (340..400).map(|x| (f64::from(x), 92.0)).collect();
+        assert!(place(&above).1 > 100.0);
+        let both: Vec<(f64, f64)> = above.iter().flat_map(|&(x, y)| [(x, y), (x, 108.0)]).collect();
+        assert!(place(&both).0 < 300.0);
     }
 }

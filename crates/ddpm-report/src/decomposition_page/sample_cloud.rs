@@ -1,8 +1,6 @@
-//! What the samples look like: densities on the line, points in the plane, and pictures that the caller has.
+//! Samples of a sampler beside exact ones, in one or two coordinates.
 
-use super::DecompositionReport;
 use crate::ReportError;
-use crate::kit::{Axis, Image, Page, Plot, Series, Style, Text, number};
 use ddpm_core::{Level, Target};
 use serde::Serialize;
 
@@ -109,71 +107,4 @@ fn line(target: &Target, samples: &[f64], exact: &[f64]) -> SampleCloud {
         })
         .collect();
     SampleCloud::Line { density, histogram }
-}
-
-pub(super) fn add_to(page: &mut Page, report: &DecompositionReport) -> Result<(), ReportError> {
-    if report.samples.is_none() && report.pictures.is_empty() {
-        return Ok(());
-    }
-    let section = page.section("What comes out");
-    match &report.samples {
-        Some(SampleCloud::Line { density, histogram }) => {
-            section.paragraph(
-                "The histogram of the samples beside the target’s density: where the points leave the curve by more than their error bars, the \
-                 sampler makes too many or too few.",
-            );
-            section.plot(
-                Plot::new("Samples and target", Axis::linear("x"), Axis::linear("density"))
-                    .description("A histogram of samples and the target’s density.")
-                    .series(Series::line("target", density.clone()))
-                    .series(Series::new("samples", Style::Points, histogram.clone())),
-                format!(
-                    "Samples as they come out of {} steps from N(0, I) with the denoiser in use; bars are one standard error.",
-                    number::count(report.result.steps as u64)
-                ),
-            );
-        }
-        Some(SampleCloud::Plane { axes, exact, samples }) => {
-            section.paragraph(
-                "Samples beside exact ones: they should cover the same places in the same numbers. Look for clusters with too many points, for \
-                 bridges between clusters, and for clusters that are too tight or too wide.",
-            );
-            let range = range(&exact.iter().chain(samples));
-            let axis = |name: &str, (low, high): (f64, f64)| Axis::linear(name).range(low, high);
-            for (name, points) in
-                [("exact samples of the target", exact), ("samples of the sampler", samples)]
-            {
-                section.plot(
-                    Plot::new(capitalized(name), axis(&axes[0], range[0]), axis(&axes[1], range[1]))
-                        .description("Points in two coordinates.")
-                        .series(Series::scatter(name, points.clone())),
-                    format!("{} {name}.", number::count(points.len() as u64)),
-                );
-            }
-        }
-        None => {}
-    }
-    for picture in &report.pictures {
-        let image = Image::from_encoded(picture.encoded.clone(), "Pictures")
-            .map(|image| image.scaled(picture.scale))?;
-        section.images([image], Text::new(&picture.caption));
-    }
-    Ok(())
-}
-
-/// The extent of points in both coordinates, with a margin.
-fn range<'a>(points: &(impl Iterator<Item = &'a (f64, f64)> + Clone)) -> [(f64, f64); 2] {
-    let extent = |of: fn(&(f64, f64)) -> f64| {
-        let values = points.clone().map(of);
-        let (low, high) =
-            values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
-        let margin = 0.04 * (high - low).max(1e-6);
-        (low - margin, high + margin)
-    };
-    [extent(|p| p.0), extent(|p| p.1)]
-}
-
-fn capitalized(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

@@ -1,16 +1,15 @@
-//! The page of a trained network, from what `ddpm decompose --checkpoint` measured.
+//! The decomposition page of a trained network, from what `ddpm decompose --checkpoint` measured.
 
-use super::divergences::{Comparison, Known, other_schedules, slopes, theory_of_points};
-use super::{DecompositionReport, Measure};
+use super::decomposition_report::DecompositionReport;
+use super::divergences::{Comparison, Known, compared_schedules, slopes, theory_of_points};
 use crate::ReportError;
-use crate::results::DecomposeReport;
-use crate::results::{Floor, MeasuredLevel, NetworkReport};
-use crate::training_page::Picture;
+use crate::results::{DecomposeReport, Floor, Measure, MeasuredLevel, NetworkReport};
+use crate::sections::Picture;
 use ddpm_core::decomposition::ScheduleCurve;
 use ddpm_core::decomposition::curve::ErrorCurve;
 use ddpm_core::{Level, Schedule, TimeIndex};
 
-/// What a page of a network is made of.
+/// What the decomposition page of a network is made from.
 #[derive(Clone, Debug)]
 pub struct NetworkPage<'a> {
     /// What was measured.
@@ -19,16 +18,18 @@ pub struct NetworkPage<'a> {
     pub schedule: &'a Schedule,
     /// Pictures to show: sample grids, denoised examples.
     pub pictures: Vec<Picture>,
-    /// The command that leads here.
+    /// Address of the run's page, relative to this one.
+    pub run_page: Option<String>,
+    /// The command that makes this page.
     pub command: String,
     /// Programs and libraries with their versions.
     pub versions: Vec<(String, String)>,
 }
 
 impl NetworkPage<'_> {
-    /// The report, with the terms for other numbers of steps, variances, grids and schedules from the measured curves.
+    /// The report, with the terms for other numbers of steps, variances, grids and schedules computed from the measured curves.
     pub fn report(self) -> Result<DecompositionReport, ReportError> {
-        let NetworkPage { result, schedule, pictures, command, versions } = self;
+        let NetworkPage { result, schedule, pictures, run_page, command, versions } = self;
         let network = result.network.clone().ok_or_else(|| {
             ReportError::mismatch("decomposition of a network", "its measured levels", "none")
         })?;
@@ -52,6 +53,7 @@ impl NetworkPage<'_> {
             ablation: None,
             samples: None,
             pictures,
+            run_page,
             command,
             versions,
             result,
@@ -65,8 +67,8 @@ impl NetworkPage<'_> {
                 measure: Measure::StepsNats,
                 training: report.result.training_nats,
             };
-            let others = other_schedules(&name, schedule)?;
-            report.sweeps = comparison.sweeps(|other| curves.along(other, report.result.dim), &others)?;
+            let compared = compared_schedules(&name, schedule)?;
+            report.sweeps = comparison.sweeps(|other| curves.along(other, report.result.dim), &compared)?;
         }
         Ok(report)
     }

@@ -1,0 +1,41 @@
+//! The table of the three classical error terms: initialization, training and discretization in the variance-exploding view.
+
+use crate::kit::{Cell, Table};
+use ddpm_core::classical::{ClassicalTerms, InitializationKind};
+
+/// What the terms are.
+pub(crate) const INTRODUCTION: &str = "Convergence theorems bound the distance between generated samples and data by three terms, each up to an \
+    unnamed constant. The terms can be compared between runs. They can neither be added up nor weighed against each other. All are in the \
+    variance-exploding view x₀ + σₜ ε.";
+
+/// The terms; `training` is the training term with its interval where it has one, `measured_on` what it was measured on.
+pub(crate) fn table(terms: &ClassicalTerms, training: Cell, measured_on: &str) -> Table {
+    let kind = match terms.w2_init_kind {
+        InitializationKind::Exact => "exact",
+        InitializationKind::GaussianMoments => "from mean and covariance",
+    };
+    let mut table = Table::new("The classical error terms.", ["term", "value", "quantity"])
+        .row([
+            Cell::from("initialization"),
+            terms.w2_init.into(),
+            format!("W₂ between the noised data and the sampler’s start, in units of x₀, {kind}").into(),
+        ])
+        .row([
+            Cell::from("training"),
+            training,
+            format!("sum of E|D(xₜ) − x₀|² over the visited levels, {measured_on}").into(),
+        ]);
+    if let Some(irreducible) = terms.mmse_sum {
+        table.push([
+            Cell::from("of which irreducible"),
+            irreducible.into(),
+            "the same sum for the ideal denoiser, or for the floor in its place".into(),
+        ]);
+    }
+    table.push([
+        Cell::from("discretization"),
+        terms.discretization_max.into(),
+        "largest 1 − σₛ²/σₜ² of a step from t to s".into(),
+    ]);
+    table
+}
