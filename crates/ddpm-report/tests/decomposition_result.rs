@@ -67,8 +67,14 @@ fn the_advice_names_the_lever_that_helps() {
         let mmse = result.levels.iter().map(|terms| terms.mmse).collect();
         let mse = result.levels.iter().map(|terms| terms.mse).collect();
         let floor = ScheduleCurve::new(levels.clone(), mmse, 1).unwrap();
-        let input =
-            MeasuredModel { floor, mse, init: result.init.value, grid, steps, variance: Variance::FixedLarge };
+        let input = MeasuredModel {
+            floor,
+            mse,
+            init: result.init.value,
+            grid,
+            steps,
+            variance: Variance::FixedLarge,
+        };
         let advice = input.advise().unwrap();
         let sentences = advice_sentences(&advice, &input, &Interval::around(result.init.value, 0.0));
         (advice, sentences)

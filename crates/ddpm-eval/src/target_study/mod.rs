@@ -5,8 +5,8 @@ mod distances;
 use crate::EvalError;
 use crate::sampled_w2::{Effort, SampleRun, Sampled, sampled_ablation};
 use ddpm_core::decomposition::{
-    MeasuredModel, AblationDenoiser, MonteCarlo, AblationSteps, ScheduleCurve, Settings, decompose, gaussian_ablation,
-    mmse_per_component,
+    AblationDenoiser, AblationSteps, MeasuredModel, MonteCarlo, ScheduleCurve, Settings, decompose,
+    gaussian_ablation, mmse_per_component,
 };
 use ddpm_core::interval::Interval;
 use ddpm_core::recursion::Start;
