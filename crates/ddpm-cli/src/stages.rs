@@ -54,7 +54,7 @@ impl<C: Stages> AnyRun for Run<C> {
         match C::train_model(self, &data, resume, &stop)? {
             Outcome::Finished => crate::output::print(&format!("{}\n", self.dir.latest().display())),
             Outcome::Interrupted { step } => {
-                Err(Interrupted { step, remedy: "the same command with --resume goes on" }.into())
+                Err(Interrupted { step, remedy: "the same command with --resume resumes the run" }.into())
             }
         }
     }
@@ -80,7 +80,7 @@ impl<C: Stages> AnyRun for Run<C> {
         }
         let stop = StopFlag::install()?;
         if let Outcome::Interrupted { step } = train_if_needed(self, &data, &stop)? {
-            return Err(Interrupted { step, remedy: "the same command goes on" }.into());
+            return Err(Interrupted { step, remedy: "the same command resumes the run" }.into());
         }
         let report = C::evaluate(self, &data, &stop)?;
         crate::output::print(&format!("{}\n", report.display()))

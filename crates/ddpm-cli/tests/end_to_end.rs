@@ -1,4 +1,4 @@
-//! Whole runs of a tiny model: everything appears, loss falls, and going on equals never having stopped.
+//! Whole runs of a tiny model: everything appears, loss falls, and a resumed run equals one that never stopped.
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
 mod common;
@@ -135,7 +135,7 @@ fn a_termination_writes_a_checkpoint_and_going_on_loses_nothing() {
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(75), "{said}");
-    assert!(said.contains("--resume goes on"), "{said}");
+    assert!(said.contains("--resume resumes the run"), "{said}");
 
     ddpm(folder.path()).args(arguments("stopped")).arg("--resume").assert().success();
     let at = |run: &str| folder.path().join(run).join("checkpoints/latest");

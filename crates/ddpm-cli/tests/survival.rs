@@ -49,7 +49,7 @@ fn a_damaged_checkpoint_is_named_and_the_last_good_one_goes_on() {
     train("damaged", "train.steps=8")
         .success()
         .stderr(predicates::str::contains("step-00000006/state/optimizer.safetensors: expected SHA-256"))
-        .stderr(predicates::str::contains("going on after step 3"));
+        .stderr(predicates::str::contains("resumed after step 3"));
     assert!(weights(folder.path(), "whole") == weights(folder.path(), "damaged"));
     assert!(folder.path().join("damaged/checkpoints/damaged-step-00000006").is_dir());
 }
@@ -70,7 +70,7 @@ fn a_full_disk_keeps_the_last_checkpoint_and_the_run_goes_on() {
     }
     let last = said.lines().last().unwrap();
     assert!(last.starts_with("error: the checkpoint of step 7 cannot be written: "), "{said}");
-    assert!(last.ends_with("--resume goes on from step 2"), "{said}");
+    assert!(last.ends_with("--resume continues from step 2"), "{said}");
     let checkpoints: Vec<_> = std::fs::read_dir(folder.path().join("run/checkpoints"))
         .unwrap()
         .map(|e| e.unwrap().file_name())

@@ -18,7 +18,7 @@ pub(crate) fn linear() -> Schedule {
     Schedule::linear(1000).unwrap()
 }
 
-/// A progress callback that goes on.
+/// A progress callback that never stops.
 pub(crate) fn on(_: &Progress) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
