@@ -37,10 +37,6 @@ enum Check {
 }
 
 impl Check {
-    /// What `cargo xtask lint` runs without `--only`.
-    const DEFAULT: [Self; 5] =
-        [Self::Formatting, Self::Crates, Self::Links, Self::Clippy, Self::Documentation];
-
     fn name(self) -> &'static str {
         match self {
             Self::Formatting => "formatting (`cargo fmt` corrects it)",
@@ -77,7 +73,7 @@ impl Check {
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    let checks = if args.only.is_empty() { &Check::DEFAULT } else { &args.only[..] };
+    let checks = if args.only.is_empty() { Check::value_variants() } else { &args.only[..] };
     if checks.iter().any(|check| check.needs_libtorch()) {
         setup::ensure(workspace)?;
     }
