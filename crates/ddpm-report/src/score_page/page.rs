@@ -64,7 +64,7 @@ impl ScoreReport {
         }
         page.section("Reproduce").preformatted("Commands", self.commands.clone());
         page.section("Configuration").preformatted("config.toml", self.config_toml.clone());
-        Ok(page.write(path)?)
+        page.write(path)
     }
 
     fn add_errors(&self, page: &mut Page) {

@@ -63,6 +63,6 @@ impl TrainingReport {
 
     /// Writes the report to a file, which appears complete or not at all.
     pub fn write(&self, path: &Path) -> Result<(), ReportError> {
-        Ok(self.page()?.write(path)?)
+        self.page()?.write(path)
     }
 }
