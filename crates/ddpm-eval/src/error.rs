@@ -1,13 +1,14 @@
-//! What can stop an evaluation.
+//! Errors of evaluations.
 
-use ddpm_core::CoreError;
+use ddpm_core::{CoreError, Mismatch};
 use ddpm_data::DataError;
 use ddpm_nets::NetsError;
 use ddpm_report::ReportError;
 use ddpm_sample::SampleError;
+use std::fmt::Display;
 use torch_ext::TorchError;
 
-/// Why there is no result.
+/// Why an evaluation has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum EvalError {
     /// A setting of the `[eval]` section outside its range.
@@ -20,17 +21,10 @@ pub enum EvalError {
         /// The offending value.
         got: usize,
     },
-    /// Things that belong together do not fit.
-    #[error("{what}: expected {expected}, got {got}")]
-    Mismatch {
-        /// What does not fit.
-        what: &'static str,
-        /// What was expected.
-        expected: String,
-        /// What was given.
-        got: String,
-    },
-    /// The denoiser answered with a number that is not finite.
+    /// A setting or an input that is not what it must be.
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
+    /// The denoiser returned a non-finite number.
     #[error(
         "the denoiser returned NaN or infinity at log-SNR {log_snr:.4}, image {image} of the {split} split"
     )]
@@ -48,7 +42,7 @@ pub enum EvalError {
     /// A formula was used outside its domain.
     #[error(transparent)]
     Core(#[from] CoreError),
-    /// Images could not be had, or a file could not be written.
+    /// Images could not be read, or a file could not be written.
     #[error(transparent)]
     Data(#[from] DataError),
     /// The denoiser failed.
@@ -66,9 +60,7 @@ pub enum EvalError {
 }
 
 impl EvalError {
-    // By value, so that literals need no `&`.
-    #[allow(clippy::needless_pass_by_value)]
-    pub(crate) fn mismatch(what: &'static str, expected: impl ToString, got: impl ToString) -> EvalError {
-        EvalError::Mismatch { what, expected: expected.to_string(), got: got.to_string() }
+    pub(crate) fn mismatch(what: &'static str, expected: impl Display, got: impl Display) -> EvalError {
+        Mismatch::new(what, expected, got).into()
     }
 }

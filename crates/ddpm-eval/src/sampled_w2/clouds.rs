@@ -1,6 +1,6 @@
-//! Sets of samples: exact ones, and those of a sampler under any combination of errors.
+//! Sets of samples: exact samples, and samples of a sampler under any combination of errors.
 
-use super::Effort;
+use super::effort::Effort;
 use crate::EvalError;
 use ddpm_core::decomposition::{AblationDenoiser, AblationSteps, fine, mmse_per_component};
 use ddpm_core::noise::{NoiseSource, Purpose};
@@ -23,26 +23,26 @@ pub struct SampleRun<'a> {
     pub scheme: Scheme,
     /// A constant added to every component of the ideal denoiser.
     pub perturbation: f64,
-    /// What an adaptive sampler may err by.
+    /// Tolerance of an adaptive sampler.
     pub tolerance: Tolerance,
-    /// Seed of all samples.
+    /// Seed of all samples and their noise.
     pub seed: u64,
     /// Where sampling runs.
     pub device: Device,
 }
 
-/// Sets of exact samples that share none.
+/// Independent sets of exact samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sampled {
-    /// What distances are taken from.
+    /// The reference set of all distances.
     Reference = 0,
-    /// Another one, for the noise floor.
+    /// A second set, whose distance to the reference is the noise floor.
     Second = 1,
-    /// Those that are noised to x_T where sampling starts at its true law.
+    /// Samples that are noised to x_T, where sampling starts at the law of the noised data.
     Noised = 2,
 }
 
-/// Samples at once: memory stays small, and the answers of a denoiser in the caches.
+/// Samples in a batch.
 const BATCH: u64 = 16_384;
 
 impl SampleRun<'_> {
@@ -105,7 +105,7 @@ impl SampleRun<'_> {
         }
         let mut trajectory = self.trajectory.clone();
         if self.scheme == (Scheme::Ddpm { variance: Variance::Analytic }) {
-            // Whatever the variance, there is one.
+            // The values do not change the number of draws.
             let any = vec![0.0; trajectory.steps()];
             trajectory = trajectory.with_mse(any)?;
         }
@@ -113,7 +113,7 @@ impl SampleRun<'_> {
     }
 }
 
-/// Keyed noise that starts from noised data, where data are given.
+/// Keyed noise whose starting states are noised data, if data are given.
 struct FromData<'a, N> {
     keyed: N,
     data: Option<&'a [f64]>,
@@ -124,7 +124,7 @@ impl<N: Noise> Noise for FromData<'_, N> {
     fn start(&mut self, level: &Level) -> Result<Tensor, SampleError> {
         let prior = self.keyed.start(level)?;
         let Some(data) = self.data else { return Ok(prior) };
-        // The same numbers as at N(0, I), in the level's own noise.
+        // The noise is that of the start at N(0, I), so that both starts are paired.
         let x0 = Tensor::from_slice(data).reshape([-1, self.dim as i64]);
         let x0 = x0.to_device(prior.device()).to_kind(prior.kind());
         Ok(prior * (level.sigma() / level.prior_std()) + x0 * level.alpha())

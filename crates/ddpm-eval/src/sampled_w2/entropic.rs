@@ -1,12 +1,12 @@
-//! The entropic distance of small blocks of samples: beside the sliced one, which sees projections alone.
+//! The entropic (Sinkhorn) distance of small blocks of samples. The sliced distance depends on projections only; this one does not.
 
 use crate::EvalError;
 use ddpm_core::interval::Estimate;
 use ddpm_core::transport::{Cloud, Sinkhorn};
 
-/// Points in a block: the cost of a block grows with their square.
+/// Points in a block. The cost grows with their square.
 const BLOCK: usize = 100;
-/// Blocks, for a mean with an error.
+/// Number of blocks, whose distances give a mean with a standard error.
 const BLOCKS: usize = 3;
 /// Blur as a share of the mean squared distance from the mean, per dimension.
 const RELATIVE_BLUR: f64 = 0.1;
@@ -19,7 +19,7 @@ pub(super) struct Blocks<'a> {
 }
 
 impl<'a> Blocks<'a> {
-    /// None where the samples do not make two blocks, on the line too, whose distances are exact.
+    /// The blocks of a set of points; none for fewer than two blocks, and in one dimension, where distances are exact.
     pub(super) fn of(dim: usize, points: &'a [f64]) -> Option<Self> {
         if dim == 1 || points.len() < 2 * BLOCK * dim {
             return None;

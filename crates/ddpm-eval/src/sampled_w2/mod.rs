@@ -1,13 +1,15 @@
-//! W2 between what a sampler makes and a closed-form target, from samples: for every target and every sampler.
+//! W2 between the samples of a sampler and a closed-form target, for every target and every sampler.
 //!
-//! The sampler is the real one ([`ddpm_sample`]), its denoiser the target's own, with a constant added where an imperfect one is studied. All
-//! combinations of errors use the same noise, so that their differences are less noisy than the distances themselves; the reference is a set
-//! of exact samples of its own. Distances between finite samples do not vanish: the noise floor says where they end.
+//! The samples come from the samplers of [`ddpm_sample`] with the ideal denoiser of the target, to which a constant is added to study an
+//! imperfect one. All combinations of errors use the same noise, so that their differences are less noisy than the distances themselves. The
+//! reference is an independent set of exact samples. The distance of two finite sets of exact samples is not 0: it is the noise floor.
 
 mod clouds;
+mod effort;
 mod entropic;
 
 pub use clouds::{SampleRun, Sampled};
+pub use effort::Effort;
 
 use crate::EvalError;
 use ddpm_core::decomposition::{AblationCell, AblationSteps, W2Ablation, W2Method};
@@ -15,26 +17,7 @@ use ddpm_core::interval::CONFIDENCE;
 use ddpm_core::recursion::Start;
 use ddpm_core::transport::{Bootstrap, Cloud, Coupling, SampleDistance};
 
-/// How hard to work.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Effort {
-    /// Samples on each side.
-    pub samples: usize,
-    /// Pairs of clouds that the bootstrap resamples.
-    pub resamples: usize,
-    /// Random directions in more than one dimension.
-    pub directions: usize,
-    /// Steps that stand for infinitely many.
-    pub fine_steps: usize,
-}
-
-impl Default for Effort {
-    fn default() -> Self {
-        Effort { samples: 10_000, resamples: 200, directions: 64, fine_steps: 300 }
-    }
-}
-
-/// A reference set and how distances from it are found.
+/// A reference set, and how distances from it are computed.
 #[derive(Debug)]
 pub struct Reference<'a> {
     run: &'a SampleRun<'a>,
@@ -75,7 +58,7 @@ impl<'a> Reference<'a> {
     }
 }
 
-/// The ablation and the samples that the sampler makes as it is: its own steps from N(0, I) with the denoiser in use.
+/// The ablation, and the samples of the sampler in use: its own steps from N(0, I) with the denoiser in use.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SampledAblation {
     /// Every combination.
@@ -86,7 +69,7 @@ pub struct SampledAblation {
     pub exact: Vec<f64>,
 }
 
-/// The ablation of a run. `progress` hears the name of what is sampled next.
+/// The ablation of a run. `progress` is called with the number of combinations that are done and their total.
 pub fn sampled_ablation(
     run: &SampleRun<'_>,
     effort: Effort,

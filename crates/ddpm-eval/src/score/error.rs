@@ -4,7 +4,7 @@
 //! E |s(x_t) - s*(x_t)|^2 / E |s*(x_t)|^2,          x_t ~ q_t
 //! ```
 //!
-//! Both expectations are over the noised law itself, so an error counts by how often it is met.
+//! Both expectations are over the noised law q_t, so that an error counts in proportion to the density where it is made.
 
 use crate::EvalError;
 use ddpm_core::noise::{NoiseSource, Purpose};
@@ -86,11 +86,8 @@ impl Sums {
     fn error(&self, level: &Level, d: usize) -> Result<ScoreError, EvalError> {
         let relative = self.a / self.b;
         if !relative.is_finite() {
-            return Err(EvalError::Mismatch {
-                what: "score",
-                expected: "finite numbers".to_string(),
-                got: format!("a relative error of {relative} at log-SNR {:.4}", level.log_snr()),
-            });
+            let got = format!("a relative error of {relative} at log-SNR {:.4}", level.log_snr());
+            return Err(EvalError::mismatch("score", "finite numbers", got));
         }
         let residual = (self.aa - 2.0 * relative * self.ab + relative * relative * self.bb) / self.n;
         Ok(ScoreError {
