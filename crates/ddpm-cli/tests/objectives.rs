@@ -91,7 +91,7 @@ fn an_edm_network_is_trained_and_sampled_and_a_classifier_guides_it() {
         let text = String::from_utf8(output.get_output().stderr.clone()).unwrap();
         assert!(text.contains(expected) && text.trim_end().lines().count() == 1, "{text}");
     };
-    refused(&["--class", "3"], "--classifier DIR can lead it to a class");
+    refused(&["--class", "3"], "--classifier DIR can guide it to a class");
     refused(&["--classifier", "run/checkpoints/latest"], "expected NoiseClassifierPipeline");
     refused(
         &["--classifier", "guide/checkpoints/latest", "--class", "10"],
