@@ -1,6 +1,6 @@
 //! W2 against the number of steps for other samplers, and their orders of convergence.
 
-use super::{Noised, TargetStudy};
+use super::study::{Noised, TargetStudy};
 use crate::EvalError;
 use crate::sampled_w2::{Effort, Reference};
 use ddpm_core::decomposition::{AblationDenoiser, AblationSteps, evenly_refined, fine};

@@ -1,6 +1,9 @@
 //! The study of a closed-form target: computes everything that its decomposition page shows.
 
 mod distances;
+mod study;
+
+pub use study::{Noised, TargetStudy};
 
 use crate::EvalError;
 use crate::sampled_w2::{Effort, SampleRun, Sampled, sampled_ablation};
@@ -10,14 +13,12 @@ use ddpm_core::decomposition::{
 };
 use ddpm_core::interval::Interval;
 use ddpm_core::recursion::Start;
-use ddpm_core::{Grid, Level, Process, Schedule, Scheme, Target, Trajectory, Variance};
+use ddpm_core::{Level, Schedule, Scheme, Target, Trajectory, Variance};
 use ddpm_report::ReportError;
 use ddpm_report::decomposition_page::{
     Comparison, DecompositionReport, Known, SampleCloud, compared_schedules, slopes, theory_of_densities,
 };
 use ddpm_report::results::{DecomposeReport, Measure, advice_sentences};
-use ddpm_sample::Tolerance;
-use tch::Device;
 
 /// Dimensions above which samples are neither drawn for pictures nor for distances that are known exactly.
 const PICTURED_DIM: usize = 256;
@@ -28,65 +29,6 @@ const COMPARED_IMAGES: usize = 100;
 const NORMAL_QUANTILE: f64 = 1.96;
 /// Samples of a picture, where no distance asks for more.
 const PICTURED: usize = 4000;
-
-/// How data are noised.
-#[derive(Clone, Copy, Debug)]
-pub enum Noised<'a> {
-    /// By a schedule; sampling ends with the decoder's step to data.
-    Schedule(&'a Schedule),
-    /// By a process in continuous time, down to a smallest time.
-    Process {
-        /// Its marginals.
-        process: &'a Process,
-        /// Where sampling stops.
-        t_min: f64,
-    },
-}
-
-impl Noised<'_> {
-    /// The levels of N steps.
-    pub fn trajectory(&self, grid: Grid, steps: usize) -> Result<Trajectory, EvalError> {
-        Ok(match self {
-            Noised::Schedule(schedule) => Trajectory::discrete(schedule, &grid.visit(schedule, steps)?)?,
-            Noised::Process { process, t_min } => {
-                Trajectory::continuous(process, &grid.times(process, steps, *t_min)?)?
-            }
-        })
-    }
-}
-
-/// A target, a sampler on it, and what to compare them with.
-#[derive(Clone, Debug)]
-pub struct TargetStudy<'a> {
-    /// What the target is called.
-    pub name: String,
-    /// The law of the data.
-    pub target: &'a Target,
-    /// How it is noised.
-    pub noised: Noised<'a>,
-    /// Where the visited levels lie.
-    pub grid: Grid,
-    /// Steps, or visited levels of a schedule.
-    pub steps: usize,
-    /// The sampler.
-    pub scheme: Scheme,
-    /// A constant added to every component of the ideal denoiser.
-    pub perturbation: f64,
-    /// Effort where the terms are estimated.
-    pub monte_carlo: MonteCarlo,
-    /// Effort where distances are estimated.
-    pub effort: Effort,
-    /// What an adaptive sampler may err by.
-    pub tolerance: Tolerance,
-    /// Seed of samples.
-    pub seed: u64,
-    /// Where sampling runs.
-    pub device: Device,
-    /// The command that makes the page.
-    pub command: String,
-    /// Programs and libraries with their versions.
-    pub versions: Vec<(String, String)>,
-}
 
 impl TargetStudy<'_> {
     /// Works everything out. `result` is what `ddpm decompose` found; `progress` hears what is done next.

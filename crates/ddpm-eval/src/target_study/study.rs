@@ -1,0 +1,67 @@
+//! A closed-form target with its noising process and a sampler, as the study takes them.
+
+use crate::EvalError;
+use crate::sampled_w2::Effort;
+use ddpm_core::decomposition::MonteCarlo;
+use ddpm_core::{Grid, Process, Schedule, Scheme, Target, Trajectory};
+use ddpm_sample::Tolerance;
+use tch::Device;
+
+/// How data are noised.
+#[derive(Clone, Copy, Debug)]
+pub enum Noised<'a> {
+    /// By a schedule; sampling ends with the decoder's step to data.
+    Schedule(&'a Schedule),
+    /// By a process in continuous time, down to a smallest time.
+    Process {
+        /// Its marginals.
+        process: &'a Process,
+        /// Where sampling stops.
+        t_min: f64,
+    },
+}
+
+impl Noised<'_> {
+    /// The levels of N steps.
+    pub fn trajectory(&self, grid: Grid, steps: usize) -> Result<Trajectory, EvalError> {
+        Ok(match self {
+            Noised::Schedule(schedule) => Trajectory::discrete(schedule, &grid.visit(schedule, steps)?)?,
+            Noised::Process { process, t_min } => {
+                Trajectory::continuous(process, &grid.times(process, steps, *t_min)?)?
+            }
+        })
+    }
+}
+
+/// A target, a sampler on it, and what to compare them with.
+#[derive(Clone, Debug)]
+pub struct TargetStudy<'a> {
+    /// What the target is called.
+    pub name: String,
+    /// The law of the data.
+    pub target: &'a Target,
+    /// How it is noised.
+    pub noised: Noised<'a>,
+    /// Where the visited levels lie.
+    pub grid: Grid,
+    /// Steps, or visited levels of a schedule.
+    pub steps: usize,
+    /// The sampler.
+    pub scheme: Scheme,
+    /// A constant added to every component of the ideal denoiser.
+    pub perturbation: f64,
+    /// Effort where the terms are estimated.
+    pub monte_carlo: MonteCarlo,
+    /// Effort where distances are estimated.
+    pub effort: Effort,
+    /// What an adaptive sampler may err by.
+    pub tolerance: Tolerance,
+    /// Seed of samples.
+    pub seed: u64,
+    /// Where sampling runs.
+    pub device: Device,
+    /// The command that makes the page.
+    pub command: String,
+    /// Programs and libraries with their versions.
+    pub versions: Vec<(String, String)>,
+}
