@@ -23,7 +23,7 @@ pub(crate) trait Stages: Configuration {
     fn train_model(run: &Run<Self>, data: &Self::Data, resume: bool, stop: &StopFlag) -> Result<Outcome>;
 
     /// Refuses a run that would take very long on this machine.
-    fn check_duration(_run: &Run<Self>) -> Result<()> {
+    fn check_duration(_run: &Run<Self>, _data: &Self::Data) -> Result<()> {
         Ok(())
     }
 
@@ -76,7 +76,7 @@ impl<C: Stages> AnyRun for Run<C> {
         // First of all, so that a missing folder is found before anything is measured.
         let data = C::load_data(self)?;
         if !yes && !self.device.is_cuda() {
-            C::check_duration(self)?;
+            C::check_duration(self, &data)?;
         }
         let stop = StopFlag::install()?;
         if let Outcome::Interrupted { step } = train_if_needed(self, &data, &stop)? {

@@ -181,7 +181,8 @@ impl Trainable for ImageDiffusion<'_> {
     }
 }
 
-fn check_images(model: &UNetConfig, images: &TrainingImages) -> Result<(), TrainError> {
+/// Checks that a network takes the images, and that a class-conditional one has a row for each of their classes and the null class.
+pub fn check_images(model: &UNetConfig, images: &TrainingImages) -> Result<(), TrainError> {
     images.check_shape(model.in_channels, model.sample_size)?;
     let wrong = |reason: String| Err(NetsError::model("num_class_embeds", reason).into());
     match (model.num_class_embeds, images.classes()) {

@@ -32,7 +32,7 @@ mod validation;
 pub use callbacks::{EvaluationRequest, EvaluationResult, Picture, TrainingCallbacks};
 pub use checkpoint_manifest::verify_published;
 pub use classification::ImageClassification;
-pub use diffusion::ImageDiffusion;
+pub use diffusion::{ImageDiffusion, check_images};
 pub use ema::{AverageConfig, Averages, Ema, EmaConfig, MAIN_AVERAGE};
 pub use error::TrainError;
 pub use metrics::{Metrics, read_metrics};

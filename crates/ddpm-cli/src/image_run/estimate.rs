@@ -39,7 +39,7 @@ struct Estimate {
 }
 
 /// Whether the run could be so long that it is worth measuring: no network is run for this.
-fn may_take_long(run: &Run) -> Result<bool> {
+pub(super) fn may_take_long(run: &Run) -> Result<bool> {
     let config = &run.config;
     let network = UNet::new(config.model.clone(), tch::Device::Cpu, 0)?;
     let images = 3.0 * steps_left(run)? as f64 * config.train.batch_size as f64
@@ -92,11 +92,8 @@ fn estimate(run: &Run) -> Result<Estimate> {
     })
 }
 
-/// Measures a few steps where a CPU might need days, and refuses if it would.
+/// Measures a few steps, and refuses a run that would take too long.
 pub(super) fn check_duration(run: &Run) -> Result<()> {
-    if !may_take_long(run)? {
-        return Ok(());
-    }
     note!("no CUDA device: measuring a few steps to see how long this takes here");
     let estimate = estimate(run)?;
     let (train, sample) = (human_seconds(estimate.train_seconds), human_seconds(estimate.sample_seconds));

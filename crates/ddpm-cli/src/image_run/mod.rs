@@ -18,7 +18,7 @@ use anyhow::{Context, Result};
 use ddpm_core::Variance;
 use ddpm_data::Dataset;
 use ddpm_data::stream::{self, ImageSource, StreamedDataset};
-use ddpm_train::{ImageDiffusion, Outcome, TrainingImages};
+use ddpm_train::{ImageDiffusion, Outcome, TrainingImages, check_images};
 use preview::ImagePreview;
 use std::path::PathBuf;
 
@@ -42,7 +42,12 @@ impl Stages for ImageConfig {
         training::train(model, &config.train, &text, &run.dir, resume, Some(&mut preview), stop)
     }
 
-    fn check_duration(run: &Run<Self>) -> Result<()> {
+    fn check_duration(run: &Run<Self>, dataset: &Dataset) -> Result<()> {
+        if !estimate::may_take_long(run)? {
+            return Ok(());
+        }
+        // A network that does not take the images is an error at once, not after the measured steps.
+        check_images(&run.config.model, &training_images(run, dataset)?)?;
         estimate::check_duration(run)
     }
 
