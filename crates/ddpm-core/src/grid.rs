@@ -90,36 +90,20 @@ impl Grid {
 
     /// The N visited timesteps of a schedule, the noisiest first.
     pub fn visit(self, schedule: &Schedule, steps: usize) -> Result<Vec<TimeIndex>, CoreError> {
-        self.visit_from(schedule, steps, TimeIndex(0))
-    }
-
-    /// The N visited timesteps at or above `lowest`: the chain truncated at a smallest noise level.
-    pub fn visit_from(
-        self,
-        schedule: &Schedule,
-        steps: usize,
-        lowest: TimeIndex,
-    ) -> Result<Vec<TimeIndex>, CoreError> {
-        let first = lowest.0 as usize;
-        if first >= schedule.steps() {
-            let expected = "below the number of training levels";
-            return Err(CoreError::OutOfRange { name: "lowest timestep", expected, got: first as f64 });
-        }
-        let available = schedule.steps() - first;
-        let relative = match self {
+        let all = schedule.steps();
+        match self {
             Grid::LogSnr | Grid::Karras => {
-                check_steps(available, steps)?;
-                let levels: Vec<Level> = schedule.levels().skip(first).collect();
-                let positions = placed(self, &levels[0], &levels[available - 1], steps - 1)?;
-                distinct(positions.into_iter().map(|log_snr| position(&levels, log_snr)), available)
+                check_steps(all, steps)?;
+                let levels: Vec<Level> = schedule.levels().collect();
+                let log_snrs = placed(self, &levels[0], &levels[all - 1], steps - 1)?;
+                Ok(distinct(log_snrs.into_iter().map(|log_snr| position(&levels, log_snr)), all))
             }
             // One step begins at sigma_max, as Karras et al.'s sampler does; diffusers' DDPM and DDIM schedulers visit timestep 0.
             Grid::Linspace if steps == 1 && schedule.scale() == Scale::VarianceExploding => {
-                vec![TimeIndex(available as u32 - 1)]
+                Ok(vec![TimeIndex(all as u32 - 1)])
             }
-            _ => self.timesteps(available, steps)?,
-        };
-        Ok(relative.into_iter().map(|t| TimeIndex(t.0 + lowest.0)).collect())
+            _ => self.timesteps(all, steps),
+        }
     }
 
     /// N + 1 falling times of a continuous process, from its noisiest to `t_min`: N steps.
@@ -151,19 +135,6 @@ impl Grid {
         times[0] = most;
         times[steps] = t_min;
         Ok(times)
-    }
-}
-
-impl Schedule {
-    /// The least noisy timestep whose sigma/alpha is at least `sigma`: where a chain truncated at that noise ends.
-    pub fn lowest_above(&self, sigma: f64) -> Result<TimeIndex, CoreError> {
-        self.levels().position(|level| level.relative_sigma() >= sigma).map(|t| TimeIndex(t as u32)).ok_or(
-            CoreError::OutOfRange {
-                name: "smallest noise level",
-                expected: "at most the noisiest level's sigma/alpha",
-                got: sigma,
-            },
-        )
     }
 }
 

@@ -66,11 +66,6 @@ impl Level {
         Level { alpha: log_alpha.exp(), sigma: log_sigma.exp(), log_snr: 2.0 * (log_alpha - log_sigma), time }
     }
 
-    /// The same noise under another time coordinate.
-    pub fn with_time(self, time: Time) -> Self {
-        Level { time, ..self }
-    }
-
     /// Signal scale alpha_t.
     pub fn alpha(&self) -> f64 {
         self.alpha

@@ -6,8 +6,6 @@
 //! q(x_t | x_s)      = N( (alpha_t/alpha_s) x_s , beta I )        beta = sigma_t^2 (1 - snr_t/snr_s)
 //! q(x_s | x_t, x_0) = N( a x_t + b x_0 , post I )                post = sigma_s^2 (1 - snr_t/snr_s)
 //!     a = (alpha_t/alpha_s) sigma_s^2/sigma_t^2                  b = alpha_s (1 - snr_t/snr_s)
-//!   by epsilon, x_0 = (x_t - sigma_t eps)/alpha_t:
-//!     mean = c x_t + d eps     c = alpha_s/alpha_t               d = -c sigma_t (1 - snr_t/snr_s)
 //! ```
 //!
 //! `b` is the weight that the error decomposition calls c_t.
@@ -27,19 +25,8 @@ pub struct Posterior {
     pub transition_variance: f64,
     /// Scale alpha_t / alpha_s of the transition.
     pub transition_scale: f64,
-    /// Noise standard deviation sigma_t of the noisier level.
-    sigma_t: f64,
     /// 1 - snr_t / snr_s.
     lost: f64,
-}
-
-/// The posterior mean written with the noise: `of_x_t x_t + of_epsilon eps`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct EpsilonForm {
-    /// Weight of x_t (`c`).
-    pub of_x_t: f64,
-    /// Weight of eps (`d`), negative.
-    pub of_epsilon: f64,
 }
 
 impl Posterior {
@@ -54,15 +41,8 @@ impl Posterior {
             variance: s.sigma() * s.sigma() * lost,
             transition_variance: t.sigma() * t.sigma() * lost,
             transition_scale,
-            sigma_t: t.sigma(),
             lost,
         }
-    }
-
-    /// The mean by epsilon. Infinite where t has no signal left: x_0 does not follow from epsilon there.
-    pub fn epsilon_form(&self) -> EpsilonForm {
-        let of_x_t = 1.0 / self.transition_scale;
-        EpsilonForm { of_x_t, of_epsilon: -of_x_t * self.sigma_t * self.lost }
     }
 
     /// 1 - snr_t / snr_s: the share of the signal-to-noise ratio that the step from s to t loses.
@@ -101,8 +81,10 @@ mod tests {
                 prop_assert!((p.of_x0 / of_x0 - 1.0).abs() < 1e-10);
                 prop_assert!((p.variance / variance - 1.0).abs() < 1e-10);
                 let x0 = (x_t - t.sigma() * eps) / t.alpha();
-                let by_epsilon = p.epsilon_form();
-                let (a, b) = (p.of_x_t * x_t + p.of_x0 * x0, by_epsilon.of_x_t * x_t + by_epsilon.of_epsilon * eps);
+                // The same mean as c x_t + d eps (Ho et al. 2020, eq. 11).
+                let c = s.alpha() / t.alpha();
+                let d = -c * t.sigma() * p.snr_fraction_lost();
+                let (a, b) = (p.of_x_t * x_t + p.of_x0 * x0, c * x_t + d * eps);
                 prop_assert!((a - b).abs() < 1e-11 * (1.0 + x0.abs()));
             }
         }

@@ -3,29 +3,17 @@
 //! A divergence between paths bounds the error of the law at the lowest visited level. Schedules and processes end at different levels, so that their
 //! divergences are comparable only down to one common level: [`Noising::stopped_at`].
 
-use crate::{CoreError, Level, Noising, Schedule, TimeIndex};
+use crate::{CoreError, Noising, Schedule};
 
 impl Noising {
-    /// The level with the least noise.
-    pub fn lowest_level(&self) -> Result<Level, CoreError> {
-        match self {
-            Noising::Discrete(schedule) => Ok(schedule.level(TimeIndex(0))),
-            Noising::Continuous { process, t_min } => process.level(*t_min),
-        }
-    }
-
     /// The same process, stopped at the noise `sigma` = sigma_t/alpha_t. A schedule keeps its levels above `sigma` and gets one exactly there.
     ///
     /// # Errors
     /// Where `sigma` is below the least noise or not below the most.
     pub fn stopped_at(&self, sigma: f64) -> Result<Noising, CoreError> {
-        let least = self.lowest_level()?.relative_sigma();
-        let most = match self {
-            Noising::Discrete(schedule) => schedule.level(TimeIndex(schedule.steps() as u32 - 1)),
-            Noising::Continuous { process, .. } => process.level(process.time_range().1)?,
-        };
+        let (least, most) = self.ends()?;
         // A level that differs from the lowest one by rounding is that level.
-        let inside = sigma >= least * (1.0 - 1e-12) && sigma < most.relative_sigma();
+        let inside = sigma >= least.relative_sigma() * (1.0 - 1e-12) && sigma < most.relative_sigma();
         CoreError::check(
             "smallest noise level",
             "between the least and the most noise of the process",
@@ -60,17 +48,14 @@ mod tests {
             .map(|process| Noising::Continuous { t_min: process.smallest_time(), process });
         for noising in schedules.into_iter().chain(processes) {
             let stopped = noising.stopped_at(0.2).unwrap();
-            assert!(
-                (stopped.lowest_level().unwrap().relative_sigma() / 0.2 - 1.0).abs() < 1e-9,
-                "{noising:?}"
-            );
+            assert!((stopped.ends().unwrap().0.relative_sigma() / 0.2 - 1.0).abs() < 1e-9, "{noising:?}");
             let (own, new) = (noising.trajectory(8, Grid::Linspace), stopped.trajectory(8, Grid::Linspace));
             let (own, new) = (own.unwrap(), new.unwrap());
             assert_eq!(own.levels()[0].log_snr(), new.levels()[0].log_snr(), "the most noise stays");
             let lowest = new.levels().iter().rfind(|level| !level.is_clean()).unwrap();
             assert!((lowest.relative_sigma() / 0.2 - 1.0).abs() < 1e-9, "{noising:?}");
             // Stopped at its own lowest level it is unchanged.
-            let least = noising.lowest_level().unwrap().relative_sigma();
+            let least = noising.ends().unwrap().0.relative_sigma();
             let same = noising.stopped_at(least).unwrap().trajectory(8, Grid::Linspace).unwrap();
             assert!(
                 own.levels()

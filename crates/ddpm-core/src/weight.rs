@@ -75,7 +75,7 @@ impl Weight {
     /// The weight of |x_0 - D|^2 at a level. `output` is the network's parameterization, which only `unweighted` uses.
     ///
     /// Fails for `vlb`, which depends on the level below as well: see [`Weight::table`].
-    pub fn of_x0_error(&self, level: &Level, output: impl Into<Parameterization>) -> Result<f64, CoreError> {
+    fn of_x0_error(&self, level: &Level, output: impl Into<Parameterization>) -> Result<f64, CoreError> {
         let snr = level.snr();
         match *self {
             Weight::Simple | Weight::Snr => Ok(snr),
@@ -135,7 +135,7 @@ impl Weight {
 }
 
 /// |error of the network's output|^2 / |error of x_0|^2 at a level.
-pub fn error_factor(output: impl Into<Parameterization>, level: &Level) -> Result<f64, CoreError> {
+fn error_factor(output: impl Into<Parameterization>, level: &Level) -> Result<f64, CoreError> {
     Ok(output.into().from_x0(level)?.of_input.powi(2))
 }
 

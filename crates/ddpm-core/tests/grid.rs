@@ -83,20 +83,6 @@ fn log_snr_and_karras_grids_are_even_in_their_coordinate() {
 }
 
 #[test]
-fn a_truncated_chain_stops_at_its_smallest_noise_level() {
-    let schedule = Schedule::linear(1000).unwrap();
-    let lowest = schedule.lowest_above(0.05).unwrap();
-    assert!(schedule.level(lowest).relative_sigma() >= 0.05);
-    assert!(schedule.level(TimeIndex(lowest.0 - 1)).relative_sigma() < 0.05);
-    for &grid in Grid::ALL {
-        let visited = grid.visit_from(&schedule, 20, lowest).unwrap();
-        assert!(visited.last().unwrap() >= &lowest && visited[0].0 < 1000);
-    }
-    assert!(schedule.lowest_above(1e6).is_err());
-    assert!(Grid::Trailing.visit_from(&schedule, 5, TimeIndex(1000)).is_err());
-}
-
-#[test]
 fn continuous_grids_end_where_they_are_told() {
     for (name, process) in ProcessKind::ALL.iter().map(|kind| (kind, kind.process())) {
         let (_, most) = process.time_range();

@@ -77,7 +77,7 @@ fn the_bound_of_a_gaussian_is_the_closed_form() {
         for (what, got, expected) in [
             ("denoising", mean(&denoising), closed.denoising),
             ("prior", mean(&(&bound.prior * 2.0)), closed.prior),
-            ("bits", mean(&bound.bits_per_dim()), closed.bits_per_dim(2)),
+            ("bits", mean(&bound.bits_per_dim()), closed.nats() / (2.0 * std::f64::consts::LN_2)),
         ] {
             let (value, error) = got;
             assert!(error < 0.02 * expected.abs(), "{variance} {what}: too few images");

@@ -8,7 +8,7 @@
 //!
 //! VLB - VLB_infinity is what infinitely many steps would change for *this* model, with a sign: it is not the discretization error.
 
-use super::curve::{half_integral_of_error, step_bounds};
+use super::curve::step_bounds;
 use super::step::ReverseStep;
 use crate::{CoreError, Level, Posterior};
 use libm::erfc;
@@ -23,8 +23,6 @@ pub struct VariationalBound {
     pub denoising: f64,
     /// L_0.
     pub decoder: f64,
-    /// The denoising part with infinitely many steps.
-    pub denoising_continuum: f64,
 }
 
 impl VariationalBound {
@@ -44,23 +42,12 @@ impl VariationalBound {
             prior: prior_divergence(second_moment, dim, &start),
             denoising: step_bounds(steps, dim, mse)?.iter().sum(),
             decoder,
-            denoising_continuum: half_integral_of_error(steps, mse)?,
         })
     }
 
     /// The bound on -log p(x_0), in nats.
     pub fn nats(&self) -> f64 {
         self.prior + self.denoising + self.decoder
-    }
-
-    /// The bound in bits per dimension.
-    pub fn bits_per_dim(&self, dim: usize) -> f64 {
-        self.nats() / (dim as f64 * std::f64::consts::LN_2)
-    }
-
-    /// VLB - VLB_infinity, in nats, signed.
-    pub fn continuum_gap(&self) -> f64 {
-        self.denoising - self.denoising_continuum
     }
 }
 

@@ -123,34 +123,6 @@ pub fn step_bounds(steps: &[ReverseStep], dim: usize, mse: &[f64]) -> Result<Vec
     Ok(steps.iter().zip(mse).map(bound).collect())
 }
 
-/// sum_t c^2/(2v) a_t: a curve of squared errors in nats. Its entry at the lowest level counts nothing.
-///
-/// Per image it is that image's share, so that differences between curves (memorization: held-out less training error) get intervals.
-pub fn in_nats(steps: &[ReverseStep], curve: &[f64]) -> Result<f64, CoreError> {
-    check_curve("curve", steps, curve)?;
-    Ok(steps.iter().zip(curve).map(|(step, m)| step.error_weight() * m).sum())
-}
-
-/// 1/2 of the integral of a curve over all visited levels: information for an mmse curve. For an empirical measure of n points it is at most
-/// log n.
-pub fn half_integral(steps: &[ReverseStep], curve: &[f64]) -> Result<f64, CoreError> {
-    check_curve("curve", steps, curve)?;
-    Ok(steps
-        .iter()
-        .enumerate()
-        .map(|(k, step)| 0.5 * log_trapezoid(&step.t, &step.s, curve[k], curve[k + 1]))
-        .sum())
-}
-
-/// The same with the curve affine in the noise variance 1/snr between levels, m = a + b/snr: for a model's own error, which has a part that
-/// does not fall with the noise beside one that falls with it. The trapezoid rule is biased there; this rule is exact.
-pub fn half_integral_of_error(steps: &[ReverseStep], curve: &[f64]) -> Result<f64, CoreError> {
-    check_curve("curve", steps, curve)?;
-    let half =
-        |(k, step): (usize, &ReverseStep)| 0.5 * error_integral(&step.t, &step.s, curve[k], curve[k + 1]);
-    Ok(steps.iter().enumerate().map(half).sum())
-}
-
 /// The integral of m over [snr_t, snr_s] by the trapezoid rule of snr m in log snr; of m in snr where t has no signal left.
 pub fn log_trapezoid(t: &Level, s: &Level, m_t: f64, m_s: f64) -> f64 {
     if t.log_snr() == f64::NEG_INFINITY {
@@ -159,7 +131,9 @@ pub fn log_trapezoid(t: &Level, s: &Level, m_t: f64, m_s: f64) -> f64 {
     0.5 * (s.log_snr() - t.log_snr()) * (s.snr() * m_s + t.snr() * m_t)
 }
 
-/// The same integral with m affine in 1/snr between the levels: linear in both ends like the trapezoid rule.
+/// The same integral with m affine in the noise variance between the levels: m = a + b/snr. Linear in both ends, as the trapezoid rule is.
+///
+/// This is the rule for a model's own error, which has a part that does not fall with the noise. The trapezoid rule is biased there.
 pub fn error_integral(t: &Level, s: &Level, m_t: f64, m_s: f64) -> f64 {
     if t.log_snr() == f64::NEG_INFINITY {
         return log_trapezoid(t, s, m_t, m_s);

@@ -19,20 +19,7 @@ impl Estimate {
     pub fn exact(value: f64) -> Self {
         Estimate { value, stderr: 0.0 }
     }
-
-    /// The 95 % interval of a quantity that cannot be negative, cut at 0.
-    pub fn interval_above_zero(&self) -> [f64; 2] {
-        [-NORMAL_QUANTILE, NORMAL_QUANTILE].map(|z| (self.value + z * self.stderr).max(0.0))
-    }
-
-    /// Whether a quantity that cannot be negative is consistent with 0: its 95 % interval reaches 0.
-    pub fn is_consistent_with_zero(&self) -> bool {
-        self.interval_above_zero()[0] == 0.0
-    }
 }
-
-/// The quantile of the standard normal law at 0.975.
-const NORMAL_QUANTILE: f64 = 1.959_963_984_540_054;
 
 /// The terms of one visited level: those of the step that leaves it downwards.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -110,19 +97,4 @@ pub fn truncation_bound(target: &Target, lowest: &Level) -> f64 {
 pub fn truncation_bound_of_moment(second_moment: f64, dim: usize, lowest: &Level) -> f64 {
     let shrink = 1.0 - lowest.alpha();
     (shrink * shrink * second_moment + lowest.sigma().powi(2) * dim as f64).sqrt()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_divergence_below_zero_is_an_interval_from_zero() {
-        let noisy = Estimate { value: -2e-5, stderr: 4e-5 };
-        let [low, high] = noisy.interval_above_zero();
-        assert!(low == 0.0 && (high - 5.84e-5).abs() < 1e-7 && noisy.is_consistent_with_zero());
-        assert!(Estimate { value: 9e-5, stderr: 4e-5 }.interval_above_zero()[0] > 0.0);
-        assert_eq!(Estimate { value: -9e-5, stderr: 4e-5 }.interval_above_zero(), [0.0, 0.0]);
-        assert_eq!(Estimate::exact(0.3).interval_above_zero(), [0.3, 0.3]);
-    }
 }

@@ -1,6 +1,5 @@
 //! An estimate with its confidence interval.
 
-use crate::CoreError;
 use serde::{Deserialize, Serialize};
 
 /// The confidence of every interval in a report.
@@ -38,9 +37,4 @@ impl Interval {
         let (a, b) = (number + factor * self.low, number + factor * self.high);
         Interval { value: number + factor * self.value, low: a.min(b), high: a.max(b) }
     }
-}
-
-pub(super) fn check_confidence(confidence: f64) -> Result<(), CoreError> {
-    CoreError::check("confidence", "between 0 and 1", confidence, confidence > 0.0 && confidence < 1.0)?;
-    Ok(())
 }

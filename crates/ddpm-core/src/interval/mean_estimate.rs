@@ -68,6 +68,16 @@ fn half_width(stderr: f64, degrees_of_freedom: f64, confidence: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::noise::{NoiseSource, Purpose};
+
+    fn of(values: &[f64]) -> Estimate {
+        Estimate::of(values.iter().copied()).unwrap()
+    }
+
+    fn normal(seed: u64, n: usize, mean: f64, std: f64) -> Vec<f64> {
+        let normals = NoiseSource::new(seed, Purpose::Evaluation).normal(0, 0, n);
+        normals.into_iter().map(|z| mean + std * z).collect()
+    }
 
     #[test]
     fn intervals_use_students_quantiles() {
@@ -92,5 +102,39 @@ mod tests {
         let exact = Estimate { stderr: 0.0, ..b };
         assert!((a.minus_independent(&exact).degrees_of_freedom - 11.0).abs() < 1e-12);
         assert_eq!(exact.minus_independent(&exact).interval(0.95), Interval::around(0.0, 0.0));
+    }
+
+    #[test]
+    fn a_t_interval_has_the_tabulated_width() {
+        // n = 5: t_{0.975, 4} = 2.776445.
+        let interval = of(&[1.0, 2.0, 3.0, 4.0, 5.0]).interval(0.95);
+        assert!((interval.value - 3.0).abs() < 1e-12);
+        assert!((interval.high - 3.0 - 2.776_445 * (2.5f64 / 5.0).sqrt()).abs() < 1e-5);
+    }
+
+    #[test]
+    fn welch_is_the_textbook_example() {
+        // Scipy's ttest_ind(equal_var=False).confidence_interval(0.95) on the same numbers.
+        let a = [27.5, 21.0, 19.0, 23.6, 17.0, 17.9, 16.9, 20.1, 21.9, 22.6, 23.1, 19.6, 19.0, 21.7, 21.4];
+        let b = [27.1, 22.0, 20.8, 23.4, 23.4, 23.5, 25.8, 22.0, 24.8, 20.2, 21.9, 22.1, 22.9, 30.5, 31.3];
+        let interval = of(&a).minus_independent(&of(&b)).interval(0.95);
+        assert!(
+            (interval.low + 5.583_334_632).abs() < 1e-8 && (interval.high + 1.003_332_035).abs() < 1e-8,
+            "{interval:?}"
+        );
+    }
+
+    #[test]
+    fn intervals_cover_in_their_share_of_repetitions() {
+        let (mut t, mut welch) = (0, 0);
+        for seed in 0..400 {
+            let (a, b) = (normal(seed, 40, 0.7, 1.0), normal(seed + 10_000, 15, 0.2, 3.0));
+            let covers =
+                |interval: Interval, truth: f64| u32::from(interval.low < truth && truth < interval.high);
+            t += covers(of(&a).interval(0.95), 0.7);
+            welch += covers(of(&a).minus_independent(&of(&b)).interval(0.95), 0.5);
+        }
+        // 380 expected; three standard deviations are 13.
+        assert!((367..=393).contains(&t) && (367..=393).contains(&welch), "{t} {welch}");
     }
 }

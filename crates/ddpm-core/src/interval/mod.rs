@@ -4,12 +4,8 @@
 //! the sums are independent. Treating levels as independent covers 81 % of the time instead of 95. The intervals hold neither quadrature
 //! error nor the variance between training runs.
 
-mod bootstrap;
 mod confidence_interval;
 mod mean_estimate;
-mod student;
 
-pub use bootstrap::bootstrap_interval;
 pub use confidence_interval::{CONFIDENCE, Interval};
 pub use mean_estimate::{Difference, Estimate};
-pub use student::{paired_interval, t_interval, welch_interval};

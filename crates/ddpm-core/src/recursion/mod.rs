@@ -16,4 +16,4 @@ mod wasserstein;
 
 pub use gaussian_denoiser::{GaussianDenoiser, Start, sample_law};
 pub use transfer::{Affine, Moments, Transfer, transfer};
-pub use wasserstein::{W2Errors, continuous_law, measured_orders, w2, w2_errors, w2_on_process, w2_to_end};
+pub use wasserstein::{W2Errors, continuous_law, w2, w2_errors, w2_to_end};

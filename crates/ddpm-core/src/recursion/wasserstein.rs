@@ -2,7 +2,7 @@
 
 use super::gaussian_denoiser::{GaussianDenoiser, Start, sample_law};
 use super::transfer::Moments;
-use crate::{CoreError, Grid, Level, Process, Scheme, Trajectory};
+use crate::{CoreError, Level, Scheme, Trajectory};
 use serde::{Deserialize, Serialize};
 
 /// W2 between two Gaussians given along common eigenvectors: sqrt(sum (m - m')^2 + (sqrt v - sqrt v')^2).
@@ -55,19 +55,6 @@ pub fn w2_errors(
     })
 }
 
-/// The errors of a sampler in `steps` equal steps of a continuous process down to `t_min`, the published setting (Pierret & Galerne 2025):
-/// there `ddpm` is [`Scheme::on_process`]'s, noise is added in every step, and no denoising follows.
-pub fn w2_on_process(
-    denoiser: &GaussianDenoiser<'_>,
-    process: &Process,
-    scheme: &Scheme,
-    steps: usize,
-    t_min: f64,
-) -> Result<W2Errors, CoreError> {
-    let trajectory = Trajectory::continuous(process, &Grid::Linspace.times(process, steps, t_min)?)?;
-    w2_errors(denoiser, &trajectory, &scheme.on_process())
-}
-
 /// The law at `end` of the exact reverse SDE or probability-flow ODE with the ideal denoiser, started at `start`.
 ///
 /// Both carry a deviation from the marginal: the SDE by K = (alpha_T/alpha_e) S_e/S_T, the ODE by sqrt(S_e/S_T), with S the marginal's
@@ -90,11 +77,6 @@ pub fn continuous_law(
         }
     };
     high.iter().zip(&low).zip(&begin).map(carried).collect()
-}
-
-/// Slope of log2(error) per doubling of the steps: the measured order of convergence between neighbouring entries.
-pub fn measured_orders(errors: &[f64]) -> Vec<f64> {
-    errors.windows(2).map(|pair| (pair[0] / pair[1]).log2()).collect()
 }
 
 /// W2 between the samples and the true law at the trajectory's last level: the discretization error alone, when started at the marginal.

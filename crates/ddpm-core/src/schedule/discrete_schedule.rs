@@ -91,11 +91,4 @@ impl Schedule {
     pub fn betas(&self) -> Vec<f64> {
         self.posteriors().map(|p| p.transition_variance).collect()
     }
-
-    /// 1 - sigma_{t-1}^2 / sigma_t^2 in the variance-exploding view for t = 2..T: the classical discretization terms.
-    ///
-    /// The entry of t = 1 would always be 1 and is left out, so the list has T - 1 entries.
-    pub fn noise_increments(&self) -> Vec<f64> {
-        self.log_snr.windows(2).map(|pair| -(pair[1] - pair[0]).exp_m1()).collect()
-    }
 }

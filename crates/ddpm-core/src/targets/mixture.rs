@@ -119,7 +119,7 @@ impl Mixture {
     }
 
     /// The component that sample number `image` comes from.
-    pub fn sampled_component(&self, source: &NoiseSource, image: u64) -> usize {
+    fn sampled_component(&self, source: &NoiseSource, image: u64) -> usize {
         let mut left: f64 = StandardUniform.sample(&mut source.rng(image, 0));
         for (k, component) in self.components.iter().enumerate() {
             left -= component.weight;

@@ -163,7 +163,7 @@ fn unit(direction: Vec<f64>) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{sliced_w2, w2_line};
+    use super::super::sliced::{line_squared, sliced_w2};
     use super::*;
 
     fn normal(seed: u64, n: usize, dim: usize, shift: f64) -> Vec<f64> {
@@ -177,7 +177,7 @@ mod tests {
     fn distances_are_those_of_sorted_samples() {
         let (a, b) = (normal(1, 70, 1, 0.0), normal(2, 45, 1, 0.4));
         let coupling = Coupling::new(&Cloud::new(1, &a).unwrap(), &Cloud::new(1, &b).unwrap(), 9, 0).unwrap();
-        assert!((coupling.w2() - w2_line(&a, &b).unwrap()).abs() < 1e-12);
+        assert!((coupling.w2() - line_squared(a, b).sqrt()).abs() < 1e-12);
         let (a, b) = (normal(3, 60, 3, 0.0), normal(4, 60, 3, 0.4));
         let (a, b) = (Cloud::new(3, &a).unwrap(), Cloud::new(3, &b).unwrap());
         let coupling = Coupling::new(&a, &b, 50, 7).unwrap();
@@ -188,7 +188,7 @@ mod tests {
     fn taking_points_twice_is_having_them_twice() {
         let (a, b) = ([0.0, 1.0, 5.0], [2.0, 3.0, 4.0]);
         let coupling = Coupling::new(&Cloud::new(1, &a).unwrap(), &Cloud::new(1, &b).unwrap(), 1, 0).unwrap();
-        let expected = w2_line(&[0.0, 0.0, 5.0], &[3.0, 4.0, 4.0]).unwrap();
+        let expected = line_squared(vec![0.0, 0.0, 5.0], vec![3.0, 4.0, 4.0]).sqrt();
         assert!((coupling.squared(&[vec![2, 0, 1], vec![0, 1, 2]]).sqrt() - expected).abs() < 1e-12);
     }
 

@@ -17,4 +17,4 @@ mod sliced;
 pub use cloud::Cloud;
 pub use coupling::{Bootstrap, Coupling, SampleDistance};
 pub use sinkhorn::Sinkhorn;
-pub use sliced::{sliced_w2, w2_line};
+pub use sliced::sliced_w2;

@@ -74,42 +74,12 @@ fn soft_min(blur: f64, values: impl ExactSizeIterator<Item = f64> + Clone) -> f6
 
 #[cfg(test)]
 mod tests {
-    use super::super::sliced::{sliced_w2, w2_line};
     use super::*;
     use crate::noise::{NoiseSource, Purpose};
 
-    fn normal(seed: u64, n: usize, dim: usize, shift: f64, scale: f64) -> Vec<f64> {
-        let source = NoiseSource::new(seed, Purpose::Evaluation);
-        source.normal(0, 0, n * dim).into_iter().map(|z| shift + scale * z).collect()
-    }
-
-    #[test]
-    fn on_the_line_quantiles_are_coupled() {
-        assert_eq!(w2_line(&[3.0, 1.0], &[2.0, 0.0]).unwrap(), 1.0);
-        // Unequal sizes: {0, 1} against {0, 0, 1, 1, 1, 1}: a third of the mass moves... from 0 to 1, a sixth of all.
-        let w2 = w2_line(&[0.0, 1.0], &[0.0, 0.0, 1.0, 1.0, 1.0, 1.0]).unwrap();
-        assert!((w2 - (1.0f64 / 6.0).sqrt()).abs() < 1e-12);
-        // Gaussians: sqrt((m - m')^2 + (s - s')^2).
-        let (a, b) = (normal(1, 40_000, 1, 0.5, 1.0), normal(2, 30_000, 1, -0.3, 0.4));
-        assert!((w2_line(&a, &b).unwrap() - 1.0).abs() < 0.02);
-        assert!(w2_line(&[], &a).is_err() && w2_line(&[f64::NAN], &a).is_err());
-    }
-
-    #[test]
-    fn slices_of_a_shift_are_its_projections() {
-        let a = normal(3, 500, 4, 0.0, 1.0);
-        let b: Vec<f64> = a.iter().map(|x| x + 0.7).collect();
-        let (a, b) = (Cloud::new(4, &a).unwrap(), Cloud::new(4, &b).unwrap());
-        // A shift by (.7, .7, .7, .7) has length 1.4, and 1.4/sqrt(4) on average.
-        let sliced = sliced_w2(&a, &b, 4000, 0).unwrap();
-        assert!((sliced - 0.7).abs() < 0.02, "{sliced}");
-        assert_eq!(sliced_w2(&a, &a, 10, 0).unwrap(), 0.0);
-        assert!(sliced_w2(&a, &Cloud::new(1, &[0.0]).unwrap(), 10, 0).is_err());
-    }
-
     #[test]
     fn sinkhorn_is_zero_on_equal_samples_and_near_w2_on_shifted_ones() {
-        let a = normal(4, 120, 2, 0.0, 1.0);
+        let a = NoiseSource::new(4, Purpose::Evaluation).normal(0, 0, 240);
         let b: Vec<f64> = a.iter().map(|x| x + 0.6).collect();
         let (a, b) = (Cloud::new(2, &a).unwrap(), Cloud::new(2, &b).unwrap());
         let sinkhorn = Sinkhorn::new(0.1);
