@@ -1,11 +1,11 @@
 //! W2 to the target with one source of error switched on at a time.
 //!
-//! A sampler errs because it starts at N(0, I) instead of the true law of x_T, because it takes N steps instead of infinitely many, and
-//! because its denoiser is not the ideal one. Each of the eight combinations has a law of samples, and that law a distance from the target:
-//! exact for Gaussian targets ([`gaussian_ablation`]), from samples otherwise.
+//! A sampler has three sources of error. It starts at N(0, I) instead of the true law of x_T. It takes N steps instead of infinitely many. Its
+//! denoiser is not the ideal one. Each of the eight combinations has a law of samples with a W2 distance from the target. The distance is
+//! exact for Gaussian targets ([`gaussian_ablation`]) and estimated from samples otherwise.
 //!
-//! Infinitely many steps means the exact reverse SDE for samplers that draw noise and the probability-flow ODE for the others, between the
-//! same two levels as the sampler's and with the same last step where that is the decoder's: truncation is the same in every combination.
+//! Infinitely many steps are the exact reverse SDE for samplers that draw noise and the probability-flow ODE for the others. They run between
+//! the sampler's own two end levels. A decoder's last step is kept. Truncation is therefore the same in every combination.
 
 use crate::recursion::{GaussianDenoiser, Moments, Start, W2Errors, continuous_law, w2};
 use crate::scheme::decode;
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AblationSteps {
-    /// Infinitely many, or so many that more change nothing.
+    /// Infinitely many, or enough for the law not to change with more.
     Fine,
     /// The sampler's own.
     Steps,
@@ -34,16 +34,16 @@ pub enum AblationDenoiser {
     Given,
 }
 
-/// How distances were found.
+/// How distances were computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum W2Method {
     /// From the exact law of the samples.
     Exact,
-    /// Between samples on the line, whose quantiles are coupled.
+    /// Between samples in one dimension, by coupled quantiles.
     Samples,
-    /// Between samples, by projections: sqrt(d) times the sliced distance, at most W2 and equal to it for shifts
-    /// ([`crate::transport::Coupling`]).
+    /// Between samples, by projections: sqrt(d) times the sliced distance ([`crate::transport::Coupling`]). It is at most W2, and equal to it
+    /// for shifts.
     SlicedSamples,
 }
 
@@ -60,7 +60,7 @@ pub struct AblationCell {
     pub w2: f64,
     /// Its standard error, 0 when exact.
     pub stderr: f64,
-    /// Interval of the distance between the laws, from samples.
+    /// 95 % confidence interval of the distance between the laws, where it is estimated from samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<[f64; 2]>,
     /// The debiased entropic distance of a few hundred samples, in more than one dimension: mean and standard error over blocks.
@@ -68,29 +68,29 @@ pub struct AblationCell {
     pub entropic: Option<[f64; 2]>,
 }
 
-/// The cells and how they were found.
+/// The distances of all combinations, with the method that computed them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct W2Ablation {
-    /// How.
+    /// The method.
     pub method: W2Method,
     /// Samples on each side, where the distances come from samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<usize>,
-    /// How intervals were found.
+    /// Settings of the bootstrap that gave the intervals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bootstrap: Option<Bootstrap>,
-    /// The distance between two independent exact sets of as many samples: what no sampler can beat at this number.
+    /// The distance between two independent sets of as many exact samples: the expected distance of a perfect sampler.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noise_floor: Option<SampleDistance>,
     /// The entropic distance between such sets, mean and standard error over blocks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entropic_floor: Option<[f64; 2]>,
-    /// Combinations of errors; those with the given denoiser are left out where it is the ideal one.
+    /// One entry a combination. Combinations with the given denoiser are left out where it is the ideal one.
     pub cells: Vec<AblationCell>,
 }
 
 impl W2Ablation {
-    /// Which combinations there are: with or without an imperfect denoiser.
+    /// All combinations: eight with an imperfect denoiser (`perturbed`), four without.
     pub fn combinations(perturbed: bool) -> Vec<(Start, AblationSteps, AblationDenoiser)> {
         let denoisers = if perturbed {
             vec![AblationDenoiser::Ideal, AblationDenoiser::Given]
@@ -98,15 +98,15 @@ impl W2Ablation {
             vec![AblationDenoiser::Ideal]
         };
         let mut combinations = Vec::new();
-        for answers in denoisers {
-            for pace in [AblationSteps::Fine, AblationSteps::Steps] {
-                combinations.extend([Start::Marginal, Start::Prior].map(|start| (start, pace, answers)));
+        for denoiser in denoisers {
+            for steps in [AblationSteps::Fine, AblationSteps::Steps] {
+                combinations.extend([Start::Marginal, Start::Prior].map(|start| (start, steps, denoiser)));
             }
         }
         combinations
     }
 
-    /// The cell of a combination. The ideal denoiser stands for a given one that does not differ from it.
+    /// The cell of a combination. Without cells of the given denoiser it is that of the ideal one.
     pub fn cell(
         &self,
         start: Start,
@@ -114,11 +114,11 @@ impl W2Ablation {
         denoiser: AblationDenoiser,
     ) -> Option<&AblationCell> {
         let find =
-            |answers| self.cells.iter().find(|c| (c.start, c.steps, c.denoiser) == (start, steps, answers));
+            |denoiser| self.cells.iter().find(|c| (c.start, c.steps, c.denoiser) == (start, steps, denoiser));
         find(denoiser).or_else(|| find(AblationDenoiser::Ideal))
     }
 
-    /// The four distances that the JSON calls `w2`: these steps with the given denoiser, infinitely many with the ideal one.
+    /// The four distances of the JSON key `w2`: the sampler's steps with the given denoiser, and infinitely many with the ideal one.
     pub fn errors(&self) -> Option<W2Errors> {
         let value = |start, steps, denoiser| Some(self.cell(start, steps, denoiser)?.w2);
         Some(W2Errors {
@@ -130,13 +130,12 @@ impl W2Ablation {
     }
 }
 
-/// Log-SNR at which data's own scale is long resolved: from where a process that reaches data takes its last fine step.
+/// Log-SNR from which a process that reaches data takes its last fine step. The noise is far below the scale of the data there.
 const CLEAN_LOG_SNR: f64 = 16.0;
-/// Log-SNR below which a signal does not show: where fine steps from a level without signal begin.
+/// Log-SNR at which fine steps from a level without signal begin. The signal is negligible below it.
 const NO_SIGNAL_LOG_SNR: f64 = -20.0;
 
-/// The level down to which a trajectory's steps are refined: its lowest with noise, from where the decoder follows; data, where a continuous
-/// process reaches it.
+/// The level down to which a trajectory's steps are refined: the lowest level with noise where a decoder's step follows, else the end.
 fn refined_end(trajectory: &Trajectory) -> Level {
     let levels = trajectory.levels();
     if trajectory.end().time() == Time::Clean { levels[levels.len() - 2] } else { *trajectory.end() }
@@ -162,15 +161,15 @@ pub fn evenly_refined(trajectory: &Trajectory, steps: usize) -> Result<Trajector
     Trajectory::of_levels(levels, trajectory.scale(), None)
 }
 
-/// The method and the levels that stand for infinitely many steps where no closed form does: [`evenly_refined`] ones of second order, and the
-/// decoder's where the trajectory ends with it.
+/// The trajectory and the scheme that approximate infinitely many steps where there is no closed form: [`evenly_refined`] steps of a
+/// second-order scheme. A decoder's last step is kept.
 pub fn fine(
     trajectory: &Trajectory,
     steps: usize,
     stochastic: bool,
 ) -> Result<(Trajectory, Scheme), CoreError> {
     let decoder = trajectory.end().time() == Time::Clean;
-    // A single visited level has nothing between it and the decoder's step.
+    // With a single visited level the decoder's step is the only one.
     let refined = if decoder && trajectory.steps() == 1 {
         trajectory.clone()
     } else {
@@ -180,7 +179,7 @@ pub fn fine(
     Ok((refined, if stochastic { Scheme::Dpmpp2mSde } else { Scheme::Dpmpp2m }))
 }
 
-/// The law of the samples with infinitely many steps of the ideal denoiser, the decoder's last step included.
+/// The law of the samples with infinitely many steps of the ideal denoiser. It includes a decoder's last step.
 fn fine_law(
     ideal: &GaussianDenoiser<'_>,
     trajectory: &Trajectory,
@@ -196,11 +195,11 @@ fn fine_law(
     Ok(decode.iter().zip(law).map(|(transfer, moments)| transfer.apply(moments)).collect())
 }
 
-/// Fine steps of the exact recursion with an imperfect denoiser.
+/// Number of fine steps of the exact recursion with an imperfect denoiser.
 const FINE_STEPS: usize = 1000;
 
-/// The ablation of a sampler with fixed steps on a Gaussian target, exactly; with an imperfect denoiser infinitely many steps are 1000 of
-/// second order.
+/// The exact ablation of a sampler with fixed steps on a Gaussian target. With an imperfect denoiser infinitely many steps are approximated by
+/// 1000 steps of second order.
 pub fn gaussian_ablation(
     law: &Gaussian,
     trajectory: &Trajectory,
@@ -219,11 +218,11 @@ pub fn gaussian_ablation(
     } else {
         Vec::new()
     };
-    let carry = |denoiser: &GaussianDenoiser<'_>, plan| denoiser.transfers(plan);
-    let (by_ideal, by_given) = (carry(&ideal, &plan), perturbed.then(|| carry(&given, &plan)));
-    let by_given_fine = perturbed.then(|| carry(&given, &fine_plan));
-    let cell = |(from, pace, answers)| -> Result<AblationCell, CoreError> {
-        let transfers = match (pace, answers) {
+    let by_ideal = ideal.transfers(&plan);
+    let by_given = perturbed.then(|| given.transfers(&plan));
+    let by_given_fine = perturbed.then(|| given.transfers(&fine_plan));
+    let cell = |(start, steps, denoiser)| -> Result<AblationCell, CoreError> {
+        let transfers = match (steps, denoiser) {
             (AblationSteps::Steps, AblationDenoiser::Given) => by_given.as_ref(),
             (AblationSteps::Fine, AblationDenoiser::Given) => by_given_fine.as_ref(),
             (AblationSteps::Steps, AblationDenoiser::Ideal) => Some(&by_ideal),
@@ -231,15 +230,15 @@ pub fn gaussian_ablation(
         };
         let samples: Vec<Moments> = match transfers {
             Some(transfers) => {
-                let begin = ideal.start(from, trajectory.start());
+                let begin = ideal.start(start, trajectory.start());
                 transfers.iter().zip(begin).map(|(transfer, moments)| transfer.apply(moments)).collect()
             }
-            None => fine_law(&ideal, trajectory, from, stochastic)?,
+            None => fine_law(&ideal, trajectory, start, stochastic)?,
         };
         Ok(AblationCell {
-            start: from,
-            steps: pace,
-            denoiser: answers,
+            start,
+            steps,
+            denoiser,
             w2: w2(&samples, &target),
             stderr: 0.0,
             interval: None,
@@ -282,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn its_four_main_cells_are_the_w2_errors() {
+    fn the_four_main_cells_are_the_w2_errors() {
         for (trajectory, perturbation) in trajectories().iter().zip([0.0, 0.1, 0.1]) {
             for scheme in [Scheme::Ddim { eta: 0.0 }, Scheme::Dpmpp2mSde] {
                 let ablation = gaussian_ablation(&law(), trajectory, &scheme, perturbation).unwrap();
@@ -302,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn fine_steps_stand_for_infinitely_many() {
+    fn fine_steps_approximate_infinitely_many() {
         // With the ideal denoiser the law of infinitely many steps is known.
         let law = law();
         let ideal = GaussianDenoiser::new(&law, 0.0);
@@ -325,16 +324,16 @@ mod tests {
     fn each_error_counts_where_it_is_switched_on() {
         let [discrete, ..] = trajectories();
         let ablation = gaussian_ablation(&law(), &discrete, &Scheme::Ddim { eta: 0.0 }, 0.1).unwrap();
-        let value = |start, pace, answers| ablation.cell(start, pace, answers).unwrap().w2;
+        let value = |start, steps, denoiser| ablation.cell(start, steps, denoiser).unwrap().w2;
         let (all_off, start, steps, denoiser) = (
             value(Start::Marginal, AblationSteps::Fine, AblationDenoiser::Ideal),
             value(Start::Prior, AblationSteps::Fine, AblationDenoiser::Ideal),
             value(Start::Marginal, AblationSteps::Steps, AblationDenoiser::Ideal),
             value(Start::Marginal, AblationSteps::Fine, AblationDenoiser::Given),
         );
-        // What is left with all off is the decoder's step from a level of little noise.
+        // With all errors off, the error of the decoder's step from the lowest level remains.
         assert!(all_off < 0.05 && start > all_off && steps > 1.2 * all_off, "{ablation:?}");
-        // Each of the two components is off by 0.1 and more, since the error is carried along.
+        // Each of the two components has an error above 0.1: later steps increase the perturbation of 0.1.
         assert!(denoiser > 0.1 * 2f64.sqrt() && denoiser < 1.0, "{denoiser}");
     }
 }

@@ -1,7 +1,7 @@
-//! Identities of denoising-error curves, which are exact for a trained network on data.
+//! Identities of denoising-error curves, exact for a trained network on data.
 //!
-//! The ideal denoiser of the population is unknown, but with L_{t-1} = d/2 [log(v/post) + post/v - 1] + c^2 mse_t/(2v) and *any* curve m in
-//! the place of mmse (a floor: another model's error, an empirical measure's)
+//! The mmse of the population is unknown for data. A floor is a curve m in its place: the error of another model or of the empirical
+//! denoiser. With L_{t-1} = d/2 [log(v/post) + post/v - 1] + c^2 mse_t/(2v) and *any* floor m
 //!
 //! ```text
 //! disc_t  = d/2 [log(v/post) + post/v - 1] + c^2 m_t/(2v) - 1/2 integral of m over [snr_t, snr_s]
@@ -10,24 +10,23 @@
 //! disc_t + train_t + info_t = L_{t-1}      whatever m is
 //! ```
 //!
-//! Curves have one entry a visited level, the noisiest first, and are squared norms summed over the d components. Integrals use the trapezoid
-//! rule of snr m in log snr, which is far better than in snr. Their error is estimated twice, and the larger estimate is stated: by the
-//! difference from power-law interpolation, which sees growth, and by the trapezoid rule's leading error term, which sees bending.
+//! Curves have one entry a visited level, the noisiest first. An entry is a squared norm summed over the d components. Integrals use the
+//! trapezoid rule of snr m in log snr, whose error is far smaller than in snr. The error of an integral is estimated twice: by the difference
+//! from power-law interpolation and by the leading error term of the trapezoid rule. The larger estimate is reported.
 
 pub use super::error_curve::ErrorCurve;
 
 use super::step::ReverseStep;
 use crate::{CoreError, Level};
-use serde::{Deserialize, Serialize};
 
 /// The parts of one step, or of all steps together, in nats.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Parts {
-    /// What finer steps would remove if the floor were the ideal denoiser.
+    /// Discretization: the part that infinitely many steps would remove if the floor were the error of the ideal denoiser.
     pub discretization: f64,
-    /// What a denoiser as good as the floor would remove.
+    /// Training: the part that a denoiser with the floor's error would remove.
     pub training: f64,
-    /// Information that the step restores: not an error.
+    /// Information about x_0 that the step restores. It is not an error.
     pub information: f64,
 }
 
@@ -63,8 +62,8 @@ pub fn split(steps: &[ReverseStep], dim: usize, mse: &[f64], floor: &[f64]) -> R
     Ok(Split { steps, total, quadrature_error: quadrature_error(&levels, floor)? })
 }
 
-/// The same with the information of each step, 1/2 of the integral of the floor, from elsewhere: where the floor is known at more levels than
-/// are visited. Returns the parts by step and their sum.
+/// Splits each step's term by the floor `floor` and a given `information` by step, 1/2 of the integral of the floor: for a floor that is known
+/// at more levels than are visited. Returns the parts by step and their sum.
 pub fn split_with(
     steps: &[ReverseStep],
     dim: usize,
@@ -111,8 +110,8 @@ pub fn quadrature_error(levels: &[Level], curve: &[f64]) -> Result<f64, CoreErro
             0.5 * (trapezoid - power_law_integral(&pair[0], &pair[1], m[0], m[1])).abs()
         })
         .sum();
-    let bending: f64 = bending_errors(levels, curve).iter().map(|error| error.abs()).sum();
-    Ok(power_law.max(bending))
+    let leading: f64 = leading_errors(levels, curve).iter().map(|error| error.abs()).sum();
+    Ok(power_law.max(leading))
 }
 
 /// L_{t-1} of every step: the divergence of the posterior from the model's step, averaged over data and noise.
@@ -123,7 +122,7 @@ pub fn step_bounds(steps: &[ReverseStep], dim: usize, mse: &[f64]) -> Result<Vec
     Ok(steps.iter().zip(mse).map(bound).collect())
 }
 
-/// The integral of m over [snr_t, snr_s] by the trapezoid rule of snr m in log snr; of m in snr where t has no signal left.
+/// The integral of m over [snr_t, snr_s] by the trapezoid rule of snr m in log snr, or of m in snr where t has no signal.
 pub fn log_trapezoid(t: &Level, s: &Level, m_t: f64, m_s: f64) -> f64 {
     if t.log_snr() == f64::NEG_INFINITY {
         return 0.5 * s.snr() * (m_s + m_t);
@@ -166,9 +165,9 @@ pub fn power_law_integral(t: &Level, s: &Level, m_t: f64, m_s: f64) -> f64 {
     (s.log_snr() - t.log_snr()) * (high - low) / growth
 }
 
-/// The leading error of half the trapezoid rule's integral on every step: h^2/24 times the change of the slope of snr m, slopes from
+/// The leading error of half of the trapezoid rule's integral on every step: h^2/24 times the change of the slope of snr m. Slopes come from
 /// parabolas through neighbouring levels.
-fn bending_errors(levels: &[Level], curve: &[f64]) -> Vec<f64> {
+fn leading_errors(levels: &[Level], curve: &[f64]) -> Vec<f64> {
     if levels.len() < 2 {
         return Vec::new();
     }
@@ -180,8 +179,8 @@ fn bending_errors(levels: &[Level], curve: &[f64]) -> Vec<f64> {
             return secant(0);
         }
         let middle = i.clamp(1, points.len() - 2);
-        let bend = (secant(middle) - secant(middle - 1)) / (points[middle + 1].0 - points[middle - 1].0);
-        secant(middle) + bend * (2.0 * points[i].0 - points[middle].0 - points[middle + 1].0)
+        let curvature = (secant(middle) - secant(middle - 1)) / (points[middle + 1].0 - points[middle - 1].0);
+        secant(middle) + curvature * (2.0 * points[i].0 - points[middle].0 - points[middle + 1].0)
     };
     (0..levels.len() - 1)
         .map(|k| {

@@ -1,4 +1,4 @@
-//! Means of independent units with their standard errors, and Student's t-intervals.
+//! Means of independent units with their standard errors and Student's t-intervals, and Welch's interval of a difference of means.
 
 use super::confidence_interval::Interval;
 use crate::CoreError;
@@ -17,7 +17,7 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// The mean of a sample; an error with fewer than two values, which leave no trace of their spread.
+    /// The mean of a sample; an error with fewer than two values, whose spread is unknown.
     pub fn of(values: impl ExactSizeIterator<Item = f64> + Clone) -> Result<Self, CoreError> {
         let n = values.len();
         CoreError::check("images for a confidence interval", "at least 2", n as f64, n >= 2)?;
@@ -42,7 +42,7 @@ impl Estimate {
 }
 
 /// A difference of two means.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Difference {
     /// The difference.
     pub mean: f64,
@@ -60,7 +60,7 @@ impl Difference {
 }
 
 fn half_width(stderr: f64, degrees_of_freedom: f64, confidence: f64) -> f64 {
-    // One unit has no degree of freedom left, and its interval no end.
+    // One unit has no degree of freedom: the interval is infinite.
     StudentsT::new(0.0, 1.0, degrees_of_freedom)
         .map_or(f64::INFINITY, |law| stderr * law.inverse_cdf(0.5 * (1.0 + confidence)))
 }

@@ -4,12 +4,13 @@
 //! W2^2 >= d * mean over directions u of W2^2(x.u, y.u)        equal in one dimension, and for shifts in any (Bonneel et al. 2015)
 //! ```
 //!
-//! since a coupling of x and y couples their projections, and E (u.v)^2 = |v|^2/d. The distance of this module is the root of the right
-//! side, so that it has W2's unit in every dimension.
+//! because a coupling of x and y couples their projections, and E (u.v)^2 = |v|^2/d. The distance of this module is the root of the right
+//! side. It has the unit of W2 in every dimension.
 //!
-//! Two finite samples are farther apart than their laws: even samples of one law keep a distance, the noise floor. Resampling adds the same
-//! excess to W2^2 once more, which shows how large it is; the interval is that of the resampled squares less twice the excess. It reaches 0
-//! where the distance is not told from the floor. Away from it the interval covers as often as it says, to a few per cent.
+//! The distance of two finite samples exceeds that of their laws. Samples of one law have a positive distance, the noise floor. Resampling adds
+//! the same excess to W2^2 once more, which gives an estimate of it. The interval consists of the quantiles of the resampled squares less twice
+//! the excess. It reaches 0 where the distance cannot be distinguished from the noise floor. Elsewhere its coverage is the nominal one to a few
+//! per cent.
 
 use super::cloud::Cloud;
 use crate::CoreError;
@@ -25,18 +26,18 @@ pub struct Coupling {
     sizes: [usize; 2],
 }
 
-/// Both clouds on one line: positions in rising order with the number of the point that each belongs to.
+/// Both clouds on one line: coordinates in rising order, each with the index of its point.
 #[derive(Clone, Debug)]
 struct Line {
-    sides: [Vec<(f64, u32)>; 2],
+    clouds: [Vec<(f64, u32)>; 2],
 }
 
-/// How an interval is found.
+/// Settings of a bootstrap interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bootstrap {
     /// Number of resampled pairs of clouds.
     pub resamples: usize,
-    /// Probability with which the interval is meant to hold the distance of the laws.
+    /// Nominal coverage of the interval.
     pub confidence: f64,
     /// Seed of the resampling.
     pub seed: u64,
@@ -45,7 +46,7 @@ pub struct Bootstrap {
 /// A distance between samples.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SampleDistance {
-    /// The distance between the clouds: above that of their laws by about the noise floor.
+    /// The distance between the clouds. It exceeds that of their laws by about the noise floor.
     pub w2: f64,
     /// Standard deviation of the distance over resampled clouds.
     pub stderr: f64,
@@ -54,7 +55,7 @@ pub struct SampleDistance {
 }
 
 impl Coupling {
-    /// Projects both clouds on `directions` random directions drawn from `seed`; on the line there is one, and nothing random.
+    /// Projects both clouds on `directions` random directions drawn from `seed`. In one dimension there is one fixed direction.
     pub fn new(a: &Cloud<'_>, b: &Cloud<'_>, directions: usize, seed: u64) -> Result<Self, CoreError> {
         a.same_dim(b)?;
         CoreError::check("directions", "at least 1", directions as f64, directions > 0)?;
@@ -62,18 +63,21 @@ impl Coupling {
         let count = if a.dim == 1 { 1 } else { directions };
         let line = |k: u64| {
             let direction = if a.dim == 1 { vec![1.0] } else { unit(source.normal(k, 0, a.dim)) };
-            Line { sides: [sorted(a, &direction), sorted(b, &direction)] }
+            Line { clouds: [sorted(a, &direction), sorted(b, &direction)] }
         };
         Ok(Coupling { lines: (0..count as u64).map(line).collect(), dim: a.dim, sizes: [a.len(), b.len()] })
     }
 
     /// The distance between the clouds.
     pub fn w2(&self) -> f64 {
-        let once = self.sizes.map(|size| vec![1; size]);
-        self.squared(&once).sqrt()
+        let ones = self.sizes.map(|size| vec![1; size]);
+        self.squared(&ones).sqrt()
     }
 
-    /// The distance and its interval.
+    /// The distance with its standard error and its bootstrap interval.
+    ///
+    /// # Errors
+    /// Where `resamples` is below 2 or `confidence` is not between 0 and 1.
     pub fn distance(&self, bootstrap: &Bootstrap) -> Result<SampleDistance, CoreError> {
         let Bootstrap { resamples, confidence, seed } = *bootstrap;
         CoreError::check("resamples", "at least 2", resamples as f64, resamples >= 2)?;
@@ -101,22 +105,23 @@ impl Coupling {
         })
     }
 
-    /// The squared distance with each point of each cloud taken so many times.
-    fn squared(&self, times: &[Vec<u32>; 2]) -> f64 {
-        let mean = self.lines.iter().map(|line| line.squared(times)).sum::<f64>() / self.lines.len() as f64;
+    /// The squared distance with the multiplicity of each point of each cloud.
+    fn squared(&self, multiplicities: &[Vec<u32>; 2]) -> f64 {
+        let mean =
+            self.lines.iter().map(|line| line.squared(multiplicities)).sum::<f64>() / self.lines.len() as f64;
         self.dim as f64 * mean
     }
 }
 
 impl Line {
-    /// Couples equal quantiles of the two weighted lists; both weights sum to their list's length.
-    fn squared(&self, times: &[Vec<u32>; 2]) -> f64 {
-        let [a, b] = &self.sides;
+    /// W2^2 by coupling equal quantiles of the two lists. The multiplicities of a list sum to its length.
+    fn squared(&self, multiplicities: &[Vec<u32>; 2]) -> f64 {
+        let [a, b] = &self.clouds;
         let (n, m) = (a.len() as u64, b.len() as u64);
         // In units of 1/(n m) all masses are whole numbers.
-        let mass = |side: usize, at: usize| {
-            let (list, unit) = if side == 0 { (a, m) } else { (b, n) };
-            list.get(at).map_or(0, |(_, point)| u64::from(times[side][*point as usize]) * unit)
+        let mass = |cloud: usize, at: usize| {
+            let (list, unit) = if cloud == 0 { (a, m) } else { (b, n) };
+            list.get(at).map_or(0, |(_, point)| u64::from(multiplicities[cloud][*point as usize]) * unit)
         };
         let (mut i, mut j, mut sum) = (0, 0, 0.0);
         let (mut left_a, mut left_b) = (mass(0, 0), mass(1, 0));
@@ -139,14 +144,14 @@ impl Line {
 }
 
 /// How often each of `n` points is drawn in `n` draws with replacement.
-fn multiplicities(source: &NoiseSource, resample: u64, side: u64, n: usize) -> Vec<u32> {
-    let mut rng = source.rng(resample, side);
-    let mut times = vec![0; n];
+fn multiplicities(source: &NoiseSource, resample: u64, cloud: u64, n: usize) -> Vec<u32> {
+    let mut rng = source.rng(resample, cloud);
+    let mut counts = vec![0; n];
     for _ in 0..n {
         let uniform: f64 = StandardUniform.sample(&mut rng);
-        times[((uniform * n as f64) as usize).min(n - 1)] += 1;
+        counts[((uniform * n as f64) as usize).min(n - 1)] += 1;
     }
-    times
+    counts
 }
 
 fn sorted(cloud: &Cloud<'_>, direction: &[f64]) -> Vec<(f64, u32)> {
@@ -185,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn taking_points_twice_is_having_them_twice() {
+    fn a_multiplicity_of_two_equals_a_repeated_point() {
         let (a, b) = ([0.0, 1.0, 5.0], [2.0, 3.0, 4.0]);
         let coupling = Coupling::new(&Cloud::new(1, &a).unwrap(), &Cloud::new(1, &b).unwrap(), 1, 0).unwrap();
         let expected = line_squared(vec![0.0, 0.0, 5.0], vec![3.0, 4.0, 4.0]).sqrt();
@@ -194,7 +199,7 @@ mod tests {
 
     #[test]
     fn intervals_cover_the_distance_of_the_laws() {
-        // N(0, 1) and N(0.4, 1) are 0.4 apart; in the plane, shifted by 0.4 in both entries, 0.4 sqrt 2.
+        // W2 of N(0, 1) and N(0.4, 1) is 0.4. In the plane, shifted by 0.4 in both entries, it is 0.4 sqrt 2.
         for (dim, n) in [(1, 200), (2, 120)] {
             let truth = 0.4 * (dim as f64).sqrt();
             let covered = (0..100u64)
@@ -211,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_of_one_law_are_not_told_apart() {
+    fn the_interval_of_samples_of_one_law_reaches_zero() {
         let (a, b) = (normal(1, 400, 1, 0.0), normal(2, 400, 1, 0.0));
         let coupling = Coupling::new(&Cloud::new(1, &a).unwrap(), &Cloud::new(1, &b).unwrap(), 1, 0).unwrap();
         let distance = coupling.distance(&BOOTSTRAP).unwrap();
