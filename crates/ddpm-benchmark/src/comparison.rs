@@ -14,13 +14,12 @@ use crate::outcome::Outcome;
 use crate::sweep::Results;
 use anyhow::Result;
 use ddpm_core::decomposition::Estimate;
+use ddpm_core::interval::{Interval, NORMAL_QUANTILE};
 use ddpm_report::kit::{self, Axis, Plot, Point, Series, Table, Text, number};
 use serde_json::{Value, json};
 
 /// Curves of a plot that have colours of their own.
 const MOST_CURVES: usize = 6;
-/// Standard errors in half of a 95 % interval.
-const HALF_INTERVAL: f64 = 1.96;
 
 /// Gives the cells of a candidate at a number of steps on a target.
 type CellsOf<'a> = Box<dyn Fn(usize, usize, &NamedTarget) -> Vec<Cell> + 'a>;
@@ -115,7 +114,7 @@ impl LogError {
 
     /// Whether the difference from a smaller error lies within its 95 % interval.
     fn ties_with(self, least: LogError) -> bool {
-        self.value - least.value <= HALF_INTERVAL * (self.variance + least.variance).sqrt()
+        self.value - least.value <= NORMAL_QUANTILE * (self.variance + least.variance).sqrt()
             && self.variance + least.variance > 0.0
     }
 }
@@ -270,8 +269,7 @@ impl Comparison {
             let points =
                 self.columns.iter().zip(&self.errors[candidate]).filter_map(|(&steps, by_target)| {
                     let Estimate { value, stderr } = by_target[target]?;
-                    let half = HALF_INTERVAL * stderr;
-                    let point = Point::with_interval(steps as f64, value, value - half, value + half);
+                    let point = Point::from((steps as f64, Interval::normal(value, stderr)));
                     Some(if stderr > 0.0 { point } else { Point { interval: None, ..point } })
                 });
             let points: Vec<Point> = points.collect();

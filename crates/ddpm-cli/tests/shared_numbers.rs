@@ -119,6 +119,7 @@ fn all_results_of_a_run_agree() {
         assert_shown(&details, name, &classical.into_iter().chain(nats).collect::<Vec<_>>());
     }
     assert_eq!(data["result"], decomposition);
+    assert_eq!(decomposition["format"], 1);
     for sentence in decomposition["advice"].as_array().unwrap() {
         let sentence = sentence.as_str().unwrap();
         assert!(page.contains(sentence) && details.contains(sentence), "{sentence}");

@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use ddpm_core::decomposition::{MonteCarlo, gaussian_ablation};
-use ddpm_core::{Grid, Schedule, Scheme, Target, TargetSpec, Trajectory, Variance};
+use ddpm_core::{Grid, Noising, Schedule, Scheme, Target, TargetSpec, Trajectory, Variance};
 use ddpm_eval::sampled_w2::{Effort, SampleRun, sampled_ablation};
-use ddpm_eval::target_study::{Noised, TargetStudy};
+use ddpm_eval::target_study::TargetStudy;
 use ddpm_report::results::DecomposeReport;
 use ddpm_sample::Tolerance;
 use tch::Device;
@@ -62,13 +62,14 @@ fn samples_of_a_gaussian_are_as_far_as_the_recursion_says() {
 #[test]
 fn slopes_of_the_page_are_those_of_theory() {
     let schedule = Schedule::linear(200).unwrap();
+    let noising = Noising::Discrete(schedule.clone());
     let gaussian = parse(r#"{"kind":"gaussian","mean":[0.5,-0.2],"var":[0.3,0.8]}"#);
     let mixture = parse(r#"{"kind":"mixture","weights":[0.3,0.7],"means":[[-1.5],[1]],"stds":[0.25,0.4]}"#);
     for target in [&gaussian, &mixture] {
         let study = TargetStudy {
             name: "target".to_string(),
             target,
-            noised: Noised::Schedule(&schedule),
+            noising: &noising,
             grid: Grid::Trailing,
             steps: 20,
             scheme: Scheme::Ddpm { variance: Variance::FixedLarge },

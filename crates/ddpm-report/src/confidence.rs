@@ -2,9 +2,6 @@
 
 use ddpm_core::interval::{CONFIDENCE, Interval};
 
-/// The 97.5 % quantile of the normal law: half the width of a 95 % interval, in standard errors.
-const NORMAL_QUANTILE: f64 = 1.959_963_984_540_054;
-
 /// What a page or a terminal says where it shows intervals.
 pub(crate) const CONVENTION: &str =
     "All ±, intervals, bands and error bars are 95\u{202f}% confidence intervals.";
@@ -14,9 +11,9 @@ pub(crate) fn confidence_in_words() -> String {
     format!("{:.0}\u{202f}%", 100.0 * CONFIDENCE)
 }
 
-/// The interval of a mean over many independent samples with this standard error.
+/// The interval of a mean over many independent samples with this standard error; without width where the standard error is unknown.
 pub(crate) fn interval_of(value: f64, stderr: f64) -> Interval {
-    Interval::around(value, if stderr.is_finite() { NORMAL_QUANTILE * stderr } else { 0.0 })
+    Interval::normal(value, if stderr.is_finite() { stderr } else { 0.0 })
 }
 
 #[cfg(test)]

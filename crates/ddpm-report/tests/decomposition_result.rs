@@ -4,7 +4,7 @@
 use ddpm_core::decomposition::{Advice, MeasuredModel, ScheduleCurve, Settings, decompose};
 use ddpm_core::interval::Interval;
 use ddpm_core::{Grid, Level, Schedule, Target, TargetSpec, TimeIndex, Variance};
-use ddpm_report::results::{DecomposeReport, advice_sentences};
+use ddpm_report::results::{DecomposeReport, Format, advice_sentences};
 
 fn reference() -> Target {
     let text = r#"{"kind":"mixture","weights":[0.3,0.7],"means":[[-1.5],[1]],"stds":[0.25,0.4]}"#;
@@ -53,6 +53,13 @@ fn the_report_has_the_contracts_fields() {
     }
     let back: DecomposeReport = serde_json::from_value(json).unwrap();
     assert_eq!(back, report);
+    // Files with the version and without it are read, those of a newer version are not.
+    let versioned = DecomposeReport { format: Some(Format), ..report };
+    let json = serde_json::to_value(&versioned).unwrap();
+    assert_eq!(json["format"], 1);
+    assert_eq!(serde_json::from_value::<DecomposeReport>(json).unwrap(), versioned);
+    let newer = serde_json::from_value::<DecomposeReport>(serde_json::json!({"format": 2}));
+    assert!(newer.unwrap_err().to_string().contains("format: expected 1, got 2"));
     assert!(
         DecomposeReport::closed_form("t", "linear", Variance::FixedLarge, &timesteps[1..], &result).is_err()
     );
@@ -81,7 +88,21 @@ fn the_advice_names_the_lever_that_helps() {
     };
     let (_, sentences) = advise(0.05, 100, Grid::Trailing);
     assert!(sentences[1].contains("a better denoiser will"), "{sentences:?}");
+    // What changes little is not listed, and a variance is named only where it is another one.
+    let (costly, sentences) = advise(0.5, 1000, Grid::Trailing);
+    assert!(costly.shares().placement < 0.005 && costly.shares().training > 0.9);
+    assert!(
+        sentences[2].ends_with(&format!(
+            "a denoiser as good as the floor by {:.0} %.",
+            100.0 * costly.shares().training
+        )),
+        "{sentences:?}"
+    );
     let (_, sentences) = advise(1e-4, 20, Grid::LogSnr);
+    assert!(
+        !sentences[2].contains("as good as the floor") && sentences[2].contains("all 1000 levels by"),
+        "{sentences:?}"
+    );
     assert!(sentences[1].starts_with("Even all 1000 steps"), "{sentences:?}");
     let (middle, sentences) = advise(0.005, 10, Grid::Trailing);
     let enough = middle.enough_steps.unwrap();

@@ -7,5 +7,5 @@
 mod confidence_interval;
 mod mean_estimate;
 
-pub use confidence_interval::{CONFIDENCE, Interval};
+pub use confidence_interval::{CONFIDENCE, Interval, NORMAL_QUANTILE};
 pub use mean_estimate::{Difference, Estimate};

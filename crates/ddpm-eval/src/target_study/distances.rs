@@ -1,13 +1,13 @@
 //! W2 against the number of steps for other samplers, and their orders of convergence.
 
-use super::study::{Noised, TargetStudy};
+use super::study::TargetStudy;
 use crate::EvalError;
 use crate::sampled_w2::{Effort, Reference};
 use ddpm_core::decomposition::{AblationDenoiser, AblationSteps, evenly_refined, fine};
 use ddpm_core::recursion::{GaussianDenoiser, Start, w2_errors, w2_to_end};
 use ddpm_core::scheme::{Churn, SamplerInfo};
 use ddpm_core::targets::Gaussian;
-use ddpm_core::{Scheme, Target, Variance};
+use ddpm_core::{Noising, Scheme, Target, Variance};
 use ddpm_report::decomposition_page::DecompositionReport;
 use ddpm_report::kit::number;
 use ddpm_report::results::{Measure, Slope, Sweep, SweepCurve, SweepPoint};
@@ -42,7 +42,7 @@ pub(super) fn add_to(report: &mut DecompositionReport, study: &TargetStudy<'_>) 
             curves.extend(exact_curve(study, law, name, &scheme)?);
         }
     } else {
-        let run = study.run(study.noised.trajectory(study.grid, study.steps)?, study.scheme);
+        let run = study.run(study.noising.trajectory(study.steps, study.grid)?, study.scheme);
         let reference = Reference::new(&run, SAMPLED)?;
         mark = Some((reference.noise_floor()?.w2, "exact samples".to_string()));
         for (name, scheme) in compared(study) {
@@ -73,8 +73,8 @@ pub(super) fn add_to(report: &mut DecompositionReport, study: &TargetStudy<'_>) 
 
 /// The samplers that are compared: the one in use first.
 fn compared(study: &TargetStudy<'_>) -> Vec<(String, Scheme)> {
-    let others = match study.noised {
-        Noised::Schedule(_) => vec![
+    let others = match study.noising {
+        Noising::Discrete(_) => vec![
             Scheme::Ddpm { variance: Variance::FixedSmall },
             Scheme::Ddpm { variance: Variance::FixedLarge },
             Scheme::Ddpm { variance: Variance::Analytic },
@@ -82,7 +82,7 @@ fn compared(study: &TargetStudy<'_>) -> Vec<(String, Scheme)> {
             Scheme::Dpmpp2m,
             Scheme::Edm { churn: NO_CHURN },
         ],
-        Noised::Process { .. } => {
+        Noising::Continuous { .. } => {
             vec![Scheme::DdpmRate, Scheme::Em, Scheme::Ei, Scheme::OdeEuler, Scheme::OdeHeun, Scheme::Dpmpp2m]
         }
     };
@@ -102,11 +102,8 @@ fn name(scheme: &Scheme) -> String {
 }
 
 fn counts(study: &TargetStudy<'_>, most: usize) -> Vec<usize> {
-    let all = match study.noised {
-        Noised::Schedule(schedule) => schedule.steps(),
-        Noised::Process { .. } => most,
-    };
-    [5, 10, 20, 50, 100, 200, 500, 1000].into_iter().filter(|&n| n <= all.min(most)).collect()
+    let most = study.noising.max_steps().map_or(most, |all| all.min(most));
+    [5, 10, 20, 50, 100, 200, 500, 1000].into_iter().filter(|&n| n <= most).collect()
 }
 
 /// None where the sampler cannot go through these levels, or its samples are no law of their own.
@@ -161,7 +158,7 @@ fn orders(
     if law.is_some() {
         schemes.insert(0, Scheme::Ddpm { variance: Variance::FixedLarge });
     }
-    let levels = study.noised.trajectory(study.grid, study.steps.max(2))?;
+    let levels = study.noising.trajectory(study.steps.max(2), study.grid)?;
     let mut curves = Vec::new();
     let mut slopes = Vec::new();
     let followed = match law {

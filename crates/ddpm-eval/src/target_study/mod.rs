@@ -3,7 +3,7 @@
 mod distances;
 mod study;
 
-pub use study::{Noised, TargetStudy};
+pub use study::TargetStudy;
 
 use crate::EvalError;
 use crate::sampled_w2::{Effort, SampleRun, Sampled, sampled_ablation};
@@ -13,7 +13,7 @@ use ddpm_core::decomposition::{
 };
 use ddpm_core::interval::Interval;
 use ddpm_core::recursion::Start;
-use ddpm_core::{Level, Schedule, Scheme, Target, Trajectory, Variance};
+use ddpm_core::{Level, Noising, Schedule, Scheme, Target, Trajectory, Variance};
 use ddpm_report::ReportError;
 use ddpm_report::decomposition_page::{
     Comparison, DecompositionReport, Known, SampleCloud, compared_schedules, slopes, theory_of_densities,
@@ -25,8 +25,6 @@ const PICTURED_DIM: usize = 256;
 /// Noising paths of the curves that are compared, where terms are estimated: of the schedule in use, and of the others.
 const CURVE_IMAGES: usize = 400;
 const COMPARED_IMAGES: usize = 100;
-/// Half the width of a 95 % interval of a normal law, in standard errors.
-const NORMAL_QUANTILE: f64 = 1.96;
 /// Samples of a picture, where no distance asks for more.
 const PICTURED: usize = 4000;
 
@@ -42,10 +40,7 @@ impl TargetStudy<'_> {
             advice: Vec::new(),
             result,
             grid: self.grid.name().to_string(),
-            train_steps: match self.noised {
-                Noised::Schedule(schedule) => Some(schedule.steps()),
-                Noised::Process { .. } => None,
-            },
+            train_steps: self.noising.max_steps(),
             perturbation: self.perturbation,
             sampler: Some(self.scheme),
             sweeps: Vec::new(),
@@ -57,8 +52,8 @@ impl TargetStudy<'_> {
             command: self.command.clone(),
             versions: self.versions.clone(),
         };
-        if let (Noised::Schedule(schedule), Scheme::Ddpm { variance }, Some(_)) =
-            (self.noised, self.scheme, report.result.total_nats)
+        if let (Noising::Discrete(schedule), Scheme::Ddpm { variance }, Some(_)) =
+            (self.noising, self.scheme, report.result.total_nats)
         {
             progress("divergences of other schedules, grids and variances");
             self.add_divergences(&mut report, schedule, variance)?;
@@ -74,7 +69,7 @@ impl TargetStudy<'_> {
 
     /// The trajectory of the sampler in use, with what analytic variance needs.
     fn trajectory(&self, steps: usize, scheme: &Scheme) -> Result<Trajectory, EvalError> {
-        let trajectory = self.noised.trajectory(self.grid, steps)?;
+        let trajectory = self.noising.trajectory(steps, self.grid)?;
         if *scheme != (Scheme::Ddpm { variance: Variance::Analytic }) {
             return Ok(trajectory);
         }
@@ -104,7 +99,7 @@ impl TargetStudy<'_> {
             variance,
         };
         let stderr = report.result.stderr.unwrap_or_default().init_nats;
-        let init = Interval::around(input.init, NORMAL_QUANTILE * stderr);
+        let init = Interval::normal(input.init, stderr);
         report.advice = advice_sentences(&input.advise()?, &input, &init).into();
         let name = report.result.schedule.clone().unwrap_or_default();
         let comparison = Comparison {

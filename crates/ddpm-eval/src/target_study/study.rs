@@ -1,37 +1,10 @@
 //! A closed-form target with its noising process and a sampler, as the study takes them.
 
-use crate::EvalError;
 use crate::sampled_w2::Effort;
 use ddpm_core::decomposition::MonteCarlo;
-use ddpm_core::{Grid, Process, Schedule, Scheme, Target, Trajectory};
+use ddpm_core::{Grid, Noising, Scheme, Target};
 use ddpm_sample::Tolerance;
 use tch::Device;
-
-/// How data are noised.
-#[derive(Clone, Copy, Debug)]
-pub enum Noised<'a> {
-    /// By a schedule; sampling ends with the decoder's step to data.
-    Schedule(&'a Schedule),
-    /// By a process in continuous time, down to a smallest time.
-    Process {
-        /// Its marginals.
-        process: &'a Process,
-        /// Where sampling stops.
-        t_min: f64,
-    },
-}
-
-impl Noised<'_> {
-    /// The levels of N steps.
-    pub fn trajectory(&self, grid: Grid, steps: usize) -> Result<Trajectory, EvalError> {
-        Ok(match self {
-            Noised::Schedule(schedule) => Trajectory::discrete(schedule, &grid.visit(schedule, steps)?)?,
-            Noised::Process { process, t_min } => {
-                Trajectory::continuous(process, &grid.times(process, steps, *t_min)?)?
-            }
-        })
-    }
-}
 
 /// A target, a sampler on it, and what to compare them with.
 #[derive(Clone, Debug)]
@@ -40,8 +13,8 @@ pub struct TargetStudy<'a> {
     pub name: String,
     /// The law of the data.
     pub target: &'a Target,
-    /// How it is noised.
-    pub noised: Noised<'a>,
+    /// The noising process.
+    pub noising: &'a Noising,
     /// Where the visited levels lie.
     pub grid: Grid,
     /// Steps, or visited levels of a schedule.

@@ -26,17 +26,11 @@ pub(super) fn add_to(page: &mut Page, result: &DecomposeReport) {
 
 /// The parts of the bound, a column for each floor.
 pub(super) fn parts(network: &NetworkReport) -> Table {
-    let mut columns = vec!["part (nats)".to_string()];
-    columns.extend(network.floors.iter().map(|floor| floor.floor.name().to_string()));
-    let mut table = Table::new(
-        Text::new("Parts of the variational bound by floor.").footnote(
-            "Intervals are over images: each image has its own noise, and its errors are summed over the levels first. They contain neither the \
-             quadrature error nor the variance between training runs.",
-        ),
-        columns,
+    let caption = Text::new("Parts of the variational bound by floor.").footnote(
+        "Intervals are over images: each image has its own noise, and its errors are summed over the levels first. They contain neither the \
+         quadrature error nor the variance between training runs.",
     );
-    type Part = (&'static str, fn(&FloorReport) -> Cell);
-    let rows: [Part; 7] = [
+    let rows: [Row<FloorReport>; 7] = [
         ("L_T", |floor| floor.l_t_nats.into()),
         ("discretization", |floor| floor.discretization_nats.into()),
         ("training", |floor| floor.training_nats.into()),
@@ -45,23 +39,16 @@ pub(super) fn parts(network: &NetworkReport) -> Table {
         ("variational bound", |floor| floor.vlb_nats.into()),
         ("quadrature error", |floor| floor.quadrature_error_nats.into()),
     ];
-    for (name, of) in rows {
-        table.push(std::iter::once(Cell::from(name)).chain(network.floors.iter().map(of)));
-    }
-    table
+    by_column(caption, "part (nats)", &network.floors, |floor| floor.floor.name(), &rows)
 }
 
 /// The bound, a column for each kind of images.
 pub(super) fn bounds(network: &NetworkReport) -> Table {
-    let name = |images| match images {
+    let name = |bound: &BoundReport| match bound.images {
         Images::Train => "training images",
         Images::HeldOut => "held-out images",
     };
-    let mut columns = vec!["quantity".to_string()];
-    columns.extend(network.bounds.iter().map(|bound| name(bound.images).to_string()));
-    let mut table = Table::new("The variational bound.", columns);
-    type Row = (&'static str, fn(&BoundReport) -> Cell);
-    let rows: [Row; 8] = [
+    let rows: [Row<BoundReport>; 8] = [
         ("bits/dim", |bound| bound.vlb_bits_per_dim.into()),
         ("nats", |bound| bound.vlb_nats.into()),
         ("L_T (nats)", |bound| bound.l_t_nats.into()),
@@ -71,8 +58,23 @@ pub(super) fn bounds(network: &NetworkReport) -> Table {
         ("continuum gap (nats, signed)", |bound| bound.continuum_gap_nats.into()),
         ("error of interpolating between levels (nats)", |bound| bound.quadrature_error_nats.into()),
     ];
-    for (name, of) in rows {
-        table.push(std::iter::once(Cell::from(name)).chain(network.bounds.iter().map(of)));
+    by_column("The variational bound.".into(), "quantity", &network.bounds, name, &rows)
+}
+
+/// A quantity and how to read it from an item.
+type Row<T> = (&'static str, fn(&T) -> Cell);
+
+/// A table with a row for each quantity and a column for each item.
+fn by_column<T>(
+    caption: Text,
+    quantity: &'static str,
+    items: &[T],
+    name: impl Fn(&T) -> &'static str,
+    rows: &[Row<T>],
+) -> Table {
+    let mut table = Table::new(caption, std::iter::once(quantity).chain(items.iter().map(name)));
+    for (quantity, of) in rows {
+        table.push(std::iter::once(Cell::from(*quantity)).chain(items.iter().map(of)));
     }
     table
 }

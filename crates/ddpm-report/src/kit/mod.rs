@@ -1,7 +1,7 @@
 //! Pages, plots and tables: one HTML file without external resources, SVG files, and text for a terminal.
 //!
 //! A [`Page`] is filled from top to bottom and rendered as HTML or as terminal text. A [`Plot`] is data that a page draws, or that becomes
-//! an SVG file. A [`Table`] is HTML on a page and aligned columns on a terminal. The page contains its style, its script and its pictures,
+//! an SVG text. A [`Table`] is HTML on a page and aligned columns on a terminal. The page contains its style, its script and its pictures,
 //! and its content policy forbids the browser to fetch anything.
 //!
 //! Text is escaped where it is rendered. [`number`] is the one place where numbers become text.

@@ -24,7 +24,7 @@ pub struct Plot {
     pub y: Axis,
     /// The series, drawn in this order and coloured by their place in it.
     pub series: Vec<Series>,
-    /// Straight lines that mark a value of an axis.
+    /// Lines that mark a value of the vertical axis.
     pub references: Vec<Reference>,
 }
 
@@ -94,8 +94,6 @@ pub enum Style {
     Bars,
     /// Bars on top of those of the earlier `StackedBars` series; the vertical axis is linear.
     StackedBars,
-    /// Areas on top of those of the earlier `StackedArea` series; the vertical axis is linear.
-    StackedArea,
 }
 
 /// How the intervals of points are drawn.
@@ -107,23 +105,13 @@ pub enum ErrorStyle {
     Band,
 }
 
-/// A straight line across the plot.
+/// A horizontal line across the plot.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Reference {
-    /// At a value of the vertical axis.
-    Horizontal {
-        /// The value.
-        value: f64,
-        /// What it stands for.
-        label: String,
-    },
-    /// At a value of the horizontal axis.
-    Vertical {
-        /// The value.
-        value: f64,
-        /// What it stands for.
-        label: String,
-    },
+pub struct Reference {
+    /// The value of the vertical axis.
+    pub value: f64,
+    /// What it stands for.
+    pub label: String,
 }
 
 impl Plot {
@@ -161,14 +149,7 @@ impl Plot {
     /// Marks a value of the vertical axis with a labelled line.
     #[must_use]
     pub fn mark_y(mut self, value: f64, label: impl Into<String>) -> Self {
-        self.references.push(Reference::Horizontal { value, label: label.into() });
-        self
-    }
-
-    /// Marks a value of the horizontal axis with a labelled line.
-    #[must_use]
-    pub fn mark_x(mut self, value: f64, label: impl Into<String>) -> Self {
-        self.references.push(Reference::Vertical { value, label: label.into() });
+        self.references.push(Reference { value, label: label.into() });
         self
     }
 }

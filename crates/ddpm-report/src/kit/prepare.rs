@@ -2,7 +2,7 @@
 
 use super::{
     number,
-    plot::{Axis, Plot, Reference, Scale, Series, Style},
+    plot::{Axis, Plot, Scale, Series, Style},
     prepared::{Domain, Prepared, PreparedPoint, PreparedSeries},
     stack, tick,
 };
@@ -47,13 +47,7 @@ pub(super) fn prepare(plot: &Plot) -> Prepared<'_> {
     let any = |test: fn(Style) -> bool| series.iter().any(|s| test(s.source.style));
     let (bars, marks) =
         (any(Style::is_bars), any(|style| matches!(style, Style::Points | Style::LineAndPoints)));
-    let x_values = series.iter().flat_map(|s| s.points.iter().map(|p| p.x)).chain(
-        plot.references.iter().filter_map(|reference| match reference {
-            Reference::Vertical { value, .. } => Some(*value),
-            Reference::Horizontal { .. } => None,
-        }),
-    );
-    let x_data = Extent::of(x_values, x_log);
+    let x_data = Extent::of(series.iter().flat_map(|s| s.points.iter().map(|p| p.x)), x_log);
     let x = match (&plot.x.scale, fixed(&plot.x, x_log, &mut notes)) {
         (_, Some(domain)) => domain,
         (Scale::Categories(names), None) => {
@@ -67,11 +61,9 @@ pub(super) fn prepare(plot: &Plot) -> Prepared<'_> {
         let (low, high) = p.interval.unwrap_or((p.top, p.top));
         [Some(p.top), p.base, Some(low), Some(high)].into_iter().flatten()
     });
-    let y_references = plot.references.iter().filter_map(|reference| match reference {
-        Reference::Horizontal { value, .. } => (!y_log || *value >= floor).then_some(*value),
-        Reference::Vertical { .. } => None,
-    });
-    let y_data = Extent::of(y_values.chain(y_references), y_log);
+    let y_references = plot.references.iter().map(|reference| reference.value);
+    let shown = |value: &f64| !y_log || *value >= floor;
+    let y_data = Extent::of(y_values.chain(y_references).filter(shown), y_log);
     let y = match fixed(&plot.y, y_log, &mut notes) {
         Some(domain) => domain,
         None if y_log => y_data.padded(true, PADDING),
@@ -82,7 +74,7 @@ pub(super) fn prepare(plot: &Plot) -> Prepared<'_> {
 
 impl Style {
     pub(super) fn is_stacked(self) -> bool {
-        matches!(self, Self::StackedBars | Self::StackedArea)
+        self == Self::StackedBars
     }
 
     pub(super) fn is_bars(self) -> bool {
@@ -205,7 +197,7 @@ struct Extent {
 }
 
 impl Extent {
-    /// 0 to 1, or 1 to 10 on a logarithmic axis, where there are no data. An extent of nothing is widened.
+    /// 0 to 1, or 1 to 10 on a logarithmic axis, where there are no data. An extent of nothing is widened unless all values are 0.
     fn of(values: impl Iterator<Item = f64>, log: bool) -> Self {
         let (min, max) = values
             .filter(|value| usable(*value, log))
@@ -217,8 +209,7 @@ impl Extent {
         if log && max / min < 1.0 + 1e-6 {
             Self { min: min / 2.0, max: max * 2.0 }
         } else if max - min <= 1e-9 * size {
-            let around = if size == 0.0 { 1.0 } else { 0.1 * size };
-            Self { min: min - around, max: max + around }
+            Self { min: min - 0.1 * size, max: max + 0.1 * size }
         } else {
             Self { min, max }
         }
@@ -228,6 +219,8 @@ impl Extent {
         if log {
             let factor = 10_f64.powf(share * (self.max.log10() - self.min.log10()));
             Domain { log, min: self.min / factor, max: self.max * factor }
+        } else if self.min == self.max {
+            Domain { log, min: -1.0, max: 1.0 }
         } else {
             let pad = (self.max - self.min) * share;
             Domain { log, min: self.min - pad, max: self.max + pad }
@@ -237,7 +230,9 @@ impl Extent {
     /// A linear axis that ends on round numbers, and at zero where that is near.
     fn rounded(self) -> Domain {
         let Self { mut min, mut max } = self;
-        if min < 0.0 && -min < INVISIBLE * max {
+        if min == max {
+            max = 1.0; // All values are 0.
+        } else if min < 0.0 && -min < INVISIBLE * max {
             min = 0.0;
         } else if max > 0.0 && max < -INVISIBLE * min {
             max = 0.0;
@@ -255,6 +250,7 @@ impl Extent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kit::plot::Point;
 
     fn plot(y: Axis, series: Vec<Series>) -> Plot {
         Plot { series, ..Plot::new("t", Axis::linear("x"), y) }
@@ -300,6 +296,34 @@ mod tests {
     }
 
     #[test]
+    fn values_that_are_numerically_zero_do_not_stretch_an_axis() {
+        let styles = [Style::Line, Style::LineAndPoints, Style::Points, Style::Bars, Style::StackedBars];
+        let linear: [&[f64]; 6] =
+            [&[1e-7, 100.0], &[0.0, 0.0], &[0.0], &[-1e-17, 3.0, 0.0], &[-0.0, 0.0], &[-1e-7, 0.0, 2e-4]];
+        for (style, values) in styles.into_iter().flat_map(|style| linear.map(|values| (style, values))) {
+            let points = values.iter().enumerate().map(|(x, &y)| (x as f64, y, 1e-9 * y.abs()));
+            let plot = plot(Axis::linear("y"), vec![Series::new("a", style, points)]);
+            let Domain { min, max, .. } = prepare(&plot).y;
+            assert!(min == 0.0 && max > 0.0, "{style:?} {values:?}: {min} to {max}");
+        }
+        // All values below a stated error, of either sign.
+        for values in [[-1e-9, 1e-7], [-1e-7, -1e-9], [1e-8, 1e-7]] {
+            let points = values.map(|y: f64| (y.abs(), y));
+            let linear = plot(Axis::linear("y").floor(1e-6), vec![Series::new("a", Style::Bars, points)]);
+            assert_eq!((prepare(&linear).y.min, prepare(&linear).y.max), (0.0, 1.0), "{values:?}");
+        }
+        // A logarithmic axis ends at its floor, whatever the intervals and marks below it.
+        for (floor, least) in [(0.0, 1e-10), (1e-4, 1e-4)] {
+            let small = Point::with_interval(0.0, 1e-16, 1e-30, 1e-15);
+            let points = [small, Point::with_interval(1.0, 100.0, 1e-40, 120.0)];
+            let log =
+                plot(Axis::log("y").floor(floor), vec![Series::line("a", points)]).mark_y(1e-20, "zero");
+            let min = prepare(&log).y.min;
+            assert!(min > 0.5 * least, "{floor}: {min}");
+        }
+    }
+
+    #[test]
     fn a_log_axis_ends_at_a_stated_floor_and_counts_what_is_below() {
         let points = [(0.0, 1.0), (1.0, 1e-3), (2.0, 1e-22)];
         let plot = plot(Axis::log("y"), vec![Series::line("a", points)]);
@@ -316,9 +340,10 @@ mod tests {
         for value in [0.0, 3.0, -1e-9, 1e99] {
             let plot = plot(Axis::linear("y"), vec![Series::line("a", [(value, value)])]);
             let prepared = prepare(&plot);
-            for domain in [prepared.x, prepared.y] {
-                assert!(domain.min < value && value < domain.max, "{value} {domain:?}");
-            }
+            let Domain { min, max, .. } = prepared.x;
+            assert!(min < value && value < max, "{value} {min} {max}");
+            let Domain { min, max, .. } = prepared.y;
+            assert!((min < value || min == 0.0 && value == 0.0) && value < max, "{value} {min} {max}");
         }
         let plot = plot(Axis::log("y"), vec![]);
         let prepared = prepare(&plot);

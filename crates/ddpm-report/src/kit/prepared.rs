@@ -28,7 +28,7 @@ pub(super) struct PreparedPoint {
     pub(super) value: f64,
     /// Where it is drawn: the value, or for stacks the sum up to it.
     pub(super) top: f64,
-    /// Where a bar or an area begins; the lower end of the axis where absent.
+    /// Where a bar begins; the lower end of the axis where absent.
     pub(super) base: Option<f64>,
     pub(super) interval: Option<(f64, f64)>,
     /// Whether a point before this one was dropped: a line is broken here.

@@ -1,4 +1,4 @@
-//! Stacked bars and areas.
+//! Stacked bars.
 
 use std::collections::BTreeMap;
 
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn stacks_add_up_with_negative_values_below_zero() {
         let series = |name: &str, values: [f64; 2]| {
-            Series::new(name, Style::StackedArea, values.into_iter().enumerate().map(|(i, v)| (i as f64, v)))
+            Series::new(name, Style::StackedBars, values.into_iter().enumerate().map(|(i, v)| (i as f64, v)))
         };
         let plot = plot(
             Axis::log("y"),

@@ -12,47 +12,34 @@ mod pixels;
 use maud::{Markup, PreEscaped, html};
 
 use super::{describe, palette, plot::Plot, prepare::prepare, prepared::Prepared};
-use crate::ReportError;
-use ddpm_data::atomic;
 use frame::Frame;
 pub(super) use pixels::Width;
 use pixels::px;
-use std::path::Path;
 
 /// Room around a plot that is a file of its own.
 const MARGIN: f64 = 12.0;
 
-/// A file of its own.
-fn standalone(plot: &Plot) -> String {
-    let prepared = prepare(plot);
-    let frame = Frame::new(&prepared, Width::Wide);
-    let (width, height) = (px(frame.width + 2.0 * MARGIN), px(frame.height + 2.0 * MARGIN));
-    let corner = px(-MARGIN);
-    let markup = html! {
-        svg xmlns="http://www.w3.org/2000/svg" width=(width) height=(height)
-            viewBox={ (corner) " " (corner) " " (width) " " (height) }
-            class="plot-svg" role="img" aria-labelledby="plot-title plot-desc" {
-            title id="plot-title" { (plot.title) }
-            desc id="plot-desc" { (describe::summary(&prepared)) }
-            style { (PreEscaped(style())) }
-            rect class="page" x=(corner) y=(corner) width=(width) height=(height) fill=(palette::BACKGROUND[0]) {}
-            (body(&prepared, &frame, "plot"))
-        }
-    };
-    let mut text = printable(markup.into_string());
-    text.push('\n');
-    text
-}
-
 impl Plot {
     /// The plot as an SVG file of its own.
     pub fn to_svg(&self) -> String {
-        standalone(self)
-    }
-
-    /// Writes [`Plot::to_svg`] to a file, which appears complete or not at all.
-    pub fn write_svg(&self, path: &Path) -> Result<(), ReportError> {
-        Ok(atomic::write_bytes(path, self.to_svg().as_bytes())?)
+        let prepared = prepare(self);
+        let frame = Frame::new(&prepared, Width::Wide);
+        let (width, height) = (px(frame.width + 2.0 * MARGIN), px(frame.height + 2.0 * MARGIN));
+        let corner = px(-MARGIN);
+        let markup = html! {
+            svg xmlns="http://www.w3.org/2000/svg" width=(width) height=(height)
+                viewBox={ (corner) " " (corner) " " (width) " " (height) }
+                class="plot-svg" role="img" aria-labelledby="plot-title plot-desc" {
+                title id="plot-title" { (self.title) }
+                desc id="plot-desc" { (describe::summary(&prepared)) }
+                style { (PreEscaped(style())) }
+                rect class="page" x=(corner) y=(corner) width=(width) height=(height) fill=(palette::BACKGROUND[0]) {}
+                (body(&prepared, &frame, "plot"))
+            }
+        };
+        let mut text = printable(markup.into_string());
+        text.push('\n');
+        text
     }
 }
 

@@ -26,65 +26,81 @@ fn placement(advice: &Advice, input: &MeasuredModel) -> String {
         );
     }
     format!(
-        "{now} With variance {} on the best-placed {steps} levels, they would cost {} and {} nats, which lowers the total by {}.",
-        advice.best_variance,
+        "{now} With {}, they would cost {} and {} nats, which lowers the total by {}.",
+        change(advice, input, Some(format!("the best-placed {steps} levels"))),
         number::number(advice.placement.discretization),
         number::number(advice.placement_training),
         percent(share)
     )
 }
 
+/// The best variance where it is not the one in use, and other levels: what a change of both consists of.
+fn change(advice: &Advice, input: &MeasuredModel, levels: Option<String>) -> String {
+    let best = advice.best_variance;
+    let variance = (best != input.variance).then(|| format!("variance {best}"));
+    variance.into_iter().chain(levels).collect::<Vec<_>>().join(" and ")
+}
+
 /// How many steps are enough.
 fn steps(advice: &Advice, input: &MeasuredModel) -> String {
     let (steps, all) = (input.steps, input.floor.levels().len());
-    let training = advice.now[2];
+    let best = advice.best_variance;
+    let training = number::number(advice.now[2]);
     match advice.enough_steps {
         Some(enough) if enough <= steps => format!(
-            "Discretization is below the training error ({} nats) from {enough} steps on: more than {steps} steps will not help much, a better \
-             denoiser will.",
-            number::number(training)
+            "Discretization is below the training error ({training} nats) from {enough} steps on: more than {steps} steps will not help much, a better \
+             denoiser will."
         ),
         Some(enough) => format!(
-            "With variance {} discretization falls below the training error ({} nats) at {enough} steps; more steps than that will not help much.",
-            advice.best_variance,
-            number::number(training)
+            "With variance {best} discretization falls below the training error ({training} nats) at {enough} steps; more steps than that will not \
+             help much."
         ),
         None => {
             let left = number::number(advice.discretization_of_all);
-            let reading = if training > 0.0 {
-                format!(
-                    ", above the training error of {} nats: more or better placed levels help more than training.",
-                    number::number(training)
-                )
-            } else {
-                ". The denoiser is ideal: only another variance, or more or better placed levels, lower the total."
-                    .to_owned()
+            let other =
+                change(advice, input, (steps < all).then(|| "more or better placed levels".to_owned()));
+            let reading = match (advice.now[2] > 0.0, other.as_str()) {
+                (true, "") => format!(", above the training error of {training} nats."),
+                (true, other) => {
+                    format!(
+                        ", above the training error of {training} nats: {other} can help more than training."
+                    )
+                }
+                (false, "") => {
+                    ". The denoiser is ideal: none of the changes compared lowers the total.".to_owned()
+                }
+                (false, other) => format!(". The denoiser is ideal: only {other} can lower the total."),
             };
-            format!(
-                "Even all {all} steps with variance {} leave {left} nats of discretization{reading}",
-                advice.best_variance
-            )
+            format!("Even all {all} steps with variance {best} leave {left} nats of discretization{reading}")
         }
     }
 }
 
-/// The shares of the total, and by how much each change would lower it.
+/// The share of initialization, and by how much each change would lower the total. A change below [`WORTH`] is not listed.
 fn shares(advice: &Advice, input: &MeasuredModel, init: &Interval) -> String {
     let (steps, all) = (input.steps, input.floor.levels().len());
     let shares = advice.shares();
-    let more = if steps == all { "on the same levels".to_owned() } else { format!("on all {all} levels") };
-    format!(
-        "Of the total of {} nats, {} is initialization ({} nats). Each change by itself would lower the total: a denoiser as good as the floor by {}, \
-         variance {} {more} by {}, variance {} on the best-placed {steps} levels by {}.",
+    let now = format!(
+        "Of the total of {} nats, {} is initialization ({} nats).",
         number::number(advice.total().max(0.0)),
         percent(shares.initialization),
         number::at_least_zero(init),
-        percent(shares.training),
-        advice.best_variance,
-        percent(shares.more_steps),
-        advice.best_variance,
-        percent(shares.placement)
-    )
+    );
+    let more = (steps < all).then(|| format!("all {all} levels"));
+    let placed = (steps < all).then(|| format!("the best-placed {steps} levels"));
+    let mut changes = vec![
+        (shares.training, "a denoiser as good as the floor".to_owned()),
+        (shares.more_steps, change(advice, input, more)),
+        (shares.placement, change(advice, input, placed)),
+    ];
+    changes.retain(|(share, _)| *share >= WORTH);
+    changes.dedup_by(|a, b| a.1 == b.1);
+    let listed: Vec<String> =
+        changes.into_iter().map(|(share, name)| format!("{name} by {}", percent(share))).collect();
+    if listed.is_empty() {
+        return format!("{now} No change of denoiser, variance or levels lowers the total by 1 % or more.");
+    }
+    format!("{now} Each change by itself would lower the total: {}.", listed.join(", "))
 }
 
 /// Whole per cent: the curves do not support more digits.

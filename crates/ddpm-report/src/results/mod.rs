@@ -11,7 +11,7 @@ mod steps_sweep;
 
 pub use advice_text::advice_sentences;
 pub use classical_result::{ClassicalLevel, ClassicalReport, FloorLevel};
-pub use decomposition_result::{DecomposeReport, StandardErrors};
+pub use decomposition_result::{DecomposeReport, Format, StandardErrors};
 pub use denoising_error::{DenoisingError, FILE_NAME, LevelError, SplitSum};
 pub use level_entry::LevelEntry;
 pub use network_result::{

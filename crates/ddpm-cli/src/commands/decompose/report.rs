@@ -4,9 +4,8 @@ use super::arguments::{ClosedFormSampling, Decompose};
 use crate::global_options::Global;
 use crate::runtime::{self, versions};
 use anyhow::Result;
-use ddpm_core::Noising;
 use ddpm_core::decomposition::MonteCarlo;
-use ddpm_eval::target_study::{Noised, TargetStudy};
+use ddpm_eval::target_study::TargetStudy;
 use ddpm_nets::checkpoint::read_scheduler;
 use ddpm_report::decomposition_page::{NetworkPage, PAGE};
 use ddpm_report::results::DecomposeReport;
@@ -22,16 +21,12 @@ impl Decompose {
         global: &Global,
     ) -> Result<()> {
         let ClosedFormSampling { target, noising, .. } = problem;
-        let noised = match noising {
-            Noising::Discrete(schedule) => Noised::Schedule(schedule),
-            Noising::Continuous { process, t_min } => Noised::Process { process, t_min: *t_min },
-        };
         let default = MonteCarlo::default();
         let seed = global.seed.unwrap_or(0);
         let study = TargetStudy {
             name: self.name(),
             target,
-            noised,
+            noising,
             grid: self.grid.unwrap_or(noising.default_grid()),
             steps: result.steps,
             scheme: problem.followed(),

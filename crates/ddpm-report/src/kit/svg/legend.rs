@@ -62,7 +62,7 @@ pub(super) fn draw(prepared: &Prepared<'_>, items: &[Item]) -> Markup {
 
 fn sample_width(style: Style) -> f64 {
     match style {
-        Style::Bars | Style::StackedBars | Style::StackedArea | Style::Points => PATCH,
+        Style::Bars | Style::StackedBars | Style::Points => PATCH,
         Style::Line | Style::LineAndPoints | Style::Faint | Style::Guide => LINE,
     }
 }
@@ -77,7 +77,7 @@ fn sample(prepared: &Prepared<'_>, item: &Item) -> Markup {
     html! {
         g class=(class) {
             @match style {
-                Style::Bars | Style::StackedBars | Style::StackedArea => {
+                Style::Bars | Style::StackedBars => {
                     rect class="fill" x=(px(item.x)) y=(px(item.y - 6.0)) width=(px(PATCH)) height="12" fill="currentColor" {}
                 }
                 Style::Points => path class="mark" d=(mark(place, centre.0, centre.1, MARK_SIZE)) fill="currentColor" {},

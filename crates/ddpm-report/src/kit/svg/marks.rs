@@ -1,4 +1,4 @@
-//! Drawing of lines, marks, bars, areas, intervals and reference lines.
+//! Drawing of lines, marks, bars, intervals and reference lines.
 
 use std::{collections::HashSet, fmt::Write};
 
@@ -13,7 +13,7 @@ use crate::kit::{
     decimate::{self, Place},
     measure, palette,
     plot::{ErrorStyle, Reference, Style},
-    prepared::{Prepared, PreparedPoint, PreparedSeries},
+    prepared::{Domain, Prepared, PreparedPoint, PreparedSeries},
 };
 
 /// How much of the distance between neighbours a group of bars fills.
@@ -70,9 +70,8 @@ fn draw_series(series: &PreparedSeries<'_>, frame: &Frame, group: usize, groups:
                     path class="fill" d=(bars.path(&series.points, &frame.y)) fill="currentColor" {}
                 }
             }
-            Style::StackedArea => path class="fill area" d=(area(&series.points, frame)) fill="currentColor" {},
         }
-        @if series.source.error == ErrorStyle::Bars && style != Style::StackedArea {
+        @if series.source.error == ErrorStyle::Bars {
             path class={ "error" @if style.is_bars() { " over" } } fill="none" stroke="currentColor"
                 d=(error_bars(&series.points, &frame.y, centre)) {}
         }
@@ -110,17 +109,6 @@ fn band(points: &[PreparedPoint], frame: &Frame) -> String {
         };
         outline(&mut path, &decimate::line(&edge(|i| i.1)), &decimate::line(&edge(|i| i.0)));
     }
-    path
-}
-
-fn area(points: &[PreparedPoint], frame: &Frame) -> String {
-    let edge = |y: fn(&PreparedPoint) -> f64| -> Vec<Place> {
-        let place =
-            |p: &PreparedPoint| Place { x: frame.x.position(p.x), y: frame.y.position(y(p)), gap: false };
-        points.iter().map(place).collect()
-    };
-    let mut path = String::new();
-    outline(&mut path, &decimate::line(&edge(|p| p.top)), &decimate::line(&edge(|p| p.base.unwrap_or(0.0))));
     path
 }
 
@@ -205,31 +193,17 @@ fn error_bars(
 /// The lines that mark single values, over everything else.
 pub(super) fn references(prepared: &Prepared<'_>, frame: &Frame) -> Markup {
     let (left, right, top, bottom) = (frame.x.start, frame.x.end, frame.y.end, frame.y.start);
-    let inside = |axis: &AxisMap, value: f64| value >= axis.domain.min && value <= axis.domain.max;
+    let Domain { min, max, .. } = frame.y.domain;
+    let inside = |reference: &&Reference| (min..=max).contains(&reference.value);
     let drawn = drawn_places(prepared, frame);
     html! {
         g class="reference" {
-            @for reference in &prepared.plot.references {
-                @match reference {
-                    Reference::Horizontal { value, label } if inside(&frame.y, *value) => {
-                        @let y = frame.y.position(*value);
-                        @let label = measure::shorten(label, TEXT_SIZE, right - left - 8.0);
-                        @let (x, baseline) = label_place(&label, y, (left, right), (top, bottom), &drawn);
-                        path d={ "M" (px(left)) " " (px(y)) "H" (px(right)) } fill="none" {}
-                        text x=(px(x)) y=(px(baseline)) { (label) }
-                    }
-                    Reference::Vertical { value, label } if inside(&frame.x, *value) => {
-                        @let x = frame.x.position(*value);
-                        @let to_the_left = x > f64::midpoint(left, right);
-                        @let room = if to_the_left { x - left } else { right - x } - 8.0;
-                        path d={ "M" (px(x)) " " (px(top)) "V" (px(bottom)) } fill="none" {}
-                        text text-anchor=(if to_the_left { "end" } else { "start" })
-                            x=(px(if to_the_left { x - 5.0 } else { x + 5.0 })) y=(px(top + 11.0)) {
-                            (measure::shorten(label, TEXT_SIZE, room))
-                        }
-                    }
-                    _ => {}
-                }
+            @for Reference { value, label } in prepared.plot.references.iter().filter(inside) {
+                @let y = frame.y.position(*value);
+                @let label = measure::shorten(label, TEXT_SIZE, right - left - 8.0);
+                @let (x, baseline) = label_place(&label, y, (left, right), (top, bottom), &drawn);
+                path d={ "M" (px(left)) " " (px(y)) "H" (px(right)) } fill="none" {}
+                text x=(px(x)) y=(px(baseline)) { (label) }
             }
         }
     }
