@@ -120,7 +120,7 @@ fn summary(
             discretization_max: discretization_max(&visited),
         }),
         per_level: Some(floor.levels.clone()),
-        floor: Some(floor.floor.name().to_owned()),
+        floor: Some(floor.floor.to_string()),
         info_nats: Some(floor.info_nats.value),
         l_t_nats: Some(floor.l_t_nats.value),
         l_0_nats: Some(floor.l_0_nats.value),

@@ -13,8 +13,9 @@ pub(super) fn add_to(page: &mut Page, result: &DecomposeReport) {
     );
     section.table(parts(network));
     for floor in &network.floors {
-        section
-            .paragraph(Text::default().strong(floor.floor.name()).plain(": ").plain(floor.floor.meaning()));
+        section.paragraph(
+            Text::default().strong(floor.floor.to_string()).plain(": ").plain(floor.floor.meaning()),
+        );
     }
     section.table(bounds(network));
     section.paragraph(
@@ -39,7 +40,7 @@ pub(super) fn parts(network: &NetworkReport) -> Table {
         ("variational bound", |floor| floor.vlb_nats.into()),
         ("quadrature error", |floor| floor.quadrature_error_nats.into()),
     ];
-    by_column(caption, "part (nats)", &network.floors, |floor| floor.floor.name(), &rows)
+    by_column(caption, "part (nats)", &network.floors, |floor| floor.floor.into(), &rows)
 }
 
 /// The bound, a column for each kind of images.

@@ -11,7 +11,7 @@ const ROUNDING: f64 = 1e-9;
 /// The plot of errors ends at this share of the denoiser's least error: the floor below it is as good as 0.
 const SHOWN: f64 = 1e-2;
 /// Rows of the table where not all are asked for.
-pub(super) const ROWS: usize = 16;
+const ROWS: usize = 16;
 
 pub(super) fn add_to(page: &mut Page, result: &DecomposeReport) {
     let Some(levels) = result.per_level.as_deref().filter(|levels| levels.len() > 1) else { return };
@@ -106,25 +106,28 @@ fn errors(levels: &[LevelEntry]) -> Plot {
         .series(Series::line("floor", curve(&|l| l.mmse)))
 }
 
-/// `rows` of `count` positions, both ends among them, evenly spaced.
-pub(super) fn selection(count: usize, rows: usize) -> Vec<usize> {
-    if rows >= count {
-        return (0..count).collect();
-    }
-    (0..rows).map(|row| row * (count - 1) / rows.saturating_sub(1).max(1)).collect()
+/// All levels, or at most `rows` of them, evenly spaced with both ends, and the caption of their table.
+pub(super) fn selection<'a, T>(
+    caption: &str,
+    levels: &'a [T],
+    rows: Option<usize>,
+) -> (String, impl Iterator<Item = &'a T>) {
+    let count = levels.len();
+    let rows = rows.map_or(count, |rows| rows.clamp(2, count.max(2)).min(count));
+    let caption = if rows < count {
+        format!("{caption}, {rows} of {count} levels; --all prints every one.")
+    } else {
+        format!("{caption}.")
+    };
+    (caption, (0..rows).map(move |row| &levels[row * (count - 1) / (rows - 1).max(1)]))
 }
 
 /// The visited levels as a table, the least noisy first; `all` or a selection.
 pub(super) fn table(levels: &[LevelEntry], all: bool) -> Table {
-    let rows = selection(levels.len(), if all { levels.len() } else { ROWS });
-    let caption = if rows.len() < levels.len() {
-        format!("Terms by visited level, {} of {} levels; --all prints every one.", rows.len(), levels.len())
-    } else {
-        "Terms by visited level.".to_owned()
-    };
+    let (caption, levels) = selection("Terms by visited level", levels, (!all).then_some(ROWS));
     let columns = ["t", "snr", "mmse", "mse", "discretization", "training", "ratio"];
     let mut table = Table::new(caption, columns);
-    for level in rows.into_iter().map(|row| &levels[row]) {
+    for level in levels {
         table.push([
             Cell::Count(u64::from(level.t)),
             level.snr.into(),

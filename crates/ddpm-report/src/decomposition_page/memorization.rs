@@ -108,12 +108,6 @@ pub(super) fn initialization(network: &NetworkReport) -> String {
 /// The measured errors, the noisiest level first; `all` or a selection.
 pub(super) fn table(network: &NetworkReport, all: bool) -> Table {
     let levels = &network.levels;
-    let rows = selection(levels.len(), if all { levels.len() } else { ROWS });
-    let caption = if rows.len() < levels.len() {
-        format!("E|x₀ − D(xₜ)|², {} of {} measured levels; --all prints every one.", rows.len(), levels.len())
-    } else {
-        "E|x₀ − D(xₜ)|² at the measured levels.".to_owned()
-    };
     let held_out = levels.iter().any(|level| level.held_out.is_some());
     let reference = levels.iter().any(|level| level.reference_held_out.is_some());
     let mut columns = vec!["t", "network, training"];
@@ -121,8 +115,9 @@ pub(super) fn table(network: &NetworkReport, all: bool) -> Table {
     columns.push("empirical, training");
     columns.extend(held_out.then_some("empirical, held-out"));
     columns.extend(reference.then_some("reference, held-out"));
+    let (caption, levels) = selection("E|x₀ − D(xₜ)|² by measured level", levels, (!all).then_some(ROWS));
     let mut table = Table::new(caption, columns);
-    for level in rows.into_iter().map(|row| &levels[row]) {
+    for level in levels {
         let mut row = vec![Cell::Count(u64::from(level.t)), level.train.into()];
         let cell = |interval: Option<Interval>| interval.map_or(Cell::Empty, Cell::from);
         row.extend(held_out.then(|| cell(level.held_out)));

@@ -38,7 +38,7 @@ fn introduction(floor: Option<Option<Floor>>) -> Text {
         Some(floor) => text.plain(format!(
             " The ideal denoiser of the data distribution is unknown. The floor “{}” stands in its place; the section on the variational bound \
              gives the terms for the other floors.",
-            floor.map_or("unknown", Floor::name)
+            floor.map_or("unknown", Floor::into)
         )),
         None => text,
     }

@@ -8,6 +8,7 @@ use ddpm_core::decomposition::Shares;
 use ddpm_core::interval::Interval;
 use ddpm_core::{Grid, Variance};
 use serde::{Deserialize, Serialize};
+use strum::{Display, IntoStaticStr};
 
 /// Which images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -20,8 +21,11 @@ pub enum Images {
 }
 
 /// What stands for the ideal denoiser.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Display, IntoStaticStr,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Floor {
     /// The exact denoiser of the training images' empirical measure, on training images: the terms are exact for that measure.
     EmpiricalTraining,
@@ -30,31 +34,6 @@ pub enum Floor {
     /// The error of the empirical measure's denoiser on its own images, against the network on held-out images: below the population's
     /// least error in expectation, so that training is an upper bound.
     EmpiricalLowerBound,
-}
-
-impl Floor {
-    /// The name in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Floor::EmpiricalTraining => "empirical-training",
-            Floor::Reference => "reference",
-            Floor::EmpiricalLowerBound => "empirical-lower-bound",
-        }
-    }
-
-    /// The images on which the network is measured for this floor.
-    pub fn images(self) -> Images {
-        match self {
-            Floor::EmpiricalTraining => Images::Train,
-            Floor::Reference | Floor::EmpiricalLowerBound => Images::HeldOut,
-        }
-    }
-}
-
-impl std::fmt::Display for Floor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
 }
 
 /// A network on a data set. The part of [`super::DecomposeReport`] that only a checkpoint has.
