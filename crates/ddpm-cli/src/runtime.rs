@@ -46,7 +46,10 @@ pub(crate) fn prepare(device: DeviceChoice, threads: Option<usize>) -> Result<De
 pub(crate) fn device_name(device: Device) -> String {
     match device {
         Device::Cuda(n) => format!("cuda:{n}"),
-        _ => format!("cpu, {} threads", tch::get_num_threads()),
+        _ => match tch::get_num_threads() {
+            1 => "cpu, 1 thread".to_string(),
+            threads => format!("cpu, {threads} threads"),
+        },
     }
 }
 

@@ -10,6 +10,7 @@ use ddpm_core::{Level, Noising, Target};
 use ddpm_eval::score::{field_panel, score_errors};
 use ddpm_nets::checkpoint::VectorCheckpoint;
 use ddpm_nets::{MlpOutput, ScoreDenoiser, ScoreNetwork, tensor_file};
+use ddpm_report::kit::number;
 use ddpm_report::results::ScoreError;
 use ddpm_report::score_page::{PlanePicture, ScoreReport, density_panel, error_table};
 use ddpm_sample::Samples;
@@ -163,8 +164,9 @@ fn facts(run: &Run<VectorConfig>, checkpoint: &VectorCheckpoint) -> Vec<(String,
     let mut facts = vec![
         ("objective".to_string(), objective.trim().replace('\n', ", ")),
         ("output of the network".to_string(), output.to_string()),
-        ("parameters".to_string(), checkpoint.network.parameters().count().to_string()),
-        ("steps x batch".to_string(), format!("{} x {}", config.train.steps, config.train.batch_size)),
+        ("parameters".to_string(), number::count(checkpoint.network.parameters().count() as u64)),
+        ("steps".to_string(), number::count(config.train.steps)),
+        ("batch size".to_string(), config.train.batch_size.to_string()),
         ("device".to_string(), device_name(run.device)),
         ("ddpm".to_string(), format!("{} ({})", env!("CARGO_PKG_VERSION"), env!("DDPM_COMMIT"))),
     ];

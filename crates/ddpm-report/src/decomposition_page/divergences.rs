@@ -207,7 +207,7 @@ pub fn theory_of_densities(dim: usize, variance: Variance) -> (Option<f64>, Stri
     let words = match exponent {
         Some(_) => String::new(),
         None => format!(
-            "0: tends to γ/2 per dimension, {:.4} here, where the noise variance starts in proportion to t",
+            "0: the term tends to γ/2 per dimension ({:.4} here) if the noise variance starts in proportion to t",
             FIXED_SMALL_LIMIT * dim as f64
         ),
     };

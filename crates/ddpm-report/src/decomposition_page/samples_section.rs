@@ -5,6 +5,7 @@ use super::sample_cloud::SampleCloud;
 use crate::ReportError;
 use crate::confidence::interval_of;
 use crate::kit::{Axis, Page, Plot, Point, Series, Style, capitalized, number};
+use ddpm_core::interval::Interval;
 
 pub(super) fn add_to(page: &mut Page, report: &DecompositionReport) -> Result<(), ReportError> {
     if report.samples.is_none() && report.pictures.is_empty() {
@@ -13,8 +14,11 @@ pub(super) fn add_to(page: &mut Page, report: &DecompositionReport) -> Result<()
     let section = page.section("Samples");
     match &report.samples {
         Some(SampleCloud::Line { density, histogram }) => {
-            let bins =
-                histogram.iter().map(|&(x, value, stderr)| Point::from((x, interval_of(value, stderr))));
+            let bins = histogram.iter().map(|&(x, value, stderr)| {
+                let Interval { low, high, .. } = interval_of(value, stderr);
+                // A density is never negative.
+                Point::with_interval(x, value, low.max(0.0), high)
+            });
             section.plot(
                 Plot::new("Samples and target", Axis::linear("x"), Axis::linear("density"))
                     .description("A histogram of samples and the target’s density.")

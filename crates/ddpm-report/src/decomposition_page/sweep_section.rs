@@ -98,11 +98,15 @@ fn slopes(section: &mut Section, slopes: &[Slope]) {
         };
         table.push([
             Cell::from(slope.quantity.clone()),
-            format!("{} → {}", number::count(slope.steps[0] as u64), number::count(slope.steps[1] as u64))
-                .into(),
+            format!(
+                "{}\u{a0}→\u{a0}{}",
+                number::count(slope.steps[0] as u64),
+                number::count(slope.steps[1] as u64)
+            )
+            .into(),
             slope.values[0].into(),
             slope.values[1].into(),
-            number::typeset(&format!("{:.2}", slope.measured)).into(),
+            Cell::Numeral(number::typeset(&format!("{:.2}", slope.measured)).into()),
             theory.into(),
         ]);
     }

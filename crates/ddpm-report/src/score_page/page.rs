@@ -3,7 +3,7 @@
 use super::{Panel, PlanePicture};
 use crate::ReportError;
 use crate::confidence::interval_of;
-use crate::kit::{Axis, Cell, Page, Plot, Point, Series, Table};
+use crate::kit::{Axis, Cell, Page, Plot, Point, Series, Table, number};
 use crate::results::ScoreError;
 use crate::sections::loss_curve;
 use ddpm_core::{Level, Target};
@@ -90,7 +90,9 @@ impl ScoreReport {
         let section = page.section("Samples");
         if let Some((distance, floor)) = self.distance {
             section.paragraph(format!(
-                "Sliced W2 between the samples and as many exact ones: {distance:.4}. Between two sets of exact samples: {floor:.4}."
+                "Sliced W₂ between the samples and as many exact ones: {}. Between two sets of exact samples: {}.",
+                number::number(distance),
+                number::number(floor)
             ));
         }
         let mut table = Table::new(

@@ -209,29 +209,41 @@ pub(super) fn references(prepared: &Prepared<'_>, frame: &Frame) -> Markup {
     }
 }
 
-/// Places along all curves, a few pixels apart, that a label should not cover.
+/// Places along all curves, bars and error bars, a few pixels apart, that a label should not cover.
 fn drawn_places(prepared: &Prepared<'_>, frame: &Frame) -> Vec<(f64, f64)> {
     let mut places = Vec::new();
+    let mut line = |from: (f64, f64), to: (f64, f64)| {
+        let pieces = ((to.0 - from.0).hypot(to.1 - from.1) / 4.0).clamp(1.0, 400.0) as u32;
+        places.extend((0..=pieces).map(|k| {
+            let share = f64::from(k) / f64::from(pieces);
+            (from.0 + share * (to.0 - from.0), from.1 + share * (to.1 - from.1))
+        }));
+    };
     for series in &prepared.series {
+        let bars = series.source.style.is_bars().then(|| Bars::new(&series.points, &frame.x, 0, 1));
         let mut before: Option<(f64, f64)> = None;
-        for point in &series.points {
+        for (i, point) in series.points.iter().enumerate() {
             let here = (frame.x.position(point.x), frame.y.position(point.top));
-            if let Some(before) = before.filter(|_| !point.gap) {
-                let pieces = ((here.0 - before.0).hypot(here.1 - before.1) / 4.0).clamp(1.0, 400.0) as u32;
-                places.extend((0..pieces).map(|k| {
-                    let share = f64::from(k) / f64::from(pieces);
-                    (before.0 + share * (here.0 - before.0), before.1 + share * (here.1 - before.1))
-                }));
+            if let Some((left, width)) = bars.as_ref().and_then(|bars| bars.extents.get(i)) {
+                let base = point.base.map_or(frame.y.start, |base| frame.y.position(base));
+                for share in [0.0, 0.25, 0.5, 0.75, 1.0] {
+                    let x = left + share * width;
+                    line((x, base), (x, here.1));
+                }
+            } else {
+                line(before.filter(|_| !point.gap).unwrap_or(here), here);
             }
-            places.push(here);
+            if let Some((low, high)) = point.interval {
+                line((here.0, frame.y.position(low)), (here.0, frame.y.position(high)));
+            }
             before = Some(here);
         }
     }
     places
 }
 
-/// Where a label of a horizontal line at `y` begins, and its baseline: above or below the line, at the right, in the middle or at the left,
-/// wherever it covers least of the curves.
+/// Where a label of a horizontal line at `y` begins, and its baseline: above or below the line, at the place from right
+/// to left that covers least of what is drawn.
 fn label_place(
     label: &str,
     y: f64,
@@ -248,8 +260,8 @@ fn label_place(
         drawn.iter().filter(near).count()
     };
     // The order is that of preference where several cover as much.
-    let places = [last, f64::midpoint(first, last), first]
-        .into_iter()
+    let places = (0..=8)
+        .map(|k| last + (first - last) * f64::from(k) / 8.0)
         .flat_map(|x| [y - 5.0, y + 14.0].map(|baseline| (x, baseline)))
         .filter(|(_, baseline)| *baseline - 13.0 >= top && *baseline + 4.0 <= bottom);
     places.min_by_key(|&(x, baseline)| covered(x, baseline)).unwrap_or((last, y - 5.0))
