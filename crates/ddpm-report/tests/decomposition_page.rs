@@ -22,20 +22,12 @@ fn result(perturbation: f64) -> DecomposeReport {
 fn report(result: DecomposeReport) -> DecompositionReport {
     DecompositionReport {
         name: "m.json".to_string(),
-        advice: Vec::new(),
         result,
         grid: "trailing".to_string(),
         train_steps: Some(100),
-        perturbation: 0.0,
-        sampler: None,
-        sweeps: Vec::new(),
-        slopes: Vec::new(),
-        ablation: None,
-        samples: None,
-        pictures: Vec::new(),
         run_page: Some("../index.html".to_string()),
         command: "ddpm decompose".to_string(),
-        versions: Vec::new(),
+        ..Default::default()
     }
 }
 

@@ -323,13 +323,7 @@ mod tests {
             points: vec![SweepPoint { steps: 20, value, interval }],
         };
         DecompositionReport {
-            name: String::new(),
-            advice: Vec::new(),
             result: ddpm_report::results::DecomposeReport { steps: 20, ..Default::default() },
-            grid: String::new(),
-            train_steps: None,
-            perturbation: 0.0,
-            sampler: None,
             sweeps: vec![Sweep {
                 question: String::new(),
                 reading: String::new(),
@@ -338,13 +332,7 @@ mod tests {
                 mark: None,
                 guides: Vec::new(),
             }],
-            slopes: Vec::new(),
-            ablation: None,
-            samples: None,
-            pictures: Vec::new(),
-            run_page: None,
-            command: String::new(),
-            versions: Vec::new(),
+            ..Default::default()
         }
     }
 

@@ -37,20 +37,14 @@ impl TargetStudy<'_> {
     ) -> Result<DecompositionReport, EvalError> {
         let mut report = DecompositionReport {
             name: self.name.clone(),
-            advice: Vec::new(),
             result,
             grid: self.grid.name().to_string(),
             train_steps: self.noising.max_steps(),
             perturbation: self.perturbation,
             sampler: Some(self.scheme),
-            sweeps: Vec::new(),
-            slopes: Vec::new(),
-            ablation: None,
-            samples: None,
-            pictures: Vec::new(),
-            run_page: None,
             command: self.command.clone(),
             versions: self.versions.clone(),
+            ..Default::default()
         };
         if let (Noising::Discrete(schedule), Scheme::Ddpm { variance }, Some(_)) =
             (self.noising, self.scheme, report.result.total_nats)

@@ -8,7 +8,7 @@ use ddpm_core::decomposition::W2Ablation;
 use serde::Serialize;
 
 /// A decomposition and what it is compared with.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct DecompositionReport {
     /// The target's file or the checkpoint, as it was named.
     pub name: String,

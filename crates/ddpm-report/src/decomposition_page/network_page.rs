@@ -46,17 +46,13 @@ impl NetworkPage<'_> {
             advice: result.advice.clone().unwrap_or_default(),
             grid: grid.name().to_string(),
             train_steps: Some(schedule.steps()),
-            perturbation: 0.0,
-            sampler: None,
-            sweeps: Vec::new(),
             slopes: slopes(&known, &theory)?,
-            ablation: None,
-            samples: None,
             pictures,
             run_page,
             command,
             versions,
             result,
+            ..Default::default()
         };
         if let Some(variance) = report.result.variance {
             let comparison = Comparison {
