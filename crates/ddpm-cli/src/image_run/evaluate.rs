@@ -13,7 +13,6 @@ use ddpm_eval::{
     EvalConfig, MeasuredErrors, NetworkStudy, Spectrum, StudyNames, StudySettings, classical_terms,
     decompose, denoising_error,
 };
-use ddpm_report::results::Format;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
@@ -92,9 +91,7 @@ pub(super) fn evaluate_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) 
         write_result(&classical_path(run), &classical_terms(&measured, &spectrum)?)?;
         let path = decomposition_path(run);
         if eval.training_floor && sample.steps >= 2 {
-            let mut result = decompose(&study, &measured, &spectrum)?;
-            result.format = Some(Format);
-            write_result(&path, &result)?;
+            write_result(&path, &decompose(&study, &measured, &spectrum)?)?;
         } else if path.exists() {
             // That of other settings.
             std::fs::remove_file(&path).with_context(|| path.display().to_string())?;

@@ -37,7 +37,7 @@ impl TryFrom<u32> for Format {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DecomposeReport {
-    /// Version of the format, in the file of a run.
+    /// Checkpoint: version of the format.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
     /// The closed-form target.
