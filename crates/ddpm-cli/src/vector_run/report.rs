@@ -164,7 +164,7 @@ fn facts(run: &Run<VectorConfig>, checkpoint: &VectorCheckpoint) -> Vec<(String,
     let mut facts = vec![
         ("objective".to_string(), objective.trim().replace('\n', ", ")),
         ("output of the network".to_string(), output.to_string()),
-        ("parameters".to_string(), number::count(checkpoint.network.parameters().count() as u64)),
+        ("parameters".to_string(), number::count(checkpoint.network.parameters().count())),
         ("steps".to_string(), number::count(config.train.steps)),
         ("batch size".to_string(), config.train.batch_size.to_string()),
         ("device".to_string(), device_name(run.device)),
