@@ -36,6 +36,13 @@ pub enum DataError {
         cause: io::Error,
     },
 
+    /// Another process holds the lock of a folder.
+    #[error("{}: another process is writing here; wait for it, or choose another folder", folder.display())]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+    },
+
     /// The content of a file contradicts its format.
     #[error(transparent)]
     Malformed(Mismatch),

@@ -7,7 +7,7 @@
 //! - [`info`] and [`moments`]: summary of a dataset; mean and covariance of its images.
 //! - [`ShuffledOrder`] and [`Shard`]: the images of each training batch, as a pure function of a seed.
 //! - [`picture`]: PNG grids, single PNGs and GIFs.
-//! - [`atomic`]: writing files atomically.
+//! - [`atomic`]: writing files atomically. [`FolderLock`]: a single process writes in a folder at a time.
 //!
 //! ```
 //! use ddpm_data::{DatasetName, Shard, ShuffledOrder, Source, load};
@@ -33,6 +33,7 @@ pub mod digits;
 mod download;
 mod error;
 mod fetch;
+mod folder_lock;
 mod format;
 mod image_set;
 pub mod info;
@@ -50,6 +51,7 @@ pub use cache::datasets_dir;
 pub use checksum::{sha256_bytes, sha256_file};
 pub use error::{DataError, FailedMirror, Mismatch, Result};
 pub use fetch::{FetchProgress, fetch, fetch_file, is_fetched};
+pub use folder_lock::FolderLock;
 pub use image_set::{Dataset, ImageSet, ImageShape, Split};
 pub use load::{Source, load};
 pub use name::{DatasetName, UnknownDataset};
