@@ -85,7 +85,7 @@ fn cells() -> Vec<(&'static str, Cell)> {
             ),
         ),
         ("W2, ancestral", w2(Gaussian2d, linear(Grid::Trailing, 10), analytic)),
-        ("W2, DDIM", w2(DigitsGaussian, linear(Grid::LogSnr, 10), Scheme::Ddim { eta: 0.0 })),
+        ("W2, DDIM", w2(DigitsGaussian, linear(Grid::LogSnr, 10), Scheme::ddim(0.0))),
         ("W2, multistep on a process", w2(Gaussian2d, vp(Grid::LogSnr, 10, 1e-3), Scheme::Dpmpp2m)),
         ("placement, Gaussian", placement(Gaussian2d)),
         ("placement, mixture", placement(Mixture1d)),

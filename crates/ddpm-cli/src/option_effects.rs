@@ -17,6 +17,7 @@ const LIST: &str = "sample --list-samplers";
 const PROCESS: &str = "sample --target DIR/g.json --process vp";
 const DDIM: &str = "sample --target DIR/g.json --sampler ddim";
 const DDIM_IMAGE: &str = "sample --checkpoint DIR/image/checkpoints/latest --sampler ddim";
+const DDIM_VECTOR: &str = "sample --checkpoint DIR/vector/checkpoints/latest --sampler ddim";
 const LANGEVIN: &str = "sample --target DIR/g.json --sampler langevin";
 const DENOISE_TARGET: &str = "denoise --target DIR/g.json --input DIR/x --output DIR/y";
 const DENOISE_IMAGE: &str = "denoise --checkpoint DIR/image/checkpoints/latest --input DIR/x --output DIR/y";
@@ -84,6 +85,7 @@ const ROWS: &[Row] = &[
     ("sample", "sampler", "ddim", &[LIST]),
     ("sample", "variance", "fixed-small", &[DDIM, DDIM_IMAGE, LIST]),
     ("sample", "eta", "0.5", OTHER_SAMPLER),
+    ("sample", "use_clipped_model_output", "", &[TARGET, LIST, IMAGE, VECTOR, DDIM, DDIM_VECTOR]),
     ("sample", "churn", "1", OTHER_SAMPLER),
     ("sample", "s_min", "1", &[TARGET, IMAGE, "sample --target DIR/g.json --sampler edm"]),
     ("sample", "s_max", "1", &[TARGET, IMAGE, "sample --target DIR/g.json --sampler edm"]),
@@ -145,6 +147,7 @@ const ROWS: &[Row] = &[
     ("decompose", "sampler", "ddim", &[NETWORK]),
     ("decompose", "variance", "fixed-small", &[W2_DDIM]),
     ("decompose", "eta", "0.5", OTHER_SAMPLER_W2),
+    ("decompose", "use_clipped_model_output", "", &[W2, DECOMPOSE, NETWORK, W2_DDIM]),
     ("decompose", "churn", "1", OTHER_SAMPLER_W2),
     ("decompose", "s_min", "1", OTHER_SAMPLER_W2),
     ("decompose", "s_max", "1", OTHER_SAMPLER_W2),

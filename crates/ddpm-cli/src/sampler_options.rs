@@ -26,6 +26,10 @@ pub(crate) struct SamplerOptions {
     #[arg(long, value_name = "ETA")]
     #[serde(skip_serializing_if = "Option::is_none")]
     eta: Option<f64>,
+    /// Recompute ddim's eps from the clipped x_0, as diffusers does with use_clipped_model_output=True
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    use_clipped_model_output: bool,
     /// Noise that edm adds back over the whole run, S_churn [default: 0]
     #[arg(long, value_name = "AMOUNT")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -135,7 +139,10 @@ impl SamplerOptions {
         self.check_ranges(origin)?;
         Ok(match self.sampler.0.scheme {
             Scheme::Ddpm { .. } => Scheme::Ddpm { variance: self.variance.unwrap_or(own) },
-            Scheme::Ddim { eta } => Scheme::Ddim { eta: self.eta.unwrap_or(eta) },
+            Scheme::Ddim { eta, .. } => Scheme::Ddim {
+                eta: self.eta.unwrap_or(eta),
+                use_clipped_model_output: self.use_clipped_model_output,
+            },
             Scheme::Edm { churn } => Scheme::Edm {
                 churn: Churn {
                     amount: self.churn.unwrap_or(churn.amount),
@@ -160,6 +167,16 @@ impl SamplerOptions {
         })
     }
 
+    /// Refuses options whose effect is on a clipped x_0 where the predicted x_0 is not `thresholded`.
+    pub(crate) fn check_thresholding(&self, thresholded: bool, origin: Origin) -> Result<()> {
+        ensure!(
+            thresholded || !self.use_clipped_model_output,
+            "{} has no effect where the predicted x_0 is not clipped",
+            origin.name("use_clipped_model_output")
+        );
+        Ok(())
+    }
+
     /// The sampler's name.
     pub(crate) fn name(&self) -> &'static str {
         self.sampler.0.name
@@ -176,9 +193,10 @@ impl SamplerOptions {
 
     fn check_owners(&self, origin: Origin) -> Result<()> {
         let name = self.name();
-        let given: [(&str, bool, &[&str]); 12] = [
+        let given: [(&str, bool, &[&str]); 13] = [
             ("variance", self.variance.is_some(), &["ddpm"]),
             ("eta", self.eta.is_some(), &["ddim"]),
+            ("use_clipped_model_output", self.use_clipped_model_output, &["ddim"]),
             ("churn", self.churn.is_some(), &["edm"]),
             ("s_min", self.s_min.is_some(), &["edm"]),
             ("s_max", self.s_max.is_some(), &["edm"]),

@@ -233,7 +233,7 @@ fn w2_is_that_of_the_library_for_any_levels_sampler_and_error() {
     let vp = ["--process", "vp", "--t-min", "0.01", "--grid", "log-snr"];
     let analytic = Scheme::Ddpm { variance: Variance::Analytic };
     for (levels, sampler, trajectory, scheme, error) in [
-        (cosine, &["ddim", "--eta", "0.5"][..], &discrete, Scheme::Ddim { eta: 0.5 }, 0.0),
+        (cosine, &["ddim", "--eta", "0.5"][..], &discrete, Scheme::ddim(0.5), 0.0),
         (cosine, &["ddpm", "--variance", "analytic"], &discrete, analytic, 0.0),
         (cosine, &["dpmpp-3m", "--perturb", "0.1"], &discrete, Scheme::Dpmpp3m, 0.1),
         (vp, &["ddpm", "--variance", "analytic"], &continuous, analytic, 0.0),

@@ -101,7 +101,7 @@ fn options_processes_and_grids_have_their_effect() {
         assert_law(variance.name(), &x, &Scheme::Ddpm { variance }, discrete(Grid::Leading));
     }
     let x = run(&["--sampler", "ddim", "--eta", "0.7", "--grid", "karras"]);
-    assert_law("eta", &x, &Scheme::Ddim { eta: 0.7 }, discrete(Grid::Karras));
+    assert_law("eta", &x, &Scheme::ddim(0.7), discrete(Grid::Karras));
     let churn = ddpm_core::scheme::Churn { amount: 5.0, ..Default::default() };
     let x = run(&["--sampler", "edm", "--churn", "5", "--grid", "log-snr"]);
     assert_law("churn", &x, &Scheme::Edm { churn }, discrete(Grid::LogSnr));

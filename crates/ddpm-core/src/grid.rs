@@ -1,14 +1,15 @@
 //! Grids: rules that place the N noise levels that a sampler visits.
 //!
 //! `leading`, `linspace` and `trailing` are the three placements of Lin et al. 2024 (table 2), rounded as diffusers' DDPM and DDIM schedulers
-//! round them, so that the same name means the same timesteps. The others place N points evenly in some coordinate: `quadratic` in
+//! round them, so that the same name means the same timesteps. A single level is the noisiest one on every grid (diffusers' `leading` and
+//! `linspace` visit timestep 0 then, where the start from pure noise is not of that level). The others place N points evenly in some coordinate: `quadratic` in
 //! sqrt(t) (Song, Meng & Ermon 2021, appendix D), `log-snr` in log(alpha^2/sigma^2) (Lu et al. 2022), `karras` in
 //! (sigma/alpha)^(1/7) (Karras et al. 2022, eq. 5); on a discrete schedule the nearest training timesteps are taken, each once.
 //!
 //! Process truncation: a run may stop at a smallest noise level above the schedule's own.
 
 use crate::schedule::karras_sigma;
-use crate::{CoreError, Level, Process, Scale, Schedule, TimeIndex};
+use crate::{CoreError, Level, Process, Schedule, TimeIndex};
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
@@ -58,12 +59,15 @@ impl Grid {
 
     /// The N visited timesteps of a chain of `train_steps`, the noisiest first.
     ///
-    /// Fails for `log-snr` and `karras`, which need the noise levels: see [`Grid::visit`].
+    /// Fails for two or more steps of `log-snr` and `karras`, which need the noise levels: see [`Grid::visit`].
     pub fn timesteps(self, train_steps: usize, steps: usize) -> Result<Vec<TimeIndex>, CoreError> {
         check_steps(train_steps, steps)?;
         let (t, n) = (train_steps as f64, steps as f64);
         let index = |value: f64| TimeIndex(value.max(0.0) as u32);
-        let last = (n - 1.0).max(1.0);
+        let last = n - 1.0;
+        if steps == 1 {
+            return Ok(vec![TimeIndex(train_steps as u32 - 1)]);
+        }
         Ok(match self {
             Grid::Leading => {
                 (0..steps).rev().map(|k| TimeIndex((k * (train_steps / steps)) as u32)).collect()
@@ -74,8 +78,6 @@ impl Grid {
             Grid::Trailing => {
                 (0..steps).map(|k| index((t - k as f64 * t / n).round_ties_even() - 1.0)).collect()
             }
-            // A single step begins at the most noise.
-            Grid::Quadratic if steps == 1 => vec![TimeIndex(train_steps as u32 - 1)],
             Grid::Quadratic => {
                 distinct((0..steps).rev().map(|k| (t - 1.0) * (k as f64 / last).powi(2)), train_steps)
             }
@@ -97,10 +99,6 @@ impl Grid {
                 let levels: Vec<Level> = schedule.levels().collect();
                 let log_snrs = placed(self, &levels[0], &levels[all - 1], steps - 1)?;
                 Ok(distinct(log_snrs.into_iter().map(|log_snr| position(&levels, log_snr)), all))
-            }
-            // One step begins at sigma_max, as Karras et al.'s sampler does; diffusers' DDPM and DDIM schedulers visit timestep 0.
-            Grid::Linspace if steps == 1 && schedule.scale() == Scale::VarianceExploding => {
-                Ok(vec![TimeIndex(all as u32 - 1)])
             }
             _ => self.timesteps(all, steps),
         }

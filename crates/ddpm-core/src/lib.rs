@@ -13,7 +13,7 @@
 //! // Ho et al.'s linear schedule, 50 of its 1000 levels, DDIM's steps along them.
 //! let noising = Noising::Discrete(Schedule::linear(1000)?);
 //! let trajectory = noising.trajectory(50, noising.default_grid())?;
-//! let steps = Scheme::Ddim { eta: 0.0 }.plan(&trajectory)?;
+//! let steps = Scheme::ddim(0.0).plan(&trajectory)?;
 //!
 //! // The exact law of its samples on data N(0.3, 0.25).
 //! let data = Gaussian::new(vec![0.3], Covariance::Diagonal(vec![0.25]))?;

@@ -23,7 +23,10 @@ fn timesteps_are_diffusers() {
             .into_iter()
             .map(|t| t.0)
             .collect();
-        assert_eq!(got, case.timesteps, "{} {}", case.grid, case.train_steps);
+        // diffusers visits timestep 0 alone on two of its grids; a start from pure noise is of the noisiest level.
+        let noisiest = vec![case.train_steps as u32 - 1];
+        let expected = if got.len() == 1 { noisiest } else { case.timesteps };
+        assert_eq!(got, expected, "{} {}", case.grid, case.train_steps);
     }
 }
 
@@ -41,6 +44,10 @@ fn every_grid_falls_strictly_and_all_steps_are_all_timesteps() {
                 assert_eq!(visited.len(), steps);
                 assert!(visited.windows(2).all(|pair| pair[0] > pair[1]), "{grid} {steps}: {visited:?}");
                 assert!((visited[0].0 as usize) < t);
+                assert!(
+                    steps > 1 || visited[0].0 as usize == t - 1,
+                    "{grid}: one step begins at the most noise"
+                );
                 if steps == t {
                     assert!(visited.iter().rev().enumerate().all(|(i, timestep)| timestep.0 as usize == i));
                 }

@@ -134,8 +134,8 @@ fn orders_hold_along_a_discrete_schedule_too() {
         (0..=steps).map(|k| schedule.level(TimeIndex((4095 - k * (3968 / steps)) as u32))).collect()
     };
     for (scheme, order) in [
-        (Scheme::Ddim { eta: 0.0 }, 1.0),
-        (Scheme::Ddim { eta: 0.5 }, 1.0),
+        (Scheme::ddim(0.0), 1.0),
+        (Scheme::ddim(0.5), 1.0),
         (Scheme::Ddpm { variance: Variance::FixedSmall }, 1.0),
         (Scheme::Ddpm { variance: Variance::FixedLarge }, 1.0),
         (Scheme::Dpmpp2m, 2.0),
@@ -182,7 +182,7 @@ fn monte_carlo_samples_have_the_predicted_moments_for_every_sampler() {
     let churn = Churn { amount: 5.0, min: 0.02, max: 20.0, noise: 1.0 };
     let schemes = SAMPLERS.iter().map(|info| info.scheme).chain([
         Scheme::Edm { churn },
-        Scheme::Ddim { eta: 0.6 },
+        Scheme::ddim(0.6),
         Scheme::PredictorCorrector { signal_to_noise: 0.1, corrections: 2 },
     ]);
     for (index, scheme) in schemes.enumerate() {

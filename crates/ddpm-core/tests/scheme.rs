@@ -30,7 +30,7 @@ fn assert_same(a: &Step, b: &Step) {
 fn ddim_with_eta_one_is_ddpm_with_the_posterior_variance() {
     for pair in levels().windows(2) {
         let ddpm = ancestral(&pair[0], &pair[1], Variance::FixedSmall, None).unwrap();
-        assert_same(&ddim(&pair[0], &pair[1], 1.0).unwrap(), &ddpm);
+        assert_same(&ddim(&pair[0], &pair[1], 1.0, false).unwrap(), &ddpm);
     }
 }
 
@@ -38,7 +38,7 @@ fn ddim_with_eta_one_is_ddpm_with_the_posterior_variance() {
 fn ddim_without_noise_is_the_first_order_solver_and_euler_in_sigma() {
     for pair in levels().windows(2) {
         let (t, s) = (&pair[0], &pair[1]);
-        let ddim = ddim(t, s, 0.0).unwrap();
+        let ddim = ddim(t, s, 0.0, false).unwrap();
         assert_same(&ddim, &dpm_solver_pp(t, s, &[], Order::First, false));
         // Euler in k = sigma/alpha: y_s = y + (k_s - k_t)(y - D)/k_t.
         let (k_t, k_s) = (t.relative_sigma(), s.relative_sigma());
@@ -249,7 +249,7 @@ fn what_a_sampler_cannot_do_is_said() {
     let churn = Churn { amount: -1.0, ..Churn::default() };
     assert!(Scheme::Edm { churn }.plan(&some_signal).unwrap_err().to_string().contains("churn amount"));
     assert!(Scheme::Langevin { relative_step: 0.0, steps: 3 }.plan(&some_signal).is_err());
-    assert!(message(Scheme::Ddim { eta: 1.5 }).contains("eta must be between 0 and 1, got 1.5"));
+    assert!(message(Scheme::ddim(1.5)).contains("eta must be between 0 and 1, got 1.5"));
     assert!(message(Scheme::Ddpm { variance: Variance::Analytic }).contains("analytic"));
     let ends_at_data = Trajectory::continuous(&Process::VP, &[1.0, 0.5, 0.0]).unwrap();
     assert!(Scheme::OdeHeun.plan(&ends_at_data).unwrap_err().to_string().contains("t-min"));

@@ -24,7 +24,7 @@ fn samples_of_a_gaussian_are_as_far_as_the_recursion_says() {
     let visited = Grid::Trailing.visit(&schedule, 12).unwrap();
     for (target, scheme, perturbation) in [
         (&line, Scheme::Ddpm { variance: Variance::FixedSmall }, 0.0),
-        (&line, Scheme::Ddim { eta: 0.0 }, 0.2),
+        (&line, Scheme::ddim(0.0), 0.2),
         (&line, Scheme::Dpmpp2mSde, -0.2),
         (&plane, Scheme::Dpmpp2m, 0.2),
     ] {

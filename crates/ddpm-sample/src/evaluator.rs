@@ -11,6 +11,8 @@ use tch::Tensor;
 pub struct Evaluation {
     /// D(x): the predicted x_0, thresholded.
     pub x0: Tensor,
+    /// What thresholding took from it: the prediction before it less the one after it. None without thresholding.
+    pub excess: Option<Tensor>,
     /// The position of a learned variance in its range, -1 to 1, of x's shape.
     pub variance_fraction: Option<Tensor>,
 }
@@ -39,9 +41,16 @@ impl<'a> Evaluator<'a> {
         if !raw.sum(raw.kind()).double_value(&[]).is_finite() {
             return Err(SampleError::NotFinite { level: describe(level) });
         }
-        let x0 = self.threshold.apply(raw);
+        let (x0, excess) = match self.threshold {
+            Threshold::None => (raw, None),
+            threshold => {
+                let x0 = threshold.apply(raw.shallow_clone());
+                let excess = raw - &x0;
+                (x0, Some(excess))
+            }
+        };
         self.first.get_or_insert_with(|| x0.shallow_clone());
-        Ok(Evaluation { x0, variance_fraction: prediction.variance_fraction })
+        Ok(Evaluation { x0, excess, variance_fraction: prediction.variance_fraction })
     }
 
     /// The predicted x_0 alone.

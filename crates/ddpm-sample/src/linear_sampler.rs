@@ -42,11 +42,11 @@ impl Sampler for LinearSampler {
     ) -> Result<Option<Moved>, SampleError> {
         let Some(step) = self.plan.get(self.next) else { return Ok(None) };
         let mut z = (0..step.draws()).map(|_| noise.draw()).collect::<Result<Vec<_>, _>>()?;
-        let mut fraction = None;
+        let (mut fraction, mut excess) = (None, None);
         for stage in &step.stages {
             let answer = denoiser.evaluate(&combine(&stage.state, x_t, &self.answers, &z), &stage.level)?;
             self.answers.push_front(answer.x0);
-            fraction = answer.variance_fraction;
+            (fraction, excess) = (answer.variance_fraction, answer.excess);
         }
         if let (Some(range), Some(z)) = (step.learned_range, z.first_mut()) {
             let fraction = fraction.ok_or(SampleError::NoLearnedVariance)?;
@@ -55,7 +55,10 @@ impl Sampler for LinearSampler {
             let rise = range.log_variance(1.0) - middle;
             *z *= ((fraction * rise + middle) * 0.5).exp();
         }
-        let x = combine(&step.output, x_t, &self.answers, &z);
+        let mut x = combine(&step.output, x_t, &self.answers, &z);
+        if let (Some(excess), true) = (excess, step.of_excess != 0.0) {
+            x += excess * step.of_excess;
+        }
         self.answers.truncate(self.memory);
         self.next += 1;
         Ok(Some(Moved { from: step.from, to: step.to, x }))

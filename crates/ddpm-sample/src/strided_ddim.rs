@@ -25,7 +25,9 @@ pub fn sample_on_grid(
     options: &Options,
     progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
 ) -> Result<Samples, SampleError> {
-    let (Scheme::Ddim { eta }, Grid::Leading | Grid::Linspace | Grid::Trailing) = (scheme, grid) else {
+    let (Scheme::Ddim { eta, use_clipped_model_output }, Grid::Leading | Grid::Linspace | Grid::Trailing) =
+        (scheme, grid)
+    else {
         return sample(denoiser, scheme, trajectory, noise, options, progress);
     };
     let timesteps: Vec<TimeIndex> = trajectory
@@ -40,7 +42,8 @@ pub fn sample_on_grid(
     if timesteps.len() != trajectory.steps() {
         return sample(denoiser, scheme, trajectory, noise, options, progress);
     }
-    let mut sampler = LinearSampler::new(strided_ddim(schedule, &timesteps, *eta)?);
+    let mut sampler =
+        LinearSampler::new(strided_ddim(schedule, &timesteps, *eta, *use_clipped_model_output)?);
     let start = torch_ext::fence(|| noise.start(trajectory.start()))??;
     run(denoiser, &mut sampler, start, noise, options, progress)
 }
@@ -50,6 +53,7 @@ pub fn strided_ddim(
     schedule: &Schedule,
     timesteps: &[TimeIndex],
     eta: f64,
+    use_clipped_model_output: bool,
 ) -> Result<Vec<Step>, SampleError> {
     let stride = (schedule.steps() / timesteps.len().max(1)) as u32;
     let levels = schedule.visited(timesteps)?;
@@ -60,6 +64,6 @@ pub fn strided_ddim(
     Ok(levels
         .iter()
         .zip(timesteps)
-        .map(|(t, index)| ddim(t, &arrival(index), eta))
+        .map(|(t, index)| ddim(t, &arrival(index), eta, use_clipped_model_output))
         .collect::<Result<_, _>>()?)
 }

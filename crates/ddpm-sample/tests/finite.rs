@@ -78,7 +78,7 @@ fn what_cannot_work_says_why() {
     };
     let ten = trailing(10);
     let plain = Options::default;
-    assert_eq!(message(Scheme::Ddim { eta: 1.5 }, &ten, plain()), "eta must be between 0 and 1, got 1.5");
+    assert_eq!(message(Scheme::ddim(1.5), &ten, plain()), "eta must be between 0 and 1, got 1.5");
     let clip = Options { threshold: Threshold::Clip { range: -1.0 }, ..plain() };
     assert_eq!(message(Scheme::Dpmpp2m, &ten, clip), "clip range must be positive, got -1");
     let exact = Options { tolerance: Tolerance { relative: 0.0, absolute: 1e-5 }, ..plain() };

@@ -19,7 +19,7 @@ fn runs() -> Vec<(Scheme, Trajectory)> {
     let defaults = SAMPLERS.iter().filter(|info| info.fixed_steps).map(|info| info.scheme);
     let others = [
         Scheme::Ddpm { variance: Variance::FixedSmall },
-        Scheme::Ddim { eta: 0.6 },
+        Scheme::ddim(0.6),
         Scheme::Edm { churn },
         Scheme::PredictorCorrector { signal_to_noise: 0.1, corrections: 2 },
     ];

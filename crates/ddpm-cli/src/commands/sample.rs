@@ -20,7 +20,7 @@ use ddpm_core::{Noising, Variance};
 use ddpm_core::{SAMPLERS, Scheme};
 use ddpm_nets::checkpoint::{Checkpoint, VectorCheckpoint};
 use ddpm_nets::targets::ideal_denoiser;
-use ddpm_nets::{Denoiser, ScoreDenoiser, tensor_file};
+use ddpm_nets::{Denoiser, ScoreDenoiser, Threshold, tensor_file};
 use ddpm_sample::guidance::Interval;
 use ddpm_sample::{NoiseInput, Options, Record, Samples};
 use std::path::{Path, PathBuf};
@@ -166,6 +166,8 @@ impl Sample {
             return self.of_vectors(dir, global, device);
         }
         let checkpoint = load_images(dir, device)?;
+        let clips = checkpoint.scheduler.threshold() != Threshold::None;
+        self.sampler.check_thresholding(clips, Origin::CommandLine)?;
         let (noise, num) = self.noise(&image_shape(&checkpoint), global)?;
         let scale = self.classifier_scale.unwrap_or(1.0);
         let load = |dir: &PathBuf| GuidingClassifier::load(dir, scale, &checkpoint, device);
@@ -202,6 +204,7 @@ impl Sample {
     fn of_vectors(&self, dir: &Path, global: &Global, device: Device) -> Result<()> {
         let why = format!("on {}: a network on vectors has no classes and no pictures", dir.display());
         global.given.refuse(&IMAGE_OPTIONS, &why)?;
+        self.sampler.check_thresholding(false, Origin::CommandLine)?;
         let checkpoint = load_vectors(dir, device)?;
         let scheme = self.scheme(Variance::FixedLarge, &global.given)?;
         let (scheme, levels) =
@@ -214,6 +217,7 @@ impl Sample {
     fn of_target(&self, path: &Path, global: &Global) -> Result<()> {
         let given = &global.given;
         given.refuse(&IMAGE_OPTIONS, "with --target, which has no classes and no pictures")?;
+        self.sampler.check_thresholding(false, Origin::CommandLine)?;
         let scheme = self.scheme(Variance::FixedLarge, given)?;
         let noising = self.noising.build(given)?;
         if matches!(noising, Noising::Discrete(_)) {

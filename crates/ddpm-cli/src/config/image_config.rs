@@ -5,6 +5,7 @@ use super::data_config::ImageData;
 use super::diffusion_config::DiffusionConfig;
 use super::sample_config::SampleConfig;
 use super::size_limits;
+use crate::sampler_options::Origin;
 use anyhow::{Result, ensure};
 use ddpm_core::Scheme;
 use ddpm_eval::EvalConfig;
@@ -49,6 +50,7 @@ impl Configuration for ImageConfig {
         let scheduler = self.diffusion.scheduler()?;
         ImageDiffusion::check(&self.train, &self.model, &scheduler)?;
         self.sample.validate(Some(scheduler.schedule().steps()))?;
+        self.sample.sampler.check_thresholding(self.diffusion.clip_sample, Origin::File)?;
         ensure!(
             !matches!(self.sample.scheme(scheduler.variance())?, Scheme::Langevin { .. }),
             "sample.sampler: langevin stays at one noise level and draws no images; use annealed-langevin or another sampler"

@@ -4,6 +4,7 @@ use super::configuration::Configuration;
 use super::data_config::TargetData;
 use super::sample_config::SampleConfig;
 use super::size_limits;
+use crate::sampler_options::Origin;
 use anyhow::{Context, Result, bail, ensure};
 use ddpm_core::{Noising, NoisingConfig, Scheme, Variance};
 use ddpm_nets::{Mlp, MlpConfig, ScoreNetwork};
@@ -99,6 +100,7 @@ impl Configuration for VectorConfig {
         ] {
             ensure!(!given, "{key} is for images, these are vectors");
         }
+        sample.sampler.check_thresholding(false, Origin::File)?;
         sample.validate(match &noising {
             Noising::Discrete(schedule) => Some(schedule.steps()),
             Noising::Continuous { .. } => None,

@@ -83,7 +83,7 @@ impl<'a> ImagePreview<'a> {
         let job = ImageSampling {
             model: ImageModel::plain(model, num),
             dir: self.run.dir.root(),
-            scheme: Scheme::Ddim { eta: 0.0 },
+            scheme: Scheme::ddim(0.0),
             // A short schedule has fewer levels than the default asks for.
             steps: config.preview_steps.unwrap_or(1).min(model.scheduler.schedule().steps()),
             grid: config.grid,

@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn the_four_main_cells_are_the_w2_errors() {
         for (trajectory, perturbation) in trajectories().iter().zip([0.0, 0.1, 0.1]) {
-            for scheme in [Scheme::Ddim { eta: 0.0 }, Scheme::Dpmpp2mSde] {
+            for scheme in [Scheme::ddim(0.0), Scheme::Dpmpp2mSde] {
                 let ablation = gaussian_ablation(&law(), trajectory, &scheme, perturbation).unwrap();
                 let expected =
                     w2_errors(&GaussianDenoiser::new(&law(), perturbation), trajectory, &scheme).unwrap();
@@ -323,7 +323,7 @@ mod tests {
     #[test]
     fn each_error_counts_where_it_is_switched_on() {
         let [discrete, ..] = trajectories();
-        let ablation = gaussian_ablation(&law(), &discrete, &Scheme::Ddim { eta: 0.0 }, 0.1).unwrap();
+        let ablation = gaussian_ablation(&law(), &discrete, &Scheme::ddim(0.0), 0.1).unwrap();
         let value = |start, steps, denoiser| ablation.cell(start, steps, denoiser).unwrap().w2;
         let (all_off, start, steps, denoiser) = (
             value(Start::Marginal, AblationSteps::Fine, AblationDenoiser::Ideal),

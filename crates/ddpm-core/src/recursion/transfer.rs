@@ -198,7 +198,7 @@ mod tests {
         let schedule = Schedule::cosine(200).unwrap();
         let trajectory =
             Trajectory::discrete(&schedule, &Grid::Trailing.timesteps(200, 20).unwrap()).unwrap();
-        for scheme in [Scheme::Em, Scheme::OdeRk4, Scheme::Ddim { eta: 0.7 }] {
+        for scheme in [Scheme::Em, Scheme::OdeRk4, Scheme::ddim(0.7)] {
             let denoiser = |level: &Level| Affine { gain: 0.3 / (1.0 + level.sigma()), offset: 0.1 };
             let plan = scheme.plan(&trajectory).unwrap();
             let short = transfer(&plan, denoiser);

@@ -4,6 +4,7 @@
 //! ddpm   x_s = a x_t + b D + sqrt(v) z                     q(x_s | x_t, x_0 = D), v a choice (Ho et al. 2020, algorithm 2)
 //! ddim   x_s = alpha_s D + sqrt(sigma_s^2 - eta^2 post) eps + eta sqrt(post) z      (Song, Meng & Ermon 2021, eq. 12)
 //!        eps = (x_t - alpha_t D)/sigma_t;  eta = 1 is ddpm with v = post, eta = 0 is deterministic
+//!        where D is thresholded, eps is that of D before it, the network's own (use_clipped_model_output = false in diffusers)
 //! rate   x_s = (x_t + b score)/sqrt(1 - b) + sqrt(b) z     b = (t - s) beta(t), the rate frozen at the step's noisier end
 //! ```
 
@@ -44,8 +45,9 @@ pub(crate) fn decode(t: &Level) -> Step {
     step.finish(d)
 }
 
-/// DDIM with `eta` in 0..1.
-pub fn ddim(t: &Level, s: &Level, eta: f64) -> Result<Step, CoreError> {
+/// DDIM with `eta` in 0..1. Where the predicted x_0 is thresholded, eps is the network's own, or with `use_clipped_model_output` recomputed
+/// from the thresholded x_0.
+pub fn ddim(t: &Level, s: &Level, eta: f64, use_clipped_model_output: bool) -> Result<Step, CoreError> {
     CoreError::check("eta", "between 0 and 1", eta, (0.0..=1.0).contains(&eta))?;
     let posterior = Posterior::between(t, s);
     // sigma_s^2 - post = sigma_s^2 snr_t/snr_s without cancellation: kept as sigma_s sqrt(1 - eta^2 lost).
@@ -56,7 +58,8 @@ pub fn ddim(t: &Level, s: &Level, eta: f64) -> Result<Step, CoreError> {
     let output = s.alpha() * &d
         + of_epsilon / t.sigma() * (x - t.alpha() * d)
         + eta * posterior.variance.sqrt() * step.z();
-    Ok(step.finish(output))
+    let of_excess = if use_clipped_model_output { 0.0 } else { -of_epsilon * t.alpha() / t.sigma() };
+    Ok(Step { of_excess, ..step.finish(output) })
 }
 
 /// The ancestral step of a continuous process with its rate frozen at t, as Song et al. (2021, appendix E) and Pierret & Galerne (2025)

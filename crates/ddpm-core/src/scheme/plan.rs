@@ -45,7 +45,7 @@ impl Scheme {
         let earlier: Vec<Level> = levels[index.saturating_sub(2)..index].iter().rev().copied().collect();
         match self {
             Scheme::Ddpm { variance } => ancestral(t, s, *variance, trajectory.mse(index)),
-            Scheme::Ddim { eta } => ddim(t, s, *eta),
+            Scheme::Ddim { eta, use_clipped_model_output } => ddim(t, s, *eta, *use_clipped_model_output),
             Scheme::Dpmpp2m => Ok(dpm_solver_pp(t, s, &earlier, Order::Second, false)),
             Scheme::Dpmpp2mSde => Ok(dpm_solver_pp(t, s, &earlier, Order::Second, true)),
             Scheme::Dpmpp3m => Ok(dpm_solver_pp(t, s, &earlier, Order::Third, false)),

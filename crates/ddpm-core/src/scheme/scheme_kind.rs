@@ -21,6 +21,9 @@ pub enum Scheme {
     Ddim {
         /// 0 deterministic, 1 ancestral.
         eta: f64,
+        /// Whether eps is recomputed from the thresholded x_0; the network's own eps otherwise. The same without thresholding.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        use_clipped_model_output: bool,
     },
     /// Euler-Maruyama on the reverse SDE.
     Em,
@@ -82,6 +85,11 @@ pub enum Scheme {
 }
 
 impl Scheme {
+    /// DDIM with the network's own eps.
+    pub const fn ddim(eta: f64) -> Scheme {
+        Scheme::Ddim { eta, use_clipped_model_output: false }
+    }
+
     /// The sampler as the literature runs it along a continuous process: `ddpm` with the transition variance freezes the process's rate
     /// over each step there, the others are the same.
     pub fn on_process(self) -> Scheme {

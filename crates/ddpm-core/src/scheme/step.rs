@@ -39,6 +39,9 @@ pub struct Step {
     /// For a learned variance: the one draw of this step has weight 1 in `output` and is to be scaled by the standard deviation that the
     /// network's output picks from this range.
     pub learned_range: Option<LogVarianceRange>,
+    /// Weight in `output` of what thresholding takes from the last evaluation: the predicted x_0 before it less the one after it. All other
+    /// weights are of predictions after it.
+    pub of_excess: f64,
 }
 
 impl Combination {

@@ -60,7 +60,7 @@ pub const SAMPLERS: [SamplerInfo; 18] = {
     use Levels::{Any, AnyByInterpolation as Ode, One};
     [
         info("ddpm", Scheme::Ddpm { variance: Variance::FixedLarge }, [1, 1, 1], Any, "ancestral sampling (Ho et al. 2020), any variance"),
-        info("ddim", Scheme::Ddim { eta: 0.0 }, [1, 1, 0], Any, "DDIM, eta 0 deterministic .. 1 ancestral (Song et al. 2021)"),
+        info("ddim", Scheme::ddim(0.0), [1, 1, 0], Any, "DDIM, eta 0 deterministic .. 1 ancestral (Song et al. 2021)"),
         info("em", Scheme::Em, [1, 1, 1], Ode, "reverse SDE by Euler-Maruyama"),
         info("ei", Scheme::Ei, [1, 1, 1], Any, "reverse SDE by the exponential integrator"),
         info("predictor-corrector", CORRECTOR, [1, 2, 2], Any, "ancestral predictor, Langevin corrector (Song et al. 2021)"),

@@ -78,7 +78,7 @@ fn compared(study: &TargetStudy<'_>) -> Vec<(String, Scheme)> {
             Scheme::Ddpm { variance: Variance::FixedSmall },
             Scheme::Ddpm { variance: Variance::FixedLarge },
             Scheme::Ddpm { variance: Variance::Analytic },
-            Scheme::Ddim { eta: 0.0 },
+            Scheme::ddim(0.0),
             Scheme::Dpmpp2m,
             Scheme::Edm { churn: NO_CHURN },
         ],
@@ -96,7 +96,7 @@ fn compared(study: &TargetStudy<'_>) -> Vec<(String, Scheme)> {
 fn name(scheme: &Scheme) -> String {
     match scheme {
         Scheme::Ddpm { variance } => format!("ddpm, {variance}"),
-        Scheme::Ddim { eta } if *eta > 0.0 => format!("ddim, eta {eta}"),
+        Scheme::Ddim { eta, .. } if *eta > 0.0 => format!("ddim, eta {eta}"),
         other => other.name().to_string(),
     }
 }
@@ -154,7 +154,7 @@ fn orders(
     study: &TargetStudy<'_>,
     law: Option<&Gaussian>,
 ) -> Result<(), EvalError> {
-    let mut schemes = vec![Scheme::Ddim { eta: 0.0 }, Scheme::Edm { churn: NO_CHURN }, Scheme::Dpmpp2m];
+    let mut schemes = vec![Scheme::ddim(0.0), Scheme::Edm { churn: NO_CHURN }, Scheme::Dpmpp2m];
     if law.is_some() {
         schemes.insert(0, Scheme::Ddpm { variance: Variance::FixedLarge });
     }

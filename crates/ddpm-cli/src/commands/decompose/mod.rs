@@ -26,6 +26,7 @@ const WIDTH: usize = 80;
 impl Decompose {
     pub(crate) fn run(&self, global: &Global) -> Result<()> {
         self.refuse_options_without_effect(&global.given)?;
+        self.sampler.check_thresholding(false, Origin::CommandLine)?;
         ensure!(self.perturb.is_finite(), "--perturb must be a finite number, got {}", self.perturb);
         let problem = self.target.as_ref().map(|path| self.problem(path, &global.given)).transpose()?;
         if let Some(folder) = &self.report {
