@@ -15,7 +15,7 @@ use crate::sweep::Results;
 use anyhow::Result;
 use ddpm_core::decomposition::Estimate;
 use ddpm_core::interval::{Interval, NORMAL_QUANTILE};
-use ddpm_report::kit::{self, Axis, Plot, Point, Series, Table, Text, number};
+use ddpm_report::kit::{self, Axis, Plot, Point, Series, Table, Text, listed, number};
 use serde_json::{Value, json};
 
 /// Curves of a plot that have colours of their own.
@@ -202,7 +202,7 @@ impl Comparison {
             let names: Vec<&str> = winners.iter().map(|&winner| self.candidates[winner].as_str()).collect();
             format!("{} for {range}{unit}", names.join(" or "))
         };
-        join(&runs.iter().enumerate().map(in_words).collect::<Vec<_>>())
+        listed(&runs.iter().enumerate().map(in_words).collect::<Vec<_>>())
     }
 
     /// The figures of the comparison for `results.json`.
@@ -308,15 +308,6 @@ fn significant(value: f64) -> String {
     number::typeset(&number::plain(value, 3))
 }
 
-/// `a`, `a and b`, `a, b and c`.
-pub(crate) fn join(words: &[String]) -> String {
-    match words {
-        [] => String::new(),
-        [only] => only.clone(),
-        [before @ .., last] => format!("{} and {last}", before.join(", ")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -353,7 +344,6 @@ mod tests {
         let same = [[1.0, 1.0], [1.0, 1.0]];
         let worse = [[2.0, 2.0], [2.0, 2.0]];
         assert_eq!(comparison([worse, same, worse], 0.0).winners_in_words(), "b for 10 to 20 steps");
-        assert_eq!(join(&["a".into(), "b".into(), "c".into()]), "a, b and c");
     }
 
     #[test]

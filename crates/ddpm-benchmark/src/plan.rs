@@ -207,7 +207,7 @@ pub(crate) fn samplers() -> Vec<NamedSampler> {
         match info.scheme {
             Scheme::Langevin { .. } | Scheme::AnnealedLangevin { .. } => {}
             Scheme::Ddpm { .. } => {
-                let names = ["ddpm, fixed-small", "ddpm, fixed-large", "ddpm, analytic"];
+                let names = ["ddpm (fixed-small)", "ddpm (fixed-large)", "ddpm (analytic)"];
                 let pairs = names.into_iter().zip(VARIANCES);
                 samplers.extend(pairs.map(|(name, variance)| named(name, Scheme::Ddpm { variance })));
             }

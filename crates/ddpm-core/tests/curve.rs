@@ -272,6 +272,7 @@ fn advice_names_the_lever_that_helps() {
             grid,
             steps,
             variance: Variance::FixedLarge,
+            others: vec![Variance::FixedSmall, Variance::Analytic],
         };
         let advice = situation.advise().unwrap();
         (advice, situation)
@@ -286,7 +287,9 @@ fn advice_names_the_lever_that_helps() {
     // The claim itself: at that number the discretization is below training, one fewer and it is not.
     assert_eq!(middle.best_variance, Variance::Analytic);
     for advice in [&off, &nearly, &middle] {
-        assert!(advice.placement.discretization <= advice.now[1]);
+        // The setting in use stops above the lowest level: it is compared with others down to that level, which costs more.
+        assert!(advice.down_to_the_lowest[0] >= advice.now[1] && advice.compared_total() >= advice.total());
+        assert!(advice.placement.discretization <= advice.down_to_the_lowest[0]);
         assert!((advice.total() - advice.now.iter().sum::<f64>()).abs() < 1e-15);
     }
 }

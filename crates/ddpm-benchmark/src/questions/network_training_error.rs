@@ -1,11 +1,10 @@
 //! How much of the error of a trained network is its training error, and at how many steps does discretization become the smaller part?
 
 use super::words::short;
-use crate::comparison::join;
 use crate::networks::{FloorTerms, MeasuredNetwork, NetworkTerms};
 use crate::report_section::{Block, ReportSection};
 use ddpm_core::interval::Interval;
-use ddpm_report::kit::{Axis, Cell as TableCell, Plot, Point, Series, Table, Text, number};
+use ddpm_report::kit::{Axis, Cell as TableCell, Plot, Point, Series, Table, Text, listed, number};
 use serde_json::json;
 
 /// The section on the networks of the run; none without any.
@@ -97,7 +96,7 @@ fn detail(network: &MeasuredNetwork) -> Option<String> {
     Some(format!(
         "Training’s share of the divergence on {} is {} steps.{best}",
         network.name.data(),
-        join(&shares)
+        listed(&shares)
     ))
 }
 

@@ -15,7 +15,7 @@ use ddpm_report::kit::{Axis, Cell as TableCell, Plot, Series, Table, Text, numbe
 use serde_json::json;
 
 /// The samplers whose convergence is plotted.
-const PLOTTED: [&str; 6] = ["ddpm, fixed-large", "ddim", "ode-heun", "dpmpp-2m", "unipc", "ode-rk4"];
+const PLOTTED: [&str; 6] = ["ddpm (fixed-large)", "ddim", "ode-heun", "dpmpp-2m", "unipc", "ode-rk4"];
 
 pub(super) fn cells(plan: &Plan) -> Vec<Cell> {
     laws(plan).into_iter().flat_map(ScalingLaw::cells).collect()

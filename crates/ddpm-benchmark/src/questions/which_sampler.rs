@@ -3,13 +3,13 @@
 use super::words::{short, shown, tables_by_target, times_best};
 use crate::cell::Cell;
 use crate::closed_form_target::NamedTarget;
-use crate::comparison::{Comparison, ComparisonPlan, join};
+use crate::comparison::{Comparison, ComparisonPlan};
 use crate::plan::{NamedSampler, Plan, samplers, thinned, wasserstein};
 use crate::report_section::{Block, ReportSection};
 use crate::sweep::Results;
 use anyhow::Result;
 use ddpm_core::{Grid, ScheduleKind};
-use ddpm_report::kit::{Cell as TableCell, Table};
+use ddpm_report::kit::{Cell as TableCell, Table, listed};
 use serde_json::json;
 
 /// The grids that samplers are run with: the usual one, and one that suits solvers of differential equations.
@@ -60,7 +60,7 @@ pub(super) fn section(plan: &Plan, results: &Results) -> Result<Option<ReportSec
         Block::Table(description(plan, results, targets[0])?),
     ];
     let plot =
-        best.plot(plotted, &["ddpm, fixed-large", "ddim"], "evaluations of the denoiser", "W2 to the data");
+        best.plot(plotted, &["ddpm (fixed-large)", "ddim"], "evaluations of the denoiser", "W2 to the data");
     let caption = format!(
         "W2 on {}: the best samplers beside ancestral sampling and DDIM. Exact; lower is better.",
         targets[plotted].name
@@ -88,7 +88,7 @@ pub(super) fn section(plan: &Plan, results: &Results) -> Result<Option<ReportSec
 }
 
 fn detail(best: &Comparison, by_grid: &[(Grid, Comparison)]) -> String {
-    let usual = samplers().iter().position(|sampler| sampler.name == "ddpm, fixed-large");
+    let usual = samplers().iter().position(|sampler| sampler.name == "ddpm (fixed-large)");
     let mut detail = String::new();
     if let (Some(usual), [first, .., last]) = (usual, best.columns()) {
         detail.push_str(&format!(
@@ -101,7 +101,7 @@ fn detail(best: &Comparison, by_grid: &[(Grid, Comparison)]) -> String {
         .iter()
         .map(|(grid, comparison)| format!("with the grid {grid}, {}", comparison.winners_in_words()))
         .collect();
-    detail.push_str(&format!(" If the grid is given: {}.", join(&words)));
+    detail.push_str(&format!(" If the grid is given: {}.", listed(&words)));
     detail
 }
 

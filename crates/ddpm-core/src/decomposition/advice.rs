@@ -18,17 +18,22 @@ pub struct MeasuredModel {
     pub steps: usize,
     /// The variance in use.
     pub variance: Variance,
+    /// Other variances that may be recommended: those whose difference from the one in use is known well enough.
+    pub others: Vec<Variance>,
 }
 
-/// What other settings would cost.
+/// What other settings would cost. Terms of different numbers of steps are compared down to one lowest level, that of the schedule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Advice {
     /// Initialization, discretization and training as they are, in nats.
     pub now: [f64; 3],
     /// Discretization and training with each fixed or fitted variance on the same levels.
     pub by_variance: Vec<(Variance, f64, f64)>,
-    /// The variance with the least sum of the two.
+    /// The variance with the least sum of the two, of the one in use and the others that may be recommended.
     pub best_variance: Variance,
+    /// Discretization and training of the setting in use, continued to the lowest level of the schedule in one more step where its grid
+    /// stops above it.
+    pub down_to_the_lowest: [f64; 2],
     /// The best placement of as many levels with the best variance.
     pub placement: Placement,
     /// The fewest steps of the grid, continued to the lowest level, at which discretization with the best variance is below the training error;
@@ -55,9 +60,15 @@ impl MeasuredModel {
             let (discretization, training) = terms(&positions, variance)?;
             by_variance.push((variance, discretization, training));
         }
-        let best = by_variance.iter().copied().min_by(|a, b| (a.1 + a.2).total_cmp(&(b.1 + b.2)));
+        let allowed = |v: Variance| v == self.variance || self.others.contains(&v);
+        let best = by_variance
+            .iter()
+            .copied()
+            .filter(|(variance, ..)| allowed(*variance))
+            .min_by(|a, b| (a.1 + a.2).total_cmp(&(b.1 + b.2)));
         let best_variance = best.map_or(self.variance, |(variance, ..)| variance);
         let (discretization, training) = terms(&positions, self.variance)?;
+        let continued = terms(&self.floor.down_to_the_lowest(positions), self.variance)?;
         let all = self.floor.levels().len();
         let enough = |steps: usize| -> Result<bool, CoreError> {
             let down = self.floor.down_to_the_lowest(self.positions(steps)?);
@@ -66,11 +77,13 @@ impl MeasuredModel {
         };
         let placement = self.floor.best_placement(self.steps, best_variance)?;
         let placement_training = self.floor.training(&placement.positions, best_variance, &self.mse)?;
-        let (discretization_of_all, training_of_all) = terms(&self.positions(all)?, best_variance)?;
+        let every: Vec<usize> = (0..all).collect();
+        let (discretization_of_all, training_of_all) = terms(&every, best_variance)?;
         Ok(Advice {
             now: [self.init, discretization, training],
             by_variance,
             best_variance,
+            down_to_the_lowest: continued.into(),
             placement,
             placement_training,
             enough_steps: first_where(2, all, enough)?,
@@ -80,7 +93,7 @@ impl MeasuredModel {
     }
 
     /// Positions (the noisiest first) of the grid's levels.
-    fn positions(&self, steps: usize) -> Result<Vec<usize>, CoreError> {
+    pub fn positions(&self, steps: usize) -> Result<Vec<usize>, CoreError> {
         let all = self.floor.levels().len();
         let timesteps = match self.grid {
             Grid::Leading | Grid::Linspace | Grid::Trailing | Grid::Quadratic => {
@@ -125,17 +138,23 @@ impl Advice {
         self.now.iter().sum()
     }
 
-    /// How much less the total would be, as shares of it. Each change is judged by its whole total: a change that lowers one term and raises
-    /// another by more counts 0.
+    /// The total of the setting in use, continued to the lowest level of the schedule: what other levels are compared with.
+    pub fn compared_total(&self) -> f64 {
+        self.now[0] + self.down_to_the_lowest.iter().sum::<f64>()
+    }
+
+    /// Shares of the total, and how much less it would be with other levels. Each change is judged by its whole total: a change that lowers
+    /// one term and raises another by more counts 0.
     pub fn shares(&self) -> Shares {
-        let total = self.total().max(f64::MIN_POSITIVE);
-        let [init, _, training] = self.now;
-        let share = |nats: f64| (nats / total).clamp(0.0, 1.0);
+        let share = |nats: f64, total: f64| (nats / total.max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
+        let ([init, _, training], total, compared) = (self.now, self.total(), self.compared_total());
+        let less =
+            |discretization: f64, training: f64| share(compared - init - discretization - training, compared);
         Shares {
-            initialization: share(init),
-            placement: share(total - init - self.placement.discretization - self.placement_training),
-            more_steps: share(total - init - self.discretization_of_all - self.training_of_all),
-            training: share(training),
+            initialization: share(init, total),
+            placement: less(self.placement.discretization, self.placement_training),
+            more_steps: less(self.discretization_of_all, self.training_of_all),
+            training: share(training, total),
         }
     }
 }

@@ -20,6 +20,8 @@ pub struct ScheduleCurve {
     information: Vec<f64>,
     /// The error that `analytic` is fitted to, where it is not the curve itself.
     fit: Option<Vec<f64>>,
+    /// Factor of every discretization: see [`ScheduleCurve::calibrated`].
+    factor: f64,
     dim: usize,
 }
 
@@ -52,7 +54,7 @@ impl ScheduleCurve {
             let step = 0.5 * log_trapezoid(&pair[0], &pair[1], curve[k], curve[k + 1]);
             information.push(information[k] + step);
         }
-        Ok(ScheduleCurve { levels, curve, information, fit: None, dim })
+        Ok(ScheduleCurve { levels, curve, information, fit: None, factor: 1.0, dim })
     }
 
     /// The same with the variance `analytic` fitted to another error by level: that of the denoiser which is sampled with.
@@ -62,6 +64,19 @@ impl ScheduleCurve {
             return Err(CoreError::Dimension { what: "fitted error by level".into(), expected, got });
         }
         Ok(ScheduleCurve { fit: Some(fit), ..self })
+    }
+
+    /// The same with every discretization in proportion to a better estimate of one of them: that of the sampler which visits `positions` with
+    /// this variance (a ratio estimate: errors that all settings share cancel). Unchanged where either value is not positive.
+    pub fn calibrated(
+        self,
+        positions: &[usize],
+        variance: Variance,
+        discretization: f64,
+    ) -> Result<Self, CoreError> {
+        let factor = self.factor * discretization / self.discretization(positions, variance)?;
+        let usable = factor > 0.0 && factor.is_finite();
+        Ok(ScheduleCurve { factor: if usable { factor } else { self.factor }, ..self })
     }
 
     /// The mmse and the information of a closed-form target at these levels, the noisiest first, with the accuracy of [`decompose`]: no
@@ -133,7 +148,7 @@ impl ScheduleCurve {
             sum += self.cost(pair[0], pair[1], variance)?
                 - (self.information[pair[1]] - self.information[pair[0]]);
         }
-        Ok(sum)
+        Ok(self.factor * sum)
     }
 
     /// sum_t c^2/(2v) (mse_t - m_t) of a sampler that visits these positions, with m this curve.

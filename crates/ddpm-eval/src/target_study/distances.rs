@@ -9,7 +9,7 @@ use ddpm_core::scheme::{Churn, SamplerInfo};
 use ddpm_core::targets::Gaussian;
 use ddpm_core::{Noising, Scheme, Target, Variance};
 use ddpm_report::decomposition_page::DecompositionReport;
-use ddpm_report::kit::number;
+use ddpm_report::kit::{listed, number};
 use ddpm_report::results::{Measure, Slope, Sweep, SweepCurve, SweepPoint};
 
 /// Samples and resamples of each point of a sampled curve.
@@ -95,8 +95,8 @@ fn compared(study: &TargetStudy<'_>) -> Vec<(String, Scheme)> {
 
 fn name(scheme: &Scheme) -> String {
     match scheme {
-        Scheme::Ddpm { variance } => format!("ddpm, {variance}"),
-        Scheme::Ddim { eta, .. } if *eta > 0.0 => format!("ddim, eta {eta}"),
+        Scheme::Ddpm { variance } => format!("ddpm ({variance})"),
+        Scheme::Ddim { eta, .. } if *eta > 0.0 => format!("ddim (eta {eta})"),
         other => other.name().to_string(),
     }
 }
@@ -306,9 +306,8 @@ fn nearest(report: &DecompositionReport) -> Option<String> {
         )
     } else {
         format!(
-            "At {near} steps the 95 % intervals of {} and {} overlap: their W₂ cannot be told apart.",
-            best.name,
-            alike.join(", ")
+            "At {near} steps no sampler is known to be nearest: the 95 % intervals of the W₂ of {} overlap.",
+            listed(&[&[best.name.as_str()], alike.as_slice()].concat())
         )
     })
 }
@@ -339,7 +338,9 @@ mod tests {
     #[test]
     fn a_sampler_is_best_only_where_the_intervals_part() {
         let noise = report([(0.0488, Some([0.0, 0.09])), (0.06, Some([0.01, 0.11]))]);
-        assert!(nearest(&noise).is_some_and(|text| text.contains("cannot be told apart")));
+        assert!(nearest(&noise).is_some_and(
+            |text| text.contains("no sampler is known to be nearest") && text.contains("ddim and edm")
+        ));
         let apart = report([(0.05, Some([0.04, 0.06])), (0.5, Some([0.4, 0.6]))]);
         assert!(nearest(&apart).is_some_and(|text| text.contains("ddim has the least W₂")));
         assert!(nearest(&report([(0.05, None), (0.06, None)])).is_some_and(|text| text.contains("ddim")));

@@ -16,9 +16,10 @@ use ddpm_core::recursion::Start;
 use ddpm_core::{Level, Noising, Schedule, Scheme, Target, Trajectory, Variance};
 use ddpm_report::ReportError;
 use ddpm_report::decomposition_page::{
-    Comparison, DecompositionReport, Known, SampleCloud, compared_schedules, slopes, theory_of_densities,
+    Comparison, DecompositionReport, InitializationAt, Known, SampleCloud, compared_schedules, slopes,
+    theory_of_densities,
 };
-use ddpm_report::results::{DecomposeReport, Measure, advice_sentences};
+use ddpm_report::results::{AdviceBasis, DecomposeReport, Measure, advice_sentences};
 
 /// Dimensions above which samples are neither drawn for pictures nor for distances that are known exactly.
 const PICTURED_DIM: usize = 256;
@@ -83,26 +84,41 @@ impl TargetStudy<'_> {
         }
         let images =
             |most: usize| MonteCarlo { images: most.min(self.monte_carlo.images), ..self.monte_carlo };
-        let known = self.known(schedule, images(CURVE_IMAGES))?;
+        let mut known = self.known(schedule, images(CURVE_IMAGES))?;
+        let result = &report.result;
+        let stderr = result.stderr.unwrap_or_default();
+        let term = |value: Option<f64>, stderr| Interval::normal(value.unwrap_or_default(), stderr);
+        let init = term(result.init_nats, stderr.init_nats);
+        let discretization = term(result.discretization_nats, stderr.discretization_nats);
+        let training = term(result.training_nats, stderr.training_nats);
+        let total = term(result.total_nats, stderr.total_nats);
+        // The terms in use come from more noising paths than the curve: one quantity has one value.
+        let positions = known.positions(self.grid, self.steps)?;
+        known.curve = known.curve.calibrated(&positions, variance, discretization.value)?;
+        known.init = init_from(known.init, positions[0], init.value);
         let input = MeasuredModel {
             floor: known.curve.clone(),
             mse: known.mse.clone(),
-            init: report.result.init_nats.unwrap_or_default(),
+            init: init.value,
             grid: self.grid,
             steps: self.steps,
             variance,
+            others: vec![Variance::FixedSmall, Variance::FixedLarge, Variance::Analytic],
         };
-        let stderr = report.result.stderr.unwrap_or_default().init_nats;
-        let init = Interval::normal(input.init, stderr);
-        report.advice = advice_sentences(&input.advise()?, &input, &init).into();
-        let name = report.result.schedule.clone().unwrap_or_default();
+        let advice = input.advise()?;
+        let basis = AdviceBasis::of_target([init, discretization, training], total);
+        let name = result.schedule.clone().unwrap_or_default();
+        let in_use = training.value;
+        report.advice = advice_sentences(&advice, &input, &basis).into();
         let comparison = Comparison {
             known: &known,
             name: &name,
             grid: self.grid,
+            steps: self.steps,
             variance,
+            best_variance: advice.best_variance,
             measure: Measure::TotalNats,
-            training: report.result.training_nats,
+            training: Some(in_use),
         };
         let compared = compared_schedules(&name, schedule)?;
         let along = |other| self.known(other, images(COMPARED_IMAGES));
@@ -176,4 +192,9 @@ impl TargetStudy<'_> {
         report.ablation = Some(found.ablation);
         Ok(())
     }
+}
+
+/// The initialization term by position, with the value of the result at the position where sampling starts.
+fn init_from(other: InitializationAt<'_>, start: usize, value: f64) -> InitializationAt<'_> {
+    Box::new(move |position| if position == start { Ok(value) } else { other(position) })
 }

@@ -1,7 +1,7 @@
 //! The variational bound and its parts by floor, and consistency checks.
 
 use crate::kit::{Cell, Page, Section, Table, Text, number};
-use crate::results::{BoundReport, DecomposeReport, Floor, FloorReport, Images, NetworkReport};
+use crate::results::{BoundReport, DecomposeReport, Floor, FloorReport, NetworkReport};
 
 pub(super) fn add_to(page: &mut Page, result: &DecomposeReport) {
     let Some(network) = &result.network else { return };
@@ -45,10 +45,7 @@ pub(super) fn parts(network: &NetworkReport) -> Table {
 
 /// The bound, a column for each kind of images.
 pub(super) fn bounds(network: &NetworkReport) -> Table {
-    let name = |bound: &BoundReport| match bound.images {
-        Images::Train => "training images",
-        Images::HeldOut => "held-out images",
-    };
+    let name = |bound: &BoundReport| bound.images.in_words();
     let rows: [Row<BoundReport>; 8] = [
         ("bits/dim", |bound| bound.vlb_bits_per_dim.into()),
         ("nats", |bound| bound.vlb_nats.into()),
@@ -113,7 +110,8 @@ impl Floor {
         match self {
             Floor::EmpiricalTraining => {
                 "the exact denoiser of the training images as a finite set (the empirical, memorizing denoiser), on training images. The terms are \
-                 exact for a sampler that should reproduce this very set: training is the distance from memorizing it."
+                 exact for a sampler that should reproduce this very set: training is the distance from memorizing it. With --reference BETTER it is what a \
+                 better network would remove."
             }
             Floor::Reference => {
                 "a better network, on held-out images. Training is what that network would remove."
@@ -122,20 +120,6 @@ impl Floor {
                 "the error of the empirical denoiser on training images, against the network on held-out images. No denoiser of the population has a \
                  smaller error in expectation, so that training is an upper bound."
             }
-        }
-    }
-
-    /// How the share of training is to be read, in a sentence for the top of a page.
-    pub(super) fn caution(self) -> &'static str {
-        match self {
-            Floor::EmpiricalTraining => {
-                "The training term here is the distance from the empirical denoiser of the training images: only memorizing them would close it. With \
-                 --reference BETTER it is what a better network would remove."
-            }
-            Floor::Reference => {
-                "The training term here is the distance from the reference network. A still better network would remove more."
-            }
-            Floor::EmpiricalLowerBound => "The training term here is an upper bound.",
         }
     }
 }

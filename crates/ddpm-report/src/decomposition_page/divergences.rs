@@ -19,6 +19,9 @@ const PLACED_LEVELS: usize = 1500;
 /// Steps up to which it is shown.
 const PLACED_STEPS: usize = 100;
 
+/// The initialization term at the level of a position.
+pub type InitializationAt<'a> = Box<dyn Fn(usize) -> Result<f64, CoreError> + 'a>;
+
 /// A schedule and the errors along it.
 pub struct Known<'a> {
     /// The schedule.
@@ -28,7 +31,7 @@ pub struct Known<'a> {
     /// The denoiser's error at the same levels.
     pub mse: Vec<f64>,
     /// The initialization term at the level of a position; 0 where it is not counted.
-    pub init: Box<dyn Fn(usize) -> Result<f64, CoreError> + 'a>,
+    pub init: InitializationAt<'a>,
 }
 
 /// The setting in use, from which each sweep changes one thing.
@@ -39,8 +42,12 @@ pub struct Comparison<'a> {
     pub name: &'a str,
     /// The grid in use.
     pub grid: Grid,
+    /// The number of steps in use.
+    pub steps: usize,
     /// The variance in use.
     pub variance: Variance,
+    /// The variance that advice names.
+    pub best_variance: Variance,
     /// What is measured.
     pub measure: Measure,
     /// The training error in use, where there is one.
@@ -48,7 +55,8 @@ pub struct Comparison<'a> {
 }
 
 impl Known<'_> {
-    fn positions(&self, grid: Grid, steps: usize) -> Result<Vec<usize>, ReportError> {
+    /// Positions of the levels that a grid visits, the noisiest first.
+    pub fn positions(&self, grid: Grid, steps: usize) -> Result<Vec<usize>, ReportError> {
         let last = self.schedule.steps() - 1;
         Ok(grid.visit(self.schedule, steps)?.into_iter().map(|t| last - t.0 as usize).collect())
     }
@@ -60,12 +68,18 @@ impl Known<'_> {
     }
 
     /// The total by number of steps, on a grid that is continued to the lowest level.
-    fn totals(&self, name: &str, grid: Grid, variance: Variance) -> Result<SweepCurve, ReportError> {
+    fn totals(
+        &self,
+        name: &str,
+        grid: Grid,
+        variance: Variance,
+        in_use: Option<usize>,
+    ) -> Result<SweepCurve, ReportError> {
         let point = |steps: usize| {
             let down = self.curve.down_to_the_lowest(self.positions(grid, steps)?);
             Ok(SweepPoint::exact(steps, self.total(&down, variance)?))
         };
-        let counts = step_counts(self.schedule.steps()).into_iter();
+        let counts = step_counts(self.schedule.steps(), in_use).into_iter();
         Ok(SweepCurve {
             name: name.to_string(),
             points: counts.map(point).collect::<Result<_, ReportError>>()?,
@@ -73,11 +87,14 @@ impl Known<'_> {
     }
 }
 
-/// Numbers of steps for a schedule of so many levels, about evenly spaced on a logarithmic axis.
-fn step_counts(all: usize) -> Vec<usize> {
+/// Numbers of steps for a schedule of so many levels, about evenly spaced on a logarithmic axis, and the one in use.
+fn step_counts(all: usize, in_use: Option<usize>) -> Vec<usize> {
     let decades = (0..7).flat_map(|k| [1, 2, 5].map(|m| m * 10usize.pow(k)));
     let mut counts: Vec<usize> = decades.filter(|&n| n >= 5 && n < all).collect();
+    counts.extend(in_use.filter(|&n| n < all));
     counts.push(all);
+    counts.sort_unstable();
+    counts.dedup();
     counts
 }
 
@@ -88,7 +105,7 @@ impl Comparison<'_> {
         along: impl Fn(&'b Schedule) -> Result<Known<'b>, ReportError>,
         compared: &'b [(String, Schedule)],
     ) -> Result<Vec<Sweep>, ReportError> {
-        let Comparison { known, name, grid, variance, measure, .. } = *self;
+        let Comparison { known, name, grid, steps, variance, measure, .. } = *self;
         let mark = self.training.filter(|t| *t > 0.0).map(|t| (t, "training error now".to_string()));
         let grids =
             [Grid::Trailing, Grid::Leading, Grid::Linspace, Grid::Quadratic, Grid::LogSnr, Grid::Karras];
@@ -99,7 +116,7 @@ impl Comparison<'_> {
                     "Schedule {name} on the grid {grid}. The curve “best levels” places the levels where discretization is least."
                 ),
                 measure,
-                curves: variances(known, grid)?,
+                curves: self.variances()?,
                 mark: mark.clone(),
                 guides: vec![-1],
             },
@@ -111,15 +128,16 @@ impl Comparison<'_> {
                 measure,
                 curves: grids
                     .into_iter()
-                    .map(|grid| known.totals(grid.name(), grid, variance))
+                    .map(|grid| known.totals(grid.name(), grid, variance, Some(steps)))
                     .collect::<Result<_, _>>()?,
-                mark: mark.clone(),
+                mark,
                 guides: Vec::new(),
             },
         ];
         if let Some((_, first)) = compared.first() {
-            let curve =
-                |(name, schedule): &'b (String, Schedule)| along(schedule)?.totals(name, grid, variance);
+            let curve = |(name, schedule): &'b (String, Schedule)| {
+                along(schedule)?.totals(name, grid, variance, None)
+            };
             let curves = compared.iter().map(curve).collect::<Result<_, _>>()?;
             sweeps.push(Sweep {
                 question: "Which schedule?".to_string(),
@@ -130,11 +148,35 @@ impl Comparison<'_> {
                 ),
                 measure,
                 curves,
-                mark,
+                // The training error in use is counted down to another level.
+                mark: None,
                 guides: Vec::new(),
             });
         }
         Ok(sweeps)
+    }
+
+    /// Totals for every variance, and for the best placement of the levels with the variance that advice names.
+    fn variances(&self) -> Result<Vec<SweepCurve>, ReportError> {
+        let Comparison { known, grid, steps, best_variance, .. } = *self;
+        let mut curves = VARIANCES
+            .into_iter()
+            .map(|variance| known.totals(variance.name(), grid, variance, Some(steps)))
+            .collect::<Result<Vec<_>, _>>()?;
+        let all = known.schedule.steps();
+        if all <= PLACED_LEVELS {
+            let shown = |n: &usize| *n <= PLACED_STEPS.min(all) || *n == steps;
+            let points = step_counts(all, Some(steps))
+                .into_iter()
+                .filter(shown)
+                .map(|steps| {
+                    let placement = known.curve.best_placement(steps, best_variance)?;
+                    Ok(SweepPoint::exact(steps, known.total(&placement.positions, best_variance)?))
+                })
+                .collect::<Result<_, ReportError>>()?;
+            curves.push(SweepCurve { name: format!("{best_variance}, best levels"), points });
+        }
+        Ok(curves)
     }
 }
 
@@ -158,25 +200,6 @@ pub fn compared_schedules(own: &str, schedule: &Schedule) -> Result<Vec<(String,
             Noising::Continuous { .. } => Ok((name, schedule)),
         })
         .collect()
-}
-
-fn variances(known: &Known<'_>, grid: Grid) -> Result<Vec<SweepCurve>, ReportError> {
-    let mut curves = VARIANCES
-        .into_iter()
-        .map(|variance| known.totals(variance.name(), grid, variance))
-        .collect::<Result<Vec<_>, _>>()?;
-    let all = known.schedule.steps();
-    if all <= PLACED_LEVELS {
-        let counts = step_counts(all).into_iter().filter(|&n| n <= PLACED_STEPS.min(all));
-        let points = counts
-            .map(|steps| {
-                let placement = known.curve.best_placement(steps, Variance::Analytic)?;
-                Ok(SweepPoint::exact(steps, known.total(&placement.positions, Variance::Analytic)?))
-            })
-            .collect::<Result<_, ReportError>>()?;
-        curves.push(SweepCurve { name: "analytic, best levels".to_string(), points });
-    }
-    Ok(curves)
 }
 
 /// Discretization at the last doubling up to all levels, which `trailing` visits as a chain of that length would.

@@ -1,7 +1,7 @@
 //! The terms by noise level: plots for the page, and the table for a terminal.
 
 use crate::kit::{Axis, Cell, Page, Plot, Series, Style, Table, number};
-use crate::results::{DecomposeReport, LevelEntry};
+use crate::results::{DecomposeReport, LevelEntry, NetworkReport};
 use crate::sections::SNR_AXIS;
 
 /// Bars of the stacked plot, at most.
@@ -27,7 +27,13 @@ pub(super) fn add_to(page: &mut Page, result: &DecomposeReport) {
             number::count(levels.len() as u64 - 1)
         ),
     );
-    section.plot(lines(result, levels), "The terms of each step, on logarithmic axes.");
+    let of_steps = if result.network.is_some() {
+        "The terms of a step on logarithmic axes: means over the steps between neighbouring measured levels, since the error of a single step there \
+         is interpolated."
+    } else {
+        "The terms of each step, on logarithmic axes."
+    };
+    section.plot(lines(result, levels), of_steps);
     let reading = if result.network.is_some() {
         "The network’s squared error at each level, and the floor that stands for the ideal denoiser. The gap between the curves is the training \
          error."
@@ -35,13 +41,19 @@ pub(super) fn add_to(page: &mut Page, result: &DecomposeReport) {
         "The denoiser’s squared error at each level, and its irreducible part: the error of the ideal denoiser, which remains because xₜ does not \
          determine x₀. The gap between the curves is the training error."
     };
-    section.plot(errors(levels), reading);
+    section.plot(errors(result, levels), reading);
 }
 
-/// What one of `parts` sums of terms cannot be told from 0 by: quadrature and rounding.
+/// What one of `parts` sums of terms cannot be told from 0 by: quadrature, the statistical error of an estimated target, and rounding.
 fn numerical_error(result: &DecomposeReport, parts: usize) -> f64 {
     let quadrature = result.quadrature_error_nats.unwrap_or(0.0).abs();
-    (quadrature / parts.max(1) as f64).max(ROUNDING * result.total_nats.unwrap_or(0.0).abs())
+    // A network's errors by level are measured independently of each other, with intervals of their own.
+    let statistical = match (&result.network, &result.stderr) {
+        (None, Some(stderr)) => stderr.discretization_nats,
+        _ => 0.0,
+    };
+    let error = quadrature.max(statistical) / parts.max(1) as f64;
+    error.max(ROUNDING * result.total_nats.unwrap_or(0.0).abs())
 }
 
 /// Sums over bins of equal width in log SNR.
@@ -68,17 +80,25 @@ fn stacked(result: &DecomposeReport, levels: &[LevelEntry]) -> Plot {
         .map(|k| (centre(k), if k == 0 { result.init_nats.unwrap_or(0.0).max(0.0) } else { 0.0 }))
         .collect();
     let axis = Axis::linear("nats").floor(numerical_error(result, bars));
-    Plot::new("Nats by noise level", Axis::log(SNR_AXIS), axis)
-        .description("Initialization, discretization and training stacked, from noise to data.")
-        .series(Series::new("discretization", Style::StackedBars, sum(&|l| l.discretization_nats)))
-        .series(Series::new("training", Style::StackedBars, sum(&|l| l.training_nats)))
-        .series(Series::new("initialization", Style::StackedBars, init))
+    let mut plot = Plot::new("Nats by noise level", Axis::log(SNR_AXIS), axis)
+        .description("Initialization, discretization and training stacked, from noise to data.");
+    for (name, bars) in [
+        ("discretization", sum(&|l| l.discretization_nats)),
+        ("training", sum(&|l| l.training_nats)),
+        ("initialization", init),
+    ] {
+        // The training term of an ideal denoiser is 0 everywhere.
+        if name == "discretization" || bars.iter().any(|(_, nats)| *nats != 0.0) {
+            plot = plot.series(Series::new(name, Style::StackedBars, bars));
+        }
+    }
+    plot
 }
 
 fn lines(result: &DecomposeReport, levels: &[LevelEntry]) -> Plot {
     let curve = |value: &dyn Fn(&LevelEntry) -> Option<f64>| {
-        let points = levels.iter().rev().filter_map(|level| Some((level.snr, value(level)?)));
-        points.collect::<Vec<(f64, f64)>>()
+        let points = levels.iter().rev().filter_map(|level| Some((level.t, level.snr, value(level)?)));
+        between_measured(result.network.as_deref(), &points.collect::<Vec<_>>())
     };
     let axis = Axis::log("nats").floor(numerical_error(result, levels.len()));
     let mut plot = Plot::new("Nats of each step", Axis::log(SNR_AXIS), axis)
@@ -94,9 +114,28 @@ fn lines(result: &DecomposeReport, levels: &[LevelEntry]) -> Plot {
     plot
 }
 
-fn errors(levels: &[LevelEntry]) -> Plot {
+/// The steps (t, snr, nats) as points of a curve, the noisiest first: all of a target's, and for a network the means over the steps that start
+/// between neighbouring measured levels, at their mean log-SNR.
+fn between_measured(network: Option<&NetworkReport>, steps: &[(u32, f64, f64)]) -> Vec<(f64, f64)> {
+    let Some(network) = network else { return steps.iter().map(|&(_, snr, nats)| (snr, nats)).collect() };
+    let measured: Vec<u32> = network.levels.iter().map(|level| level.t).collect();
+    let interval = |t: u32| measured.iter().filter(|&&other| other >= t).count();
+    let mean = |run: &[(u32, f64, f64)]| {
+        let signal: Vec<f64> = run.iter().map(|step| step.1).filter(|snr| *snr > 0.0).collect();
+        let centre = signal.iter().map(|snr| snr.ln()).sum::<f64>() / signal.len() as f64;
+        (centre.exp(), run.iter().map(|step| step.2).sum::<f64>() / run.len() as f64)
+    };
+    steps.chunk_by(|a, b| interval(a.0) == interval(b.0)).map(mean).collect()
+}
+
+fn errors(result: &DecomposeReport, levels: &[LevelEntry]) -> Plot {
+    // Between the measured levels of a network there is nothing but interpolation.
+    let measured = |level: &&LevelEntry| {
+        result.network.as_ref().is_none_or(|network| network.levels.iter().any(|other| other.t == level.t))
+    };
     let curve = |value: &dyn Fn(&LevelEntry) -> f64| {
-        levels.iter().rev().map(|level| (level.snr, value(level))).collect::<Vec<(f64, f64)>>()
+        let shown = levels.iter().rev().filter(measured);
+        shown.map(|level| (level.snr, value(level))).collect::<Vec<(f64, f64)>>()
     };
     let least = levels.iter().map(|level| level.mse).filter(|mse| *mse > 0.0).fold(f64::INFINITY, f64::min);
     let axis = Axis::log("E|x₀ − D(xₜ)|²").floor(if least.is_finite() { SHOWN * least } else { 0.0 });

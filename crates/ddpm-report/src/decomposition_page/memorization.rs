@@ -29,7 +29,7 @@ pub(super) fn add_to(page: &mut Page, result: &DecomposeReport) {
     if network.levels.iter().any(|level| level.held_out.is_some()) {
         let points = network.levels.iter().filter_map(excess).collect();
         section.plot(
-            held_out_excess::plot(points, "error"),
+            held_out_excess::plot(points, "denoised image"),
             "Held-out error over training error at each level. An interval that contains 0 shows no memorization.",
         );
         section.table(brackets(network));
@@ -99,7 +99,7 @@ pub(super) fn brackets(network: &NetworkReport) -> Table {
 /// The bracket of the initialization term.
 pub(super) fn initialization(network: &NetworkReport) -> String {
     format!(
-        "The initialization term lies between {} nats (from mean and covariance of the training images) and {} nats (L_T).",
+        "The initialization term lies between {} nats and {} nats: from mean and covariance of the training set, and L_T of all its images.",
         number::number(network.initialization.lower_nats),
         number::number(network.initialization.upper_nats)
     )

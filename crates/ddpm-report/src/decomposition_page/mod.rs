@@ -18,14 +18,15 @@ mod terms;
 mod wasserstein;
 
 pub use decomposition_report::DecompositionReport;
-pub use divergences::{Comparison, Known, compared_schedules, slopes, theory_of_densities, theory_of_points};
+pub use divergences::{
+    Comparison, InitializationAt, Known, compared_schedules, slopes, theory_of_densities, theory_of_points,
+};
 pub use network_page::NetworkPage;
 pub use sample_cloud::SampleCloud;
 pub use summary::summary;
 
 use crate::ReportError;
 use crate::kit::Page;
-use crate::results::Floor;
 use ddpm_data::atomic;
 use std::path::Path;
 
@@ -41,9 +42,6 @@ impl DecompositionReport {
         let mut page = Page::new(format!("Error decomposition: {}", self.name));
         for sentence in &self.advice {
             page.headline(sentence);
-        }
-        if let Some(floor) = result.network.as_ref().and_then(|network| network.floors.first()) {
-            page.headline(Floor::caution(floor.floor));
         }
         if let Some(note) = result.variance_note() {
             page.headline(note);

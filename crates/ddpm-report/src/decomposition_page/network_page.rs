@@ -59,7 +59,9 @@ impl NetworkPage<'_> {
                 known: &known,
                 name: &name,
                 grid,
+                steps: report.result.steps,
                 variance,
+                best_variance: network.advice.best_variance,
                 measure: Measure::StepsNats,
                 training: report.result.training_nats,
             };

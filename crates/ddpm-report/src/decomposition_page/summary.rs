@@ -2,8 +2,7 @@
 
 use super::{bounds, levels, memorization, terms, wasserstein};
 use crate::kit::Page;
-use crate::results::{DecomposeReport, Floor, NetworkReport};
-use crate::sections::classical_terms;
+use crate::results::{DecomposeReport, NetworkReport};
 
 /// The summary, to be printed with [`Page::to_text`]; `all` levels or a selection.
 pub fn summary(result: &DecomposeReport, all: bool) -> Page {
@@ -14,7 +13,6 @@ pub fn summary(result: &DecomposeReport, all: bool) -> Page {
     let network = result.network.as_deref();
     let about = page.section("Setup");
     if let Some(network) = network {
-        about.paragraph_if(network.floors.first().map(|floor| Floor::caution(floor.floor)));
         about.paragraph(measurement(network));
     }
     about.paragraph_if(result.variance_note());
@@ -28,6 +26,7 @@ pub fn summary(result: &DecomposeReport, all: bool) -> Page {
     if let Some(table) = terms::table(result) {
         section.table(table);
     }
+    section.paragraph_if(terms::interpolation(result));
     section.paragraph_if(terms::truncation(result));
     if let Some(network) = network {
         section.paragraph(memorization::initialization(network));
@@ -39,8 +38,7 @@ pub fn summary(result: &DecomposeReport, all: bool) -> Page {
         }
     }
     if let Some(classical) = &result.classical {
-        let training = classical.training_mse_sum.into();
-        page.section("Classical terms").table(classical_terms::table(classical, training, "denoiser"));
+        page.section("Classical terms").table(terms::classical_table(result, classical));
     }
     let section = page.section("Levels");
     if let Some(network) = network {

@@ -4,6 +4,7 @@ use crate::confidence::interval_of;
 use crate::kit::{Cell, Page, Table, Text, number};
 use crate::results::{DecomposeReport, Floor};
 use crate::sections::classical_terms;
+use ddpm_core::classical::ClassicalTerms;
 use ddpm_core::interval::Interval;
 use std::f64::consts::LN_2;
 
@@ -13,13 +14,36 @@ pub(super) fn add_to(page: &mut Page, result: &DecomposeReport) {
         let floor = result.network.as_ref().map(|network| network.floors.first().map(|floor| floor.floor));
         section.paragraph(introduction(floor));
         section.table(table);
+        section.paragraph_if(interpolation(result));
         section.paragraph_if(truncation(result));
     }
     if let Some(classical) = &result.classical {
         let section = page.section("The three classical error terms");
         section.paragraph(classical_terms::INTRODUCTION);
-        section.table(classical_terms::table(classical, classical.training_mse_sum.into(), "denoiser"));
+        section.table(classical_table(result, classical));
     }
+}
+
+/// The classical terms; a network's training term with its interval over images.
+pub(super) fn classical_table(result: &DecomposeReport, classical: &ClassicalTerms) -> Table {
+    let floor = result.network.as_ref().and_then(|network| network.floors.first());
+    match floor {
+        Some(floor) => {
+            let (images, interval) = (floor.images.in_words(), floor.mse_sum);
+            classical_terms::table(classical, interval.into(), Some(images))
+        }
+        None => classical_terms::table(classical, classical.training_mse_sum.into(), None),
+    }
+}
+
+/// The error of the floor's integral, which is in no interval.
+pub(super) fn interpolation(result: &DecomposeReport) -> Option<String> {
+    let error = result.quadrature_error_nats?;
+    Some(format!(
+        "The intervals are over images. Interpolating the floor between measured levels adds an error of up to {} nats to discretization and to the \
+         total; --levels reduces it.",
+        number::number(error)
+    ))
 }
 
 /// What the terms are; for a network, with the floor that stands for the ideal denoiser.

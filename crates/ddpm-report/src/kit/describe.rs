@@ -31,6 +31,9 @@ pub(super) fn summary(prepared: &Prepared<'_>) -> String {
     for series in &prepared.series {
         sentences.push(extent(prepared, series));
     }
+    for reference in &prepared.references {
+        sentences.push(format!("Marked: {} at {}.", reference.label, number::number(reference.value)));
+    }
     sentences.extend(prepared.notes.iter().cloned());
     sentences.join(" ")
 }

@@ -27,5 +27,5 @@ pub use image::Image;
 pub use page::{Page, Section};
 pub use plot::{Axis, ErrorStyle, Plot, Point, Reference, Scale, Series, Style};
 pub use table::{Cell, Table};
-pub use text::Text;
 pub(crate) use text::capitalized;
+pub use text::{Text, listed};

@@ -21,6 +21,16 @@ pub fn number(value: f64) -> String {
     typeset(&plain(value, DIGITS))
 }
 
+/// A number with as many significant digits, at most [`DIGITS`] and at least two, as its relative error leaves.
+pub fn about(value: f64, relative_error: f64) -> String {
+    let known = if relative_error > 0.0 {
+        (-relative_error.log10()).ceil().clamp(2.0, DIGITS as f64)
+    } else {
+        DIGITS as f64
+    };
+    typeset(&plain(value, known as usize))
+}
+
 /// A whole number with its thousands set apart.
 pub fn count(value: u64) -> String {
     typeset(&value.to_string())
@@ -238,6 +248,15 @@ mod tests {
         for (value, half_width, text) in cases {
             assert_eq!(measured(value, half_width), text);
         }
+    }
+
+    #[test]
+    fn a_number_has_the_digits_that_its_error_leaves() {
+        let cases = [(0.0, "121.2"), (0.024, "121"), (1e-3, "121"), (1e-5, "121.2"), (0.5, "121")];
+        for (relative, text) in cases {
+            assert_eq!(about(121.23, relative), text, "{relative}");
+        }
+        assert_eq!(about(0.015_87, 0.03), "0.016");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{
     number,
-    plot::{Axis, Plot, Scale, Series, Style},
+    plot::{Axis, Plot, Reference, Scale, Series, Style},
     prepared::{Domain, Prepared, PreparedPoint, PreparedSeries},
     stack, tick,
 };
@@ -17,6 +17,8 @@ const END_PARTS: usize = 5;
 const ZERO_SHARE: f64 = 0.3;
 /// What lies beyond zero by less than this share of the rest is below a pixel: a linear axis ends at zero there.
 const INVISIBLE: f64 = 1e-3;
+/// A marked value beyond the data is drawn where it takes up at most this share of the extent of the data.
+const REFERENCE_SHARE: f64 = 0.4;
 /// A logarithmic vertical axis ends this far below the largest value, unless its range is fixed.
 const LOG_RANGE: f64 = 1e-12;
 
@@ -61,15 +63,25 @@ pub(super) fn prepare(plot: &Plot) -> Prepared<'_> {
         let (low, high) = p.interval.unwrap_or((p.top, p.top));
         [Some(p.top), p.base, Some(low), Some(high)].into_iter().flatten()
     });
-    let y_references = plot.references.iter().map(|reference| reference.value);
     let shown = |value: &f64| !y_log || *value >= floor;
-    let y_data = Extent::of(y_values.chain(y_references).filter(shown), y_log);
+    let y_data = Extent::of(y_values.filter(shown), y_log);
+    let drawn = series.iter().any(|series| !series.points.is_empty());
+    let near = plot.references.iter().map(|reference| reference.value);
+    let near = near
+        .filter(|value| usable(*value, y_log) && shown(value) && (!drawn || y_data.is_near(*value, y_log)));
+    let y_data = near.clone().fold(y_data, Extent::with);
     let y = match fixed(&plot.y, y_log, &mut notes) {
         Some(domain) => domain,
         None if y_log => y_data.padded(true, PADDING),
         None => y_data.rounded(),
     };
-    Prepared { plot, series, x, y, notes }
+    let (references, beyond): (Vec<&Reference>, Vec<&Reference>) =
+        plot.references.iter().partition(|reference| (y.min..=y.max).contains(&reference.value));
+    notes.extend(beyond.into_iter().map(|Reference { value, label }| {
+        let side = if *value > y.max { "above" } else { "below" };
+        format!("Not drawn: {label} at {}, far {side} the data.", number::number(*value))
+    }));
+    Prepared { plot, series, references, x, y, notes }
 }
 
 impl Style {
@@ -215,6 +227,18 @@ impl Extent {
         }
     }
 
+    fn with(self, value: f64) -> Self {
+        Self { min: self.min.min(value), max: self.max.max(value) }
+    }
+
+    /// Whether an axis that includes this value still shows the data in most of its length. A linear axis starts at zero where that is near.
+    fn is_near(self, value: f64, log: bool) -> bool {
+        let place = |value: f64| if log { value.ln() } else { value };
+        let low = if !log && self.min > 0.0 && self.min < ZERO_SHARE * self.max { 0.0 } else { self.min };
+        let (low, high, at) = (place(low), place(self.max), place(value));
+        (low - at).max(at - high) <= REFERENCE_SHARE * (high - low)
+    }
+
     fn padded(self, log: bool, share: f64) -> Domain {
         if log {
             let factor = 10_f64.powf(share * (self.max.log10() - self.min.log10()));
@@ -333,6 +357,20 @@ mod tests {
             prepared.notes,
             ["Not drawn from “a”: of 3 points, 1 is below 1.000×10⁻¹², the end of the axis."]
         );
+    }
+
+    #[test]
+    fn a_marked_value_far_from_the_data_is_said_and_not_drawn() {
+        let lines = || vec![Series::line("a", [(0.0, 100.0), (1.0, 250.0)])];
+        for (axis, near, far) in [(Axis::log("y"), 80.0, 20.0), (Axis::linear("y"), 300.0, 900.0)] {
+            let near = plot(axis.clone(), lines()).mark_y(near, "exact");
+            assert_eq!((prepare(&near).references.len(), prepare(&near).notes.len()), (1, 0));
+            let far = plot(axis, lines()).mark_y(far, "exact");
+            let prepared = prepare(&far);
+            assert!(prepared.references.is_empty() && prepared.notes[0].starts_with("Not drawn: exact at"));
+            let extent = if prepared.y.log { prepared.y.max / prepared.y.min } else { 2.5 };
+            assert!(extent < 3.0, "{:?}", prepared.y);
+        }
     }
 
     #[test]

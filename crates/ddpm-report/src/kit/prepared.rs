@@ -1,11 +1,13 @@
 //! A plot whose axes have ends and whose points can all be drawn.
 
-use super::plot::{Plot, Series};
+use super::plot::{Plot, Reference, Series};
 
 /// A plot with its axes fixed and only points that can be drawn.
 pub(super) struct Prepared<'a> {
     pub(super) plot: &'a Plot,
     pub(super) series: Vec<PreparedSeries<'a>>,
+    /// The marked values that lie on the axis.
+    pub(super) references: Vec<&'a Reference>,
     pub(super) x: Domain,
     pub(super) y: Domain,
     /// What was left out or changed, in sentences.

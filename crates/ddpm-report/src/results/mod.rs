@@ -9,7 +9,7 @@ mod network_result;
 mod score_error;
 mod steps_sweep;
 
-pub use advice_text::advice_sentences;
+pub use advice_text::{AdviceBasis, advice_sentences};
 pub use classical_result::{ClassicalLevel, ClassicalReport, FloorLevel};
 pub use decomposition_result::{DecomposeReport, Format, StandardErrors};
 pub use denoising_error::{DenoisingError, FILE_NAME, LevelError, SplitSum};

@@ -20,6 +20,16 @@ pub enum Images {
     HeldOut,
 }
 
+impl Images {
+    /// `training images` or `held-out images`.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Images::Train => "training images",
+            Images::HeldOut => "held-out images",
+        }
+    }
+}
+
 /// What stands for the ideal denoiser.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Display, IntoStaticStr,

@@ -8,8 +8,9 @@ pub(crate) const INTRODUCTION: &str = "Convergence theorems bound the distance b
     unnamed constant. The terms can be compared between runs. They can neither be added up nor weighed against each other. All are in the \
     variance-exploding view x₀ + σₜ ε.";
 
-/// The terms; `training` is the training term with its interval where it has one, `measured_on` what it was measured on.
-pub(crate) fn table(terms: &ClassicalTerms, training: Cell, measured_on: &str) -> Table {
+/// The terms; `training` is the training term with its interval where it has one, `images` what it was measured on.
+pub(crate) fn table(terms: &ClassicalTerms, training: Cell, images: Option<&str>) -> Table {
+    let images = images.map_or_else(String::new, |images| format!(", on {images}"));
     let kind = match terms.w2_init_kind {
         InitializationKind::Exact => "exact",
         InitializationKind::GaussianMoments => "from mean and covariance",
@@ -23,7 +24,7 @@ pub(crate) fn table(terms: &ClassicalTerms, training: Cell, measured_on: &str) -
         .row([
             Cell::from("training"),
             training,
-            format!("sum of E|D(xₜ) − x₀|² over the visited levels, {measured_on}").into(),
+            format!("sum of E|D(xₜ) − x₀|² over the visited levels{images}").into(),
         ]);
     if let Some(irreducible) = terms.mmse_sum {
         table.push([

@@ -1,7 +1,7 @@
 //! The classical error terms of a training run.
 
 use crate::kit::{Axis, Page, Plot, Section, Series, number};
-use crate::results::{ClassicalLevel, ClassicalReport, DenoisingError};
+use crate::results::{ClassicalLevel, ClassicalReport, DenoisingError, Images};
 use crate::sections::classical_terms;
 use ddpm_core::classical::InitializationKind;
 use ddpm_core::interval::CONFIDENCE;
@@ -11,11 +11,11 @@ pub(super) fn add_to(page: &mut Page, report: &ClassicalReport, error: Option<&D
     let section = page.section("The three classical error terms");
     section.paragraph(classical_terms::INTRODUCTION);
     let images = match report.split {
-        Split::Train => "training images",
-        Split::HeldOut => "held-out images",
+        Split::Train => Images::Train,
+        Split::HeldOut => Images::HeldOut,
     };
     let training = report.training.interval(CONFIDENCE);
-    section.table(classical_terms::table(&report.terms, training.into(), images));
+    section.table(classical_terms::table(&report.terms, training.into(), Some(images.in_words())));
     initialization(section, report);
     training_term(section, report, error);
     discretization(section, report);

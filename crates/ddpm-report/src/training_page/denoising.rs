@@ -106,7 +106,7 @@ fn add_gap(section: &mut Section, error: &DenoisingError) {
             Point::from((held_out.snr, relative(&gap, train.epsilon_mse).interval(CONFIDENCE)))
         };
         section.plot(
-            held_out_excess::plot(held_out.iter().zip(&train).map(gap).collect(), "noise error"),
+            held_out_excess::plot(held_out.iter().zip(&train).map(gap).collect(), "predicted noise"),
             "A network that only generalizes has the same error on both splits. A network that memorizes has a smaller one on its training images.",
         );
     }

@@ -1,4 +1,4 @@
-//! The legend: the names of the series, each beside a sample of its style.
+//! The legend: the names of the series and of the marked values, each beside a sample of its style.
 
 use maud::{Markup, html};
 
@@ -24,20 +24,22 @@ pub(super) struct Item {
     /// The middle of the row.
     y: f64,
     name: String,
-    series: usize,
+    /// The series; none for a marked value.
+    series: Option<usize>,
 }
 
 /// Fills rows of `width` from `top` on; returns where they end. A single series needs no legend: the axis names it.
 pub(super) fn place(prepared: &Prepared<'_>, width: f64, top: f64) -> (Vec<Item>, f64) {
-    let named = prepared.series.iter().enumerate().filter(|(_, s)| !s.source.name.is_empty());
     let mut items: Vec<Item> = Vec::new();
-    if prepared.series.len() < 2 {
+    if prepared.series.len() + prepared.references.len() < 2 {
         return (items, top);
     }
+    let series = prepared.series.iter().enumerate().map(|(k, s)| (s.source.name.as_str(), Some(k)));
+    let marked = prepared.references.iter().map(|reference| (reference.label.as_str(), None));
     let (mut x, mut y) = (0.0, top + ROW_HEIGHT / 2.0);
-    for (series, s) in named {
-        let sample = sample_width(s.source.style);
-        let name = measure::shorten(&s.source.name, TEXT_SIZE, width - sample - GAP);
+    for (name, series) in series.chain(marked).filter(|(name, _)| !name.is_empty()) {
+        let sample = sample_width(prepared, series);
+        let name = measure::shorten(name, TEXT_SIZE, width - sample - GAP);
         let item_width = sample + GAP + measure::width(&name, TEXT_SIZE);
         if x > 0.0 && x + item_width > width {
             (x, y) = (0.0, y + ROW_HEIGHT);
@@ -54,26 +56,28 @@ pub(super) fn draw(prepared: &Prepared<'_>, items: &[Item]) -> Markup {
         g class="legend" {
             @for item in items {
                 (sample(prepared, item))
-                text x=(px(item.x + sample_width(prepared.series[item.series].source.style) + GAP)) y=(px(item.y + 4.0)) { (item.name) }
+                text x=(px(item.x + sample_width(prepared, item.series) + GAP)) y=(px(item.y + 4.0)) { (item.name) }
             }
         }
     }
 }
 
-fn sample_width(style: Style) -> f64 {
-    match style {
-        Style::Bars | Style::StackedBars | Style::Points => PATCH,
-        Style::Line | Style::LineAndPoints | Style::Faint | Style::Guide => LINE,
+fn sample_width(prepared: &Prepared<'_>, series: Option<usize>) -> f64 {
+    match series.map(|series| prepared.series[series].source.style) {
+        Some(Style::Bars | Style::StackedBars | Style::Points) => PATCH,
+        _ => LINE,
     }
 }
 
 fn sample(prepared: &Prepared<'_>, item: &Item) -> Markup {
-    let series = &prepared.series[item.series];
+    let line = format!("M{} {}h{}", px(item.x), px(item.y), px(LINE));
+    let Some(series) = item.series.map(|series| &prepared.series[series]) else {
+        return html! { g class="reference" { path d=(line) fill="none" {} } };
+    };
     let style = series.source.style;
     let place = series.place.unwrap_or(0);
     let class = series.place.map_or_else(|| "guide".to_owned(), palette::class);
-    let line = format!("M{} {}h{}", px(item.x), px(item.y), px(LINE));
-    let centre = (item.x + sample_width(style) / 2.0, item.y);
+    let centre = (item.x + sample_width(prepared, item.series) / 2.0, item.y);
     html! {
         g class=(class) {
             @match style {

@@ -7,13 +7,13 @@ use maud::{Markup, html};
 use super::{
     frame::{AxisMap, Frame},
     mark_shapes::{MARK_SIZE, mark},
-    pixels::{TEXT_SIZE, px},
+    pixels::px,
 };
 use crate::kit::{
     decimate::{self, Place},
-    measure, palette,
+    palette,
     plot::{ErrorStyle, Reference, Style},
-    prepared::{Domain, Prepared, PreparedPoint, PreparedSeries},
+    prepared::{Prepared, PreparedPoint, PreparedSeries},
 };
 
 /// How much of the distance between neighbours a group of bars fills.
@@ -190,96 +190,14 @@ fn error_bars(
     path
 }
 
-/// The lines that mark single values, over everything else.
+/// Lines across the plot at marked values; the legend names them, since a label in the plot would cover what is drawn.
 pub(super) fn references(prepared: &Prepared<'_>, frame: &Frame) -> Markup {
-    let (left, right, top, bottom) = (frame.x.start, frame.x.end, frame.y.end, frame.y.start);
-    let Domain { min, max, .. } = frame.y.domain;
-    let inside = |reference: &&Reference| (min..=max).contains(&reference.value);
-    let drawn = drawn_places(prepared, frame);
+    let (left, right) = (frame.x.start, frame.x.end);
     html! {
         g class="reference" {
-            @for Reference { value, label } in prepared.plot.references.iter().filter(inside) {
-                @let y = frame.y.position(*value);
-                @let label = measure::shorten(label, TEXT_SIZE, right - left - 8.0);
-                @let (x, baseline) = label_place(&label, y, (left, right), (top, bottom), &drawn);
-                path d={ "M" (px(left)) " " (px(y)) "H" (px(right)) } fill="none" {}
-                text x=(px(x)) y=(px(baseline)) { (label) }
+            @for Reference { value, .. } in &prepared.references {
+                path d={ "M" (px(left)) " " (px(frame.y.position(*value))) "H" (px(right)) } fill="none" {}
             }
         }
-    }
-}
-
-/// Places along all curves, bars and error bars, a few pixels apart, that a label should not cover.
-fn drawn_places(prepared: &Prepared<'_>, frame: &Frame) -> Vec<(f64, f64)> {
-    let mut places = Vec::new();
-    let mut line = |from: (f64, f64), to: (f64, f64)| {
-        let pieces = ((to.0 - from.0).hypot(to.1 - from.1) / 4.0).clamp(1.0, 400.0) as u32;
-        places.extend((0..=pieces).map(|k| {
-            let share = f64::from(k) / f64::from(pieces);
-            (from.0 + share * (to.0 - from.0), from.1 + share * (to.1 - from.1))
-        }));
-    };
-    for series in &prepared.series {
-        let bars = series.source.style.is_bars().then(|| Bars::new(&series.points, &frame.x, 0, 1));
-        let mut before: Option<(f64, f64)> = None;
-        for (i, point) in series.points.iter().enumerate() {
-            let here = (frame.x.position(point.x), frame.y.position(point.top));
-            if let Some((left, width)) = bars.as_ref().and_then(|bars| bars.extents.get(i)) {
-                let base = point.base.map_or(frame.y.start, |base| frame.y.position(base));
-                for share in [0.0, 0.25, 0.5, 0.75, 1.0] {
-                    let x = left + share * width;
-                    line((x, base), (x, here.1));
-                }
-            } else {
-                line(before.filter(|_| !point.gap).unwrap_or(here), here);
-            }
-            if let Some((low, high)) = point.interval {
-                line((here.0, frame.y.position(low)), (here.0, frame.y.position(high)));
-            }
-            before = Some(here);
-        }
-    }
-    places
-}
-
-/// Where a label of a horizontal line at `y` begins, and its baseline: above or below the line, at the place from right
-/// to left that covers least of what is drawn.
-fn label_place(
-    label: &str,
-    y: f64,
-    (left, right): (f64, f64),
-    (top, bottom): (f64, f64),
-    drawn: &[(f64, f64)],
-) -> (f64, f64) {
-    let width = measure::width(label, TEXT_SIZE);
-    let (last, first) = (right - 4.0 - width, left + 4.0);
-    let covered = |x: f64, baseline: f64| {
-        let near = |&&(px, py): &&(f64, f64)| {
-            px > x - 3.0 && px < x + width + 3.0 && py > baseline - TEXT_SIZE - 1.0 && py < baseline + 5.0
-        };
-        drawn.iter().filter(near).count()
-    };
-    // The order is that of preference where several cover as much.
-    let places = (0..=8)
-        .map(|k| last + (first - last) * f64::from(k) / 8.0)
-        .flat_map(|x| [y - 5.0, y + 14.0].map(|baseline| (x, baseline)))
-        .filter(|(_, baseline)| *baseline - 13.0 >= top && *baseline + 4.0 <= bottom);
-    places.min_by_key(|&(x, baseline)| covered(x, baseline)).unwrap_or((last, y - 5.0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_label_keeps_clear_of_the_curves() {
-        let place = |drawn: &[(f64, f64)]| label_place("exact", 100.0, (0.0, 400.0), (0.0, 280.0), drawn);
-        let (x, baseline) = place(&[]);
-        assert!(x > 300.0 && baseline < 100.0);
-        // A curve along the right end of the line, above it: the label goes below; above and below: to the middle.
-        let above: Vec<(f64, f64)> = (340..400).map(|x| (f64::from(x), 92.0)).collect();
-        assert!(place(&above).1 > 100.0);
-        let both: Vec<(f64, f64)> = above.iter().flat_map(|&(x, y)| [(x, y), (x, 108.0)]).collect();
-        assert!(place(&both).0 < 300.0);
     }
 }
