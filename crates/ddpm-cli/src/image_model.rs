@@ -2,7 +2,7 @@
 
 use crate::guiding_classifier::GuidingClassifier;
 use ddpm_core::Level;
-use ddpm_nets::checkpoint::Checkpoint;
+use ddpm_nets::checkpoint::{Checkpoint, Classes};
 use ddpm_nets::{Denoiser, NetsError, NetworkDenoiser, Prediction};
 use ddpm_sample::guidance::{ClassifierFree, ClassifierGuided, Interval, NetworkClassifier};
 use std::ops::Range;
@@ -30,7 +30,7 @@ pub(crate) struct BatchDenoiser<'a> {
 impl<'a> ImageModel<'a> {
     /// The network with the classes that it is given unless told otherwise, without guidance.
     pub(crate) fn plain(checkpoint: &'a Checkpoint, num: u64) -> Self {
-        let labels = default_labels(checkpoint, num);
+        let labels = checkpoint.classes.as_ref().map(|classes| classes.in_turn(num));
         ImageModel { checkpoint, labels, guidance: None, classifier: None }
     }
 
@@ -57,12 +57,13 @@ impl Denoiser for BatchDenoiser<'_> {
             network(Some(labels.shallow_clone())).predict(x_t, level)
         };
         let labels = self.labels.as_ref().map(Tensor::shallow_clone);
-        let denoiser: Box<dyn Denoiser> = match (labels, *guidance) {
-            (Some(labels), Some((weight, interval))) => {
-                let no_class = checkpoint.network.config().num_class_embeds.unwrap_or(1) - 1;
-                Box::new(ClassifierFree::new(&conditional, labels, no_class, weight, interval))
+        let null = checkpoint.classes.as_ref().and_then(Classes::null);
+        let denoiser: Box<dyn Denoiser> = match (labels, *guidance, null) {
+            (Some(labels), Some((weight, interval)), Some(null)) => {
+                Box::new(ClassifierFree::new(&conditional, labels, null, weight, interval))
             }
-            (labels, _) => Box::new(network(labels)),
+            // Without a null class no weight but 1 is accepted, which is the network itself.
+            (labels, ..) => Box::new(network(labels)),
         };
         let Some((guide, classes)) = &self.classes else { return denoiser.predict(x_t, level) };
         let parameterization = guide.classifier.scheduler.parameterization();
@@ -70,13 +71,6 @@ impl Denoiser for BatchDenoiser<'_> {
             NetworkClassifier::new(&guide.classifier.network, parameterization, classes.shallow_clone());
         ClassifierGuided::new(denoiser.as_ref(), &classifier, guide.scale, Interval::ALL).predict(x_t, level)
     }
-}
-
-/// One class an image, round robin, the null class (the last) left out; none for an unconditional model.
-pub(crate) fn default_labels(checkpoint: &Checkpoint, num: u64) -> Option<Vec<i64>> {
-    let classes = checkpoint.network.config().num_class_embeds?;
-    let real = (classes - 1).max(1);
-    Some((0..num as i64).map(|i| i % real).collect())
 }
 
 /// The shape [channels, height, width] of a checkpoint's images.

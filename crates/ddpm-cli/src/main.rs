@@ -33,6 +33,7 @@ mod schedule_options;
 mod stage_marks;
 mod stages;
 mod target_file;
+mod terminal_noise;
 mod training;
 mod vector_run;
 

@@ -75,6 +75,7 @@ const ROWS: &[Row] = &[
     ("sample", "noise", "DIR/n.safetensors", &[LIST]),
     ("sample", "class", "1", UNCONDITIONAL),
     ("sample", "guidance", "2", UNCONDITIONAL),
+    ("sample", "null_class", "1", UNCONDITIONAL),
     ("sample", "guidance_interval", "1,2", UNCONDITIONAL),
     ("sample", "classifier", "DIR", NO_IMAGES),
     ("sample", "classifier_scale", "2", UNCONDITIONAL),

@@ -15,6 +15,9 @@ use tch::Device;
 /// Steps of a whole run beyond which the plan would not fit in memory.
 const MOST_STEPS: usize = 10_000_000;
 
+/// [`Samples::relative_size`] beyond which a warning is given. Correct samples of data with outliers stay below 2.
+const MOST_RELATIVE_SIZE: f64 = 3.0;
+
 /// The levels that a sampler visits.
 pub(crate) struct VisitedLevels {
     /// The levels, the noisiest first.
@@ -156,6 +159,15 @@ impl SamplingJob<'_> {
                 None => sample(denoiser, scheme, trajectory, noise, &self.options, &mut report),
             }
         })?;
+        if samples.relative_size > MOST_RELATIVE_SIZE {
+            tracing::warn!(
+                "the samples are {:.0} times as large as the denoiser's last prediction: {} steps of {} are too long here, and what is \
+                 left is mostly noise; take more steps or another sampler",
+                samples.relative_size,
+                samples.steps,
+                scheme.name()
+            );
+        }
         progress.finish(&format!(
             "{num} {} with {}, {} evaluations, {}",
             if matches!(model, Model::Images(_)) { "images" } else { "samples" },

@@ -68,7 +68,8 @@ impl ScheduleOptions {
         ];
         match keys.into_iter().find(|key| text.contains(&format!("does not take key \"{key}\""))) {
             Some(key) => anyhow!("--{}: {text}", key.replace('_', "-")),
-            None => error.into(),
+            // An option spells the key with a dash.
+            None => anyhow!("{}", text.replace("beta_end", "--beta-end")),
         }
     }
 

@@ -122,7 +122,10 @@ fn checkpoints_and_tensors() {
     write("wide.safetensors", &[("x", &x.narrow(3, 0, 7)), ("t", &tch::Tensor::from_slice(&[0i64, 1]))]);
     write("labels.safetensors", &[("x", &x), ("t", &t.zeros_like()), ("y", &t)]);
     write("noise.safetensors", &[("x_T", &x.narrow(2, 0, 4))]);
+    write("nan.safetensors", &[("x", &(&x / &x)), ("t", &t.zeros_like())]);
+    write("nan-noise.safetensors", &[("x_T", &(&x / &x))]);
     std::fs::write(path("cut.safetensors"), b"12345").unwrap();
+    std::fs::write(path("far.json"), r#"{"kind":"gaussian","mean":[1e200],"var":[1]}"#).unwrap();
     fn denoise<'a>(checkpoint: &'a str, input: &'a str) -> Vec<&'a str> {
         vec!["denoise", "--checkpoint", checkpoint, "--input", input, "--output", "out.safetensors"]
     }
@@ -137,6 +140,14 @@ fn checkpoints_and_tensors() {
         (denoise(model, "labels.safetensors"), "unconditional"),
         (denoise(model, "cut.safetensors"), "cut.safetensors: not a complete safetensors file"),
         (denoise(model, "absent.safetensors"), "absent.safetensors: No such file"),
+        (denoise(model, "nan.safetensors"), "nan.safetensors: x must be finite"),
+        (sample(&["--noise", "nan-noise.safetensors"]), "x_T: expected finite numbers"),
+        (vec!["decompose", "--target", "far.json", "--steps", "5"], "init_nats is "),
+        (vec!["decompose", "--target", "far.json", "--steps", "5", "--w2"], "w2.from_"),
+        (
+            vec!["sample", "--target", "far.json", "--steps", "5", "--out", "out.safetensors"],
+            "NaN or infinity",
+        ),
         (sample(&["--out", "nowhere/grid.png"]), "nowhere: the folder does not exist"),
         (sample(&["--out", "grid.jpeg"]), "expected FILE.png"),
         (sample(&["--eta", "0.5"]), "--eta belongs to the sampler ddim"),

@@ -149,7 +149,8 @@ fn guidance_of_weight_one_is_the_conditional_model_and_zero_the_unconditional_on
     ddpm(folder.path())
         .args(["train", "--config", "digits", "--run", "run"])
         .args(set(&TINY))
-        .args(set(&["train.steps=30", "train.learning_rate=5e-3", "model.num_class_embeds=11"]))
+        .args(set(&["train.steps=30", "train.learning_rate=5e-3"]))
+        .args(set(&["model.num_class_embeds=11", "train.label_dropout=0.2"]))
         .assert()
         .success();
     let sample = |more: &[&str]| {

@@ -21,6 +21,26 @@ fn close(what: &str, got: f64, expected: f64, relative: f64) {
     assert!((got - expected).abs() <= relative * expected.abs(), "{what}: {got} is not {expected}");
 }
 
+/// Betas that were made for 1000 levels leave signal at the last of 100: every command that uses the schedule says how much.
+#[test]
+fn a_schedule_that_ends_far_from_noise_is_named_with_its_figure() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = r#"{"kind":"gaussian","mean":[0],"var":[1]}"#;
+    std::fs::write(folder.path().join("g.json"), target).unwrap();
+    let said = |arguments: &[&str]| {
+        let output = plain_ddpm(folder.path()).args(arguments).assert().success().get_output().clone();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let short = ["--beta-start", "1e-4", "--beta-end", "0.02"];
+    let sample = ["sample", "--target", "g.json", "--num", "2", "--train-steps", "100", "--device", "cpu"];
+    let decompose = ["decompose", "--target", "g.json", "--steps", "5", "--train-steps", "100"];
+    for command in [&["schedule", "--steps", "100"][..], &sample, &decompose] {
+        let text = said(&[command, &short[..]].concat());
+        assert!(text.contains("ratio is 0.571 (alpha-bar 0.364)"), "{command:?}: {text}");
+        assert!(!said(command).contains("far from pure noise"), "{command:?}");
+    }
+}
+
 #[test]
 fn the_linear_schedule_is_that_of_ho_et_al() {
     let folder = tempfile::tempdir().unwrap();

@@ -176,6 +176,19 @@ fn a_configuration_reads_names_and_rejects_what_it_does_not_know() {
     );
 }
 
+/// A default that does not fit the number of levels is named, with the levels that it needs.
+#[test]
+fn too_few_levels_for_the_default_betas_are_refused_by_key() {
+    for (kind, least) in [("linear", 20), ("sigmoid", 20), ("constant", 20), ("scaled-linear", 12)] {
+        let kind: ScheduleKind = kind.parse().unwrap();
+        assert!(ScheduleConfig::with_steps(kind, least + 1).build().is_ok(), "{kind}");
+        let few = ScheduleConfig::with_steps(kind, least - 1);
+        let error = few.build().unwrap_err().to_string();
+        assert!(error.contains("beta_end") && error.contains(&format!("at least {least} levels")), "{error}");
+        assert!(ScheduleConfig { beta_end: Some(0.5), ..few }.build().is_ok(), "{kind}");
+    }
+}
+
 #[test]
 fn a_level_without_signal_is_the_last_one_alone() {
     assert!(Schedule::from_betas(&[0.1, 1.0]).unwrap().levels().last().unwrap().alpha() == 0.0);

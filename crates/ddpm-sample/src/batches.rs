@@ -23,6 +23,7 @@ pub fn sample_batches(
     while first < total {
         let next = one(first..(first + batch).min(total))?;
         joined.evaluations += next.evaluations;
+        joined.relative_size = joined.relative_size.max(next.relative_size);
         parts.push(next.x);
         first += batch;
     }

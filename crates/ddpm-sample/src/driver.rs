@@ -1,5 +1,6 @@
 //! The sampling loop.
 
+use crate::error::describe;
 use crate::{AdaptiveOde, Evaluator, LinearSampler, Moved, Noise, SampleError, Sampler, Tolerance};
 use ddpm_core::Level;
 use ddpm_core::{Scheme, Trajectory};
@@ -63,6 +64,9 @@ pub struct Samples {
     pub steps: usize,
     /// Evaluations of the denoiser.
     pub evaluations: u64,
+    /// Root mean square of the samples, in units of the one that the last prediction and the noise of the last level would have: near 1, and far
+    /// above where the steps are too long for the method.
+    pub relative_size: f64,
 }
 
 /// Samples one batch with `scheme`: from `noise`'s starting state along `trajectory`.
@@ -104,9 +108,10 @@ pub fn run(
 ) -> Result<Samples, SampleError> {
     options.threshold.check()?;
     let mut evaluator = Evaluator::new(denoiser, options.threshold);
-    let mut samples = Samples { x: start, frames: Vec::new(), steps: 0, evaluations: 0 };
+    let mut samples = Samples { x: start, frames: Vec::new(), steps: 0, evaluations: 0, relative_size: 1.0 };
     sampler.begin();
     let steps = sampler.steps();
+    let mut reached = Level::CLEAN;
     loop {
         let moved = torch_ext::fence(|| {
             // A guard, not a closure: it ends even where libtorch fails.
@@ -127,12 +132,26 @@ pub fn run(
         }
         samples.x = x;
         samples.steps += 1;
+        reached = to;
         let go_on = progress(&Progress { step: samples.steps, steps, level: to });
         if go_on.is_break() && steps != Some(samples.steps) {
             return Err(SampleError::Interrupted { steps: samples.steps });
         }
     }
     samples.evaluations = evaluator.evaluations();
+    // Within the run, the next evaluation finds what is not finite.
+    if !torch_ext::fence(|| samples.x.sum(samples.x.kind()).double_value(&[]))?.is_finite() {
+        return Err(SampleError::Diverged { level: describe(&reached) });
+    }
+    if let Some(x0) = evaluator.last() {
+        let mean_square = |x: &Tensor| x.square().mean(tch::Kind::Double).double_value(&[]);
+        let (got, predicted) = torch_ext::fence(|| (mean_square(&samples.x), mean_square(x0)))?;
+        let (alpha, sigma) = (reached.alpha(), reached.sigma());
+        let expected = alpha * alpha * predicted + sigma * sigma;
+        if expected > 0.0 {
+            samples.relative_size = (got / expected).sqrt();
+        }
+    }
     Ok(samples)
 }
 

@@ -13,6 +13,12 @@ pub enum SampleError {
         /// The level at which it did.
         level: String,
     },
+    /// The last step led to numbers that are not finite.
+    #[error("the samples hold NaN or infinity after the step to {level}; take more steps or another sampler")]
+    Diverged {
+        /// The level that was reached.
+        level: String,
+    },
     /// Noise of the wrong shape, or too little of it.
     #[error("noise {0}")]
     Noise(Mismatch),

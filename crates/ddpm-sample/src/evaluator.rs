@@ -24,12 +24,14 @@ pub struct Evaluator<'a> {
     evaluations: u64,
     /// The first result since the driver last took it: D at the beginning of a step.
     first: Option<Tensor>,
+    /// The newest result.
+    last: Option<Tensor>,
 }
 
 impl<'a> Evaluator<'a> {
     /// Wraps a denoiser.
     pub fn new(denoiser: &'a dyn Denoiser, threshold: Threshold) -> Self {
-        Evaluator { denoiser, threshold, evaluations: 0, first: None }
+        Evaluator { denoiser, threshold, evaluations: 0, first: None, last: None }
     }
 
     /// D(x) at `level` for x [n, ...].
@@ -50,6 +52,7 @@ impl<'a> Evaluator<'a> {
             }
         };
         self.first.get_or_insert_with(|| x0.shallow_clone());
+        self.last = Some(x0.shallow_clone());
         Ok(Evaluation { x0, excess, variance_fraction: prediction.variance_fraction })
     }
 
@@ -61,6 +64,11 @@ impl<'a> Evaluator<'a> {
     /// Number of evaluations so far.
     pub fn evaluations(&self) -> u64 {
         self.evaluations
+    }
+
+    /// The newest result.
+    pub(crate) fn last(&self) -> Option<&Tensor> {
+        self.last.as_ref()
     }
 
     /// The first result since this was last called.

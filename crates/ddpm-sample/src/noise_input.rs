@@ -57,6 +57,12 @@ impl NoiseInput {
                 (format!("[draws, n, ...] with [n, ...] = {shape:?}"), format!("{:?}", z.size()));
             return Err(SampleError::noise("z", expected, got));
         }
+        for (name, tensor) in [("x_T", Some(x_t)), ("z", z)] {
+            let finite = |x: &Tensor| torch_ext::fence(|| x.isfinite().all().int64_value(&[]) == 1);
+            if !tensor.map(finite).transpose()?.unwrap_or(true) {
+                return Err(SampleError::noise(name, "finite numbers", "NaN or infinity"));
+            }
+        }
         Ok(NoiseInput::Given { x_t: x_t.to_kind(Kind::Float), z: z.map(|z| z.to_kind(Kind::Float)) })
     }
 

@@ -71,6 +71,28 @@ fn samples_are_finite_wherever_a_plan_exists() {
     assert!(runs > 1500, "{runs}");
 }
 
+/// Steps that are too long for a method leave noise, which is found from the samples' size; numbers that are not finite are an error.
+#[test]
+fn samples_that_are_mostly_noise_are_recognized() {
+    let process = ddpm_core::ProcessKind::Edm.process();
+    let size = |scheme: Scheme, steps: usize| {
+        let times = Grid::Karras.times(&process, steps, 0.002).unwrap();
+        let trajectory = Trajectory::continuous(&process, &times).unwrap();
+        samples(&scheme, &trajectory, &Options::default()).unwrap().relative_size
+    };
+    for (scheme, noise) in [(Scheme::Em, 30.0), (Scheme::OdeHeun, 10.0), (Scheme::DdpmRate, 30.0)] {
+        assert!(size(scheme, 1) > noise, "{scheme:?}");
+        assert!(size(scheme, 200) < 1.5, "{scheme:?}");
+    }
+    assert!(size(Scheme::ddim(0.0), 1) < 1.5);
+    for info in SAMPLERS.iter().filter(|info| info.name != "langevin" && info.name != "annealed-langevin") {
+        let size = samples(&info.scheme, &trailing(50), &Options::default()).unwrap().relative_size;
+        assert!((0.5..1.5).contains(&size), "{}: {size}", info.name);
+    }
+    let nan = tch::Tensor::from_slice(&[0.0f32, f32::NAN]).reshape([2, 1]);
+    assert!(NoiseInput::given(&nan, None).unwrap_err().to_string().contains("finite"));
+}
+
 #[test]
 fn what_cannot_work_says_why() {
     let message = |scheme: Scheme, trajectory: &Trajectory, options: Options| {

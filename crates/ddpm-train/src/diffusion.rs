@@ -6,7 +6,7 @@ use crate::{Objective, ObjectiveConfig, TrainError, Trainable, TrainingBatch, Tr
 use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_core::{TimeIndex, Variance};
 use ddpm_data::{ImageSet, Shard};
-use ddpm_nets::checkpoint::{Checkpoint, Scheduler};
+use ddpm_nets::checkpoint::{Checkpoint, Classes, Scheduler};
 use ddpm_nets::{NetsError, Parameters, UNet, UNetConfig};
 use rand_distr::{Bernoulli, Distribution};
 use std::cell::RefCell;
@@ -177,7 +177,9 @@ impl Trainable for ImageDiffusion<'_> {
     }
 
     fn publish(&self, dir: &Path, weights: &[Tensor]) -> Result<(), TrainError> {
-        Ok(Checkpoint::save(dir, &self.network, weights, self.scheduler)?)
+        let rows = self.network.config().num_class_embeds;
+        let classes = rows.map(|rows| Classes::with_last_row_null(rows, self.label_dropout.is_some()));
+        Ok(Checkpoint::save(dir, &self.network, weights, self.scheduler, classes.as_ref())?)
     }
 }
 

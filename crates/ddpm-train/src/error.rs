@@ -59,6 +59,13 @@ pub enum TrainError {
         /// Why.
         cause: Box<TrainError>,
     },
+    /// A configuration file of a checkpoint is not what training wrote, and is valid all the same.
+    #[error(
+        "{}: was changed since training wrote it, so that training cannot resume here; restore the file (other checkpoints of the run \
+         have the same one), or start another --run with the changed settings. Sampling takes the checkpoint as it is",
+        .0.display()
+    )]
+    Edited(PathBuf),
     /// A saved state that does not belong to this run.
     #[error("{}: {reason}", path.display())]
     State {

@@ -1,6 +1,7 @@
 //! The directory of a training run. Checkpoints are written under a temporary name and renamed when complete.
 
 use crate::retention::Retention;
+use crate::training_state::TrainingState;
 use crate::{TrainError, checkpoint_manifest};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -80,8 +81,9 @@ impl RunDir {
     /// The newest checkpoint whose files have the digests that they were written with.
     ///
     /// Newer ones that are damaged are named in a warning and renamed to `damaged-step-00000000`. Where all are damaged nothing is changed,
-    /// and the error says what to do.
+    /// and the error says what to do. A configuration that was changed by hand is an error.
     pub fn newest_intact(&self) -> Result<Option<(u64, PathBuf)>, TrainError> {
+        self.settle_copied_latest()?;
         let mut damaged = Vec::new();
         for step in self.steps()?.into_iter().rev() {
             let checkpoint = self.checkpoint(step);
@@ -97,6 +99,7 @@ impl RunDir {
                     }
                     return Ok(Some((step, checkpoint)));
                 }
+                Err(error @ TrainError::Edited(_)) => return Err(error),
                 Err(error) => damaged.push((step, error)),
             }
         }
@@ -109,14 +112,51 @@ impl RunDir {
     }
 
     fn set_aside(&self, step: u64) -> Result<PathBuf, TrainError> {
-        let folder = self.checkpoint(step);
+        self.rename_to_free(&self.checkpoint(step), &format!("damaged-step-{step:08}"))
+    }
+
+    /// Renames a folder of checkpoints to `name`, or to `name-1`, `name-2` where that is taken.
+    fn rename_to_free(&self, folder: &Path, name: &str) -> Result<PathBuf, TrainError> {
         let aside = |n: u32| {
             let suffix = if n == 0 { String::new() } else { format!("-{n}") };
-            self.checkpoints().join(format!("damaged-step-{step:08}{suffix}"))
+            self.checkpoints().join(format!("{name}{suffix}"))
         };
         let free = (0..).map(aside).find(|path| !path.exists()).unwrap_or_else(|| aside(0));
-        fs::rename(&folder, &free).map_err(TrainError::io(&folder))?;
+        fs::rename(folder, &free).map_err(TrainError::io(folder))?;
         Ok(free)
+    }
+
+    /// Makes room for the link `latest` where a copy of the run has a folder in its place (archives and object stores have no links).
+    ///
+    /// A folder that is the same as the checkpoint of its step is removed. One whose step has no checkpoint becomes that checkpoint. Any other is
+    /// kept as `copied-latest`, and a warning says so.
+    fn settle_copied_latest(&self) -> Result<(), TrainError> {
+        let latest = self.latest();
+        if !fs::symlink_metadata(&latest).is_ok_and(|found| found.is_dir()) {
+            return Ok(());
+        }
+        let intact = checkpoint_manifest::verify(&latest).is_ok();
+        match TrainingState::read(&latest).ok().map(|state| state.step) {
+            Some(step) if intact && !self.checkpoint(step).exists() => {
+                let folder = self.checkpoint(step);
+                fs::rename(&latest, &folder).map_err(TrainError::io(&latest))
+            }
+            Some(step) if intact && checkpoint_manifest::same_files(&latest, &self.checkpoint(step))? => {
+                // Renamed first, as in `remove`.
+                let doomed = self.partial(step, "copy");
+                fs::rename(&latest, &doomed).map_err(TrainError::io(&latest))?;
+                fs::remove_dir_all(&doomed).map_err(TrainError::io(&doomed))
+            }
+            _ => {
+                let kept = self.rename_to_free(&latest, "copied-latest")?;
+                tracing::warn!(
+                    "{} was a folder and no link, and is no copy of a checkpoint beside it; kept as {}",
+                    latest.display(),
+                    kept.display()
+                );
+                Ok(())
+            }
+        }
     }
 
     /// The steps that have a checkpoint, ascending.
@@ -208,6 +248,7 @@ impl RunDir {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(TrainError::io(&link)(e)),
             _ => {}
         }
+        self.settle_copied_latest()?;
         std::os::unix::fs::symlink(format!("step-{step:08}"), &link).map_err(TrainError::io(&link))?;
         fs::rename(&link, self.latest()).map_err(TrainError::io(&link))?;
         sync(&self.checkpoints())
@@ -274,7 +315,13 @@ mod tests {
         run.create().unwrap();
         for &step in steps {
             let write = |dir: &Path| {
-                fs::create_dir(dir.join("state")).map_err(TrainError::io(dir))?;
+                let state = dir.join("state");
+                fs::create_dir(&state).map_err(TrainError::io(dir))?;
+                fs::write(
+                    state.join("state.json"),
+                    format!(r#"{{"step": {step}, "threads": 1, "seed": 0}}"#),
+                )
+                .map_err(TrainError::io(dir))?;
                 fs::write(dir.join("x"), [step as u8]).map_err(TrainError::io(dir))
             };
             run.publish(step, keep, write).unwrap();
@@ -335,6 +382,52 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run = with_checkpoints(folder.path(), Retention { last: 1, every: 20 }, &[10, 20, 30, 40, 50]);
         assert_eq!(run.steps().unwrap(), [20, 40, 50]);
+    }
+
+    /// A copy of a run whose links became folders resumes as the run would, and nothing that is not there twice is removed.
+    #[test]
+    fn a_copied_latest_becomes_a_link_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = with_checkpoints(folder.path(), Retention { last: 0, every: 0 }, &[5, 10]);
+        let checkpoints = run.root().join("checkpoints");
+        let copy_of = |step: u64| {
+            let _ = fs::remove_file(run.latest());
+            let status = std::process::Command::new("cp")
+                .arg("-r")
+                .args([run.checkpoint(step), run.latest()])
+                .status();
+            assert!(status.unwrap().success());
+        };
+        let linked = |step: u64| {
+            assert_eq!(run.newest_intact().unwrap().unwrap().0, step);
+            assert_eq!(fs::read_link(run.latest()).unwrap(), run.checkpoint(step).file_name().unwrap());
+        };
+        let both = ["latest", "step-00000005", "step-00000010"];
+        copy_of(10);
+        linked(10);
+        assert_eq!(names(&checkpoints), both);
+        // The only copy of its step becomes that step's checkpoint.
+        copy_of(10);
+        fs::remove_dir_all(run.checkpoint(10)).unwrap();
+        linked(10);
+        assert_eq!(names(&checkpoints), both);
+        // Anything else is kept.
+        copy_of(10);
+        fs::write(run.latest().join("notes"), "mine").unwrap();
+        linked(10);
+        copy_of(5);
+        fs::write(run.latest().join("x"), "damaged").unwrap();
+        linked(10);
+        let kept = ["copied-latest", "copied-latest-1", "latest", "step-00000005", "step-00000010"];
+        assert_eq!(names(&checkpoints), kept);
+        // A checkpoint is published over a copied one, too.
+        copy_of(5);
+        run.publish(15, LAST_TWO, |dir| {
+            fs::create_dir(dir.join("state")).map_err(TrainError::io(dir))?;
+            fs::write(dir.join("x"), "new").map_err(TrainError::io(dir))
+        })
+        .unwrap();
+        linked(15);
     }
 
     #[test]

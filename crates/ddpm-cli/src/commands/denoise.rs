@@ -64,6 +64,7 @@ impl Input {
         let y = take("y");
         ensure!(x.kind() == Kind::Float, "{name}: x must be f32, got {:?}", x.kind());
         ensure!(x.dim() >= 2, "{name}: x must be [n, ...], got {:?}", x.size());
+        ensure!(is_finite(&x)?, "{name}: x must be finite, got NaN or infinity");
         let n = x.size()[0];
         for (key, tensor) in [("t", Some(&t)), ("y", y.as_ref())] {
             let Some(tensor) = tensor else { continue };
@@ -104,6 +105,13 @@ impl Denoise {
             (None, Some(dir)) => self.of_checkpoint(dir, &input, given, device)?,
             (None, None) => bail!("--checkpoint or --target is needed"),
         };
+        for (key, tensor) in [("eps", &eps), ("x0", &x0)] {
+            ensure!(
+                is_finite(tensor)?,
+                "{key} of the denoiser is NaN or infinite for {}: nothing is written",
+                input.name
+            );
+        }
         Ok(tensor_file::write(&self.output, [("eps", &eps), ("x0", &x0)])?)
     }
 
@@ -210,6 +218,11 @@ fn by_time(
     }
     let single = |tensor: &Tensor| tensor.to_kind(Kind::Float).to_device(Device::Cpu);
     Ok((single(&eps), single(&x0)))
+}
+
+/// Whether every number is finite.
+fn is_finite(x: &Tensor) -> Result<bool> {
+    Ok(torch_ext::fence(|| x.isfinite().all().int64_value(&[]) == 1)?)
 }
 
 /// The rows of each timestep.

@@ -5,7 +5,7 @@ use crate::checkpoints::{load_images, load_vectors};
 use crate::given::Given;
 use crate::global_options::Global;
 use crate::guiding_classifier::GuidingClassifier;
-use crate::image_model::{ImageModel, default_labels, image_shape};
+use crate::image_model::{ImageModel, image_shape};
 use crate::noising_options::NoisingOptions;
 use crate::numbers::{count, count64};
 use crate::output::{print, refuse_overwriting};
@@ -14,11 +14,12 @@ use crate::runtime::{self, StopFlag};
 use crate::sampler_options::{Origin, SamplerOptions};
 use crate::sampling::{Model, SamplingJob, VisitedLevels};
 use crate::target_file;
+use crate::terminal_noise::{warn_of_signal, warn_of_signal_in};
 use anyhow::{Context, Result, bail, ensure};
 use ddpm_core::Grid;
 use ddpm_core::{Noising, Variance};
 use ddpm_core::{SAMPLERS, Scheme};
-use ddpm_nets::checkpoint::{Checkpoint, VectorCheckpoint};
+use ddpm_nets::checkpoint::{Checkpoint, Classes, VectorCheckpoint};
 use ddpm_nets::targets::ideal_denoiser;
 use ddpm_nets::{Denoiser, ScoreDenoiser, Threshold, tensor_file};
 use ddpm_sample::guidance::Interval;
@@ -68,6 +69,9 @@ pub(crate) struct Sample {
     /// Classifier-free guidance: 1 is the conditional model, 0 the unconditional one, above 1 exaggerates the class
     #[arg(long, value_name = "W")]
     guidance: Option<f64>,
+    /// The label that stands for no class, for guidance [default: the checkpoint's; none for checkpoints of other programs]
+    #[arg(long, value_name = "K")]
+    null_class: Option<i64>,
     /// Noise levels sigma/alpha between which guidance acts [default: all]
     #[arg(long, value_name = "LOW,HIGH", value_delimiter = ',')]
     guidance_interval: Option<Vec<f64>>,
@@ -102,8 +106,8 @@ pub(crate) struct Sample {
 }
 
 /// Options that only a network on images has.
-const IMAGE_OPTIONS: [&str; 6] =
-    ["class", "guidance", "guidance_interval", "classifier", "classifier_scale", "trajectory"];
+const IMAGE_OPTIONS: [&str; 7] =
+    ["class", "guidance", "null_class", "guidance_interval", "classifier", "classifier_scale", "trajectory"];
 /// Images at once from a checkpoint.
 const IMAGES: u64 = 64;
 /// Numbers at once of a target's samples, or of a network on vectors.
@@ -165,9 +169,15 @@ impl Sample {
         if VectorCheckpoint::is_at(dir)? {
             return self.of_vectors(dir, global, device);
         }
-        let checkpoint = load_images(dir, device)?;
+        let mut checkpoint = load_images(dir, device)?;
+        if let Some(null) = self.null_class {
+            let rows = checkpoint.network.config().num_class_embeds;
+            let rows = rows.context("--null-class: this model is unconditional")?;
+            checkpoint.classes = Some(Classes::with_null(rows, null).context("--null-class")?);
+        }
         let clips = checkpoint.scheduler.threshold() != Threshold::None;
         self.sampler.check_thresholding(clips, Origin::CommandLine)?;
+        warn_of_signal_in(checkpoint.scheduler.schedule())?;
         let (noise, num) = self.noise(&image_shape(&checkpoint), global)?;
         let scale = self.classifier_scale.unwrap_or(1.0);
         let load = |dir: &PathBuf| GuidingClassifier::load(dir, scale, &checkpoint, device);
@@ -187,7 +197,7 @@ impl Sample {
             record: if self.trajectory.is_some() { TRAJECTORY } else { Record::default() },
             model: ImageModel {
                 checkpoint: &checkpoint,
-                guidance: self.guidance(labels.is_some())?,
+                guidance: self.guidance(dir, checkpoint.classes.as_ref())?,
                 labels,
                 classifier: classifier.zip(classes),
             },
@@ -207,6 +217,7 @@ impl Sample {
         self.sampler.check_thresholding(false, Origin::CommandLine)?;
         let checkpoint = load_vectors(dir, device)?;
         let scheme = self.scheme(Variance::FixedLarge, &global.given)?;
+        warn_of_signal(&checkpoint.noising)?;
         let (scheme, levels) =
             VisitedLevels::of_scheme(&checkpoint.noising, scheme, self.steps, self.grid, self.at)?;
         let dim = checkpoint.network.config().dim;
@@ -220,6 +231,7 @@ impl Sample {
         self.sampler.check_thresholding(false, Origin::CommandLine)?;
         let scheme = self.scheme(Variance::FixedLarge, given)?;
         let noising = self.noising.build(given)?;
+        warn_of_signal(&noising)?;
         if matches!(noising, Noising::Discrete(_)) {
             given.refuse(
                 &["final_denoise"],
@@ -264,10 +276,16 @@ impl Sample {
         print(&format!("{}\n", out.display()))
     }
 
-    fn guidance(&self, conditional: bool) -> Result<Option<(f64, Interval)>> {
+    fn guidance(&self, dir: &Path, classes: Option<&Classes>) -> Result<Option<(f64, Interval)>> {
         let Some(weight) = self.guidance else { return Ok(None) };
-        ensure!(conditional, "--guidance: this model is unconditional");
+        let classes = classes.context("--guidance: this model is unconditional")?;
         ensure!(weight.is_finite(), "--guidance must be finite, got {weight}");
+        ensure!(
+            weight == 1.0 || classes.null().is_some(),
+            "--guidance: {} has no label that stands for no class, which a weight of {weight} needs: name it with --null-class K, \
+             or train with train.label_dropout above 0",
+            dir.display()
+        );
         let interval = match self.guidance_interval.as_deref() {
             None => Interval::ALL,
             Some(&[low, high]) if low < high => Interval { low, high },
@@ -308,19 +326,17 @@ impl Sample {
 
     /// The class of each image for a class-conditional network.
     fn labels(&self, checkpoint: &Checkpoint, guided: bool, num: u64) -> Result<Option<Vec<i64>>> {
-        match (checkpoint.network.config().num_class_embeds, self.class) {
+        match (&checkpoint.classes, self.class) {
             (None, None) => Ok(None),
             (None, Some(_)) if guided => Ok(None),
             (None, Some(_)) => {
                 bail!("--class: this model is unconditional; --classifier DIR can guide it to a class")
             }
-            (Some(_), None) => Ok(default_labels(checkpoint, num)),
+            (Some(classes), None) => Ok(Some(classes.in_turn(num))),
             (Some(classes), Some(class)) => {
-                ensure!(
-                    (0..classes).contains(&class),
-                    "--class must lie between 0 and {}, got {class}",
-                    classes - 1
-                );
+                let last = classes.labels().last().copied().unwrap_or(0);
+                let null = classes.null().map_or_else(String::new, |null| format!(" (or {null}, no class)"));
+                ensure!(classes.knows(class), "--class must lie between 0 and {last}{null}, got {class}");
                 Ok(Some(vec![class; num as usize]))
             }
         }

@@ -4,6 +4,7 @@ use crate::global_options::Global;
 use crate::numbers::whole;
 use crate::output::{self, JsonOutput};
 use crate::schedule_options::ScheduleOptions;
+use crate::terminal_noise::warn_of_signal_in;
 use anyhow::Result;
 use ddpm_core::{Schedule, ScheduleKind};
 use ddpm_nets::tensor_file::write_atomically;
@@ -78,7 +79,9 @@ impl PrintSchedule {
         }
         let outputs = [("--json", JsonOutput::path(&self.json)), ("--plot", self.plot.as_deref())];
         output::refuse_overwriting(&outputs, &self.schedule.inputs())?;
-        let columns = Columns::of(self.schedule.kind(), &self.schedule.build(self.steps)?);
+        let schedule = self.schedule.build(self.steps)?;
+        warn_of_signal_in(&schedule)?;
+        let columns = Columns::of(self.schedule.kind(), &schedule);
         if let Some(path) = &self.plot {
             write_atomically(path, plot(&columns).to_svg().as_bytes())?;
         }

@@ -50,6 +50,16 @@ impl Configuration for ImageConfig {
         let scheduler = self.diffusion.scheduler()?;
         ImageDiffusion::check(&self.train, &self.model, &scheduler)?;
         self.sample.validate(Some(scheduler.schedule().steps()))?;
+        if let Some(weight) = self.sample.guidance {
+            ensure!(
+                self.model.num_class_embeds.is_some(),
+                "sample.guidance has no effect on an unconditional model; set model.num_class_embeds"
+            );
+            ensure!(
+                weight == 1.0 || self.train.label_dropout > 0.0,
+                "sample.guidance = {weight} needs train.label_dropout above 0: without it nothing is learned for images without a class"
+            );
+        }
         self.sample.sampler.check_thresholding(self.diffusion.clip_sample, Origin::File)?;
         ensure!(
             !matches!(self.sample.scheme(scheduler.variance())?, Scheme::Langevin { .. }),

@@ -202,6 +202,18 @@ fn objectives_that_make_no_sense_are_refused_by_key() {
         "train.times.history must be at least 1",
     );
     says(wrong("digits", &["train.label_dropout=0.1"]), "set model.num_class_embeds");
+    says(wrong("digits", &["sample.guidance=2"]), "sample.guidance has no effect on an unconditional model");
+    says(
+        wrong("cifar10-class-cfg", &["sample.guidance=2", "train.label_dropout=0.0"]),
+        "sample.guidance = 2 needs train.label_dropout above 0",
+    );
+    says(
+        wrong(
+            "digits",
+            &["sample.sampler=ddim", "sample.use_clipped_model_output=true", "diffusion.clip_sample=false"],
+        ),
+        "sample.use_clipped_model_output has no effect where the predicted x_0 is not clipped",
+    );
     says(
         wrong("cifar10-v", &["diffusion.prediction=epsilon"]),
         "diffusion.prediction: must be \"v\" or \"x0\"",

@@ -13,6 +13,7 @@ use crate::datasets::load_data;
 use crate::run::Run;
 use crate::runtime::StopFlag;
 use crate::stages::Stages;
+use crate::terminal_noise::warn_of_signal_in;
 use crate::training;
 use anyhow::{Context, Result};
 use ddpm_core::Variance;
@@ -34,6 +35,7 @@ impl Stages for ImageConfig {
     fn train_model(run: &Run<Self>, dataset: &Dataset, resume: bool, stop: &StopFlag) -> Result<Outcome> {
         let config = &run.config;
         let scheduler = config.diffusion.scheduler()?;
+        warn_of_signal_in(scheduler.schedule())?;
         let text = config.to_toml()?;
         let mut preview = ImagePreview::new(run, dataset.held_out.as_ref(), stop)?;
         let images = training_images(run, dataset)?;

@@ -12,7 +12,7 @@ use ddpm_core::TimeIndex;
 use ddpm_data::{ImageSet, Split};
 use ddpm_eval::measurement::{Measurement, ThresholdedDenoiser, TrainedNetwork};
 use ddpm_nets::UNet;
-use ddpm_nets::checkpoint::Checkpoint;
+use ddpm_nets::checkpoint::{Checkpoint, Classes};
 use ddpm_sample::{NoiseInput, Record, Threshold, Tolerance};
 use ddpm_train::{EvaluationRequest, EvaluationResult, LevelLoss, Picture, Validation};
 use tch::Tensor;
@@ -68,7 +68,10 @@ impl<'a> ImagePreview<'a> {
             let scheduler = config.diffusion.scheduler()?;
             let network = torch_ext::fence(|| UNet::new(config.model.clone(), self.run.device, 0))??;
             network.parameters().set_requires_grad(false);
-            self.model = Some(Checkpoint { network, scheduler });
+            let rows = config.model.num_class_embeds;
+            let shown = config.train.label_dropout > 0.0;
+            let classes = rows.map(|rows| Classes::with_last_row_null(rows, shown));
+            self.model = Some(Checkpoint { network, scheduler, classes });
         }
         let weights = self.model.iter().flat_map(|model| model.network.parameters().tensors());
         Ok(torch_ext::fence(|| {

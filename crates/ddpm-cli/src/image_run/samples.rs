@@ -19,8 +19,7 @@ pub(super) fn sample_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) ->
         let dir = run.dir.latest();
         let checkpoint = load_images(&dir, run.device)?;
         let mut model = ImageModel::plain(&checkpoint, config.num);
-        model.guidance =
-            config.guidance.filter(|_| model.labels.is_some()).map(|weight| (weight, Interval::ALL));
+        model.guidance = config.guidance.map(|weight| (weight, Interval::ALL));
         let job = ImageSampling {
             model,
             dir: &dir,

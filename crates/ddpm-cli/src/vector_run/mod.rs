@@ -8,6 +8,7 @@ use crate::run::Run;
 use crate::runtime::StopFlag;
 use crate::sampling::{Model, SamplingJob, VisitedLevels};
 use crate::stages::Stages;
+use crate::terminal_noise::warn_of_signal;
 use crate::training;
 use anyhow::Result;
 use ddpm_core::{Target, Variance};
@@ -32,6 +33,7 @@ impl Stages for VectorConfig {
         let model = VectorScore { network, noising: config.diffusion.clone() };
         let source = TargetSource::new(target.clone(), config.train.seed, run.device);
         let noising = config.diffusion.build()?;
+        warn_of_signal(&noising)?;
         let task = ScoreMatching::new(model, source, noising, config.objective, config.train.seed)?;
         training::train(task, &config.train, &config.to_toml()?, &run.dir, resume, None, stop)
     }

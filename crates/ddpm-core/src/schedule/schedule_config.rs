@@ -154,25 +154,32 @@ impl ScheduleConfig {
         let steps = self.train_steps.or(list.map(Vec::len)).unwrap_or(DEFAULT_TRAIN_STEPS);
         CoreError::check("train_steps", "at least 1", steps as f64, steps > 0)?;
         let betas = |start: f64, end: f64| {
-            let (start, end) = rescaled(steps, start, end);
-            (self.beta_start.unwrap_or(start), self.beta_end.unwrap_or(end))
+            let (start, last) = rescaled(steps, start, end);
+            if self.beta_end.is_none() && last > 1.0 {
+                let (kind, numerator) = (self.schedule.name(), 1000.0 * end);
+                return Err(CoreError::Unsupported(format!(
+                    "beta_end of schedule {kind:?} is {numerator}/T by default, more than 1 at T = {steps}: \
+                     take at least {numerator} levels, or give beta_end"
+                )));
+            }
+            Ok((self.beta_start.unwrap_or(start), self.beta_end.unwrap_or(last)))
         };
         let sigmas = |min: f64, max: f64| (self.sigma_min.unwrap_or(min), self.sigma_max.unwrap_or(max));
         let schedule = match self.schedule {
             ScheduleKind::Linear => {
-                let (start, end) = betas(1e-4, 0.02);
+                let (start, end) = betas(1e-4, 0.02)?;
                 Schedule::linear_between(start, end, steps)
             }
             ScheduleKind::ScaledLinear => {
-                let (start, end) = betas(0.000_85, 0.012);
+                let (start, end) = betas(0.000_85, 0.012)?;
                 Schedule::scaled_linear(start, end, steps)
             }
             ScheduleKind::Sigmoid => {
-                let (start, end) = betas(1e-4, 0.02);
+                let (start, end) = betas(1e-4, 0.02)?;
                 Schedule::sigmoid(start, end, steps)
             }
             ScheduleKind::Cosine => Schedule::cosine(steps),
-            ScheduleKind::Constant => Schedule::constant(betas(0.02, 0.02).1, steps),
+            ScheduleKind::Constant => Schedule::constant(betas(0.02, 0.02)?.1, steps),
             ScheduleKind::VeGeometric => {
                 let (min, max) = sigmas(0.01, 50.0);
                 Schedule::geometric(min, max, steps)

@@ -7,7 +7,8 @@
 //! DIR/scheduler/scheduler_config.json                 the noising process it was trained under
 //! ```
 
-use super::layout::{self, index_path, network_path, read_json, scheduler_path};
+use super::layout::{self, index_path, network_path, scheduler_path};
+use super::python_json::read_json;
 use super::{Scheduler, own_class};
 use crate::NetsError;
 use crate::unet::{ClassifierConfig, NoiseClassifier};

@@ -7,11 +7,14 @@
 //! DIR/scheduler/scheduler_config.json                 the noising process, what the network predicts, how it is sampled
 //! ```
 //!
+//! Read as well, as diffusers does: all files in DIR itself, weights in several files, and a variant such as fp16 where it is the only one.
+//!
 //! Models that diffusers cannot sample have the same layout under a pipeline class of our own: `EdmPipeline` (its parts are diffusers', a
 //! `UNet2DModel` that predicts F and an `EDMEulerScheduler`) and `ImageScorePipeline` (a network that predicts the score).
 
-use super::layout::{self, Part, index_path, network_path, read_json, scheduler_path};
-use super::{Scheduler, unet_file};
+use super::layout::{self, Part, index_path, network_path, report_average, scheduler_path};
+use super::python_json::read_json;
+use super::{Classes, Scheduler, unet_file};
 use crate::{NetsError, UNet, UNetConfig};
 use serde_json::Value;
 use std::path::Path;
@@ -24,17 +27,22 @@ pub struct Checkpoint {
     pub network: UNet,
     /// The noising process, what the network predicts, and how it is sampled.
     pub scheduler: Scheduler,
+    /// The classes of a class-conditional network.
+    pub classes: Option<Classes>,
 }
 
 impl Checkpoint {
     /// Loads a pipeline directory onto a device. Anything missing, truncated or unsupported is an error that names the file.
     pub fn load(dir: &Path, device: Device) -> Result<Self, NetsError> {
         check_parts(&index_path(dir)?)?;
+        report_average(dir);
         let config = read_unet_config(dir)?;
+        let stated = read_json(&network_path(dir))?;
+        let classes = config.num_class_embeds.map(|rows| Classes::read(dir, &stated, rows)).transpose()?;
         let scheduler = read_scheduler(dir)?;
         let network = torch_ext::fence(|| UNet::new(config, device, 0))??;
         layout::load_weights(dir, network.parameters())?;
-        Ok(Checkpoint { network, scheduler })
+        Ok(Checkpoint { network, scheduler, classes })
     }
 
     /// Writes a pipeline directory into `dir`, which must exist; `weights` are in the order of the network's parameters. The caller makes
@@ -44,8 +52,9 @@ impl Checkpoint {
         network: &UNet,
         weights: &[Tensor],
         scheduler: &Scheduler,
+        classes: Option<&Classes>,
     ) -> Result<(), NetsError> {
-        let config = unet_file::to_json(network.config());
+        let config = unet_file::to_json(network.config(), classes);
         let model = Part { library: "diffusers", class: "UNet2DModel", config };
         let pipeline = scheduler.pipeline_class();
         layout::write(dir, pipeline, &model, network.parameters(), weights, &scheduler.part())

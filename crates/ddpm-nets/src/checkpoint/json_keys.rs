@@ -54,15 +54,17 @@ impl Keys<'_> {
 
     pub(super) fn numbers(&self, key: &str, length: usize) -> Result<Option<Vec<f64>>, String> {
         let Some(value) = self.given(key) else { return Ok(None) };
-        let list: Option<Vec<f64>> =
-            value.as_array().and_then(|list| list.iter().map(Value::as_f64).collect());
-        match list {
-            Some(list) if list.len() == length => Ok(Some(list)),
-            Some(list) => {
-                Err(format!("{key}: expected num_train_timesteps = {length} numbers, got {}", list.len()))
-            }
-            None => Err(format!("{key}: expected a list of numbers")),
+        let Some(list) = value.as_array() else { return Err(format!("{key}: expected a list of numbers")) };
+        if list.len() != length {
+            return Err(format!(
+                "{key}: expected num_train_timesteps = {length} numbers, got {}",
+                list.len()
+            ));
         }
+        let number = |(index, value): (usize, &Value)| {
+            value.as_f64().map_or_else(|| Self::wrong(&format!("{key}[{index}]"), "a number", value), Ok)
+        };
+        list.iter().enumerate().map(number).collect::<Result<_, _>>().map(Some)
     }
 
     /// `key` must hold `expected`, or be absent.

@@ -1,5 +1,6 @@
 //! The files of a pipeline directory: paths, JSON, weights.
 
+use super::weight_files::{self, WEIGHTS};
 use crate::{NetsError, Parameters, tensor_file};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -7,7 +8,6 @@ use tch::Tensor;
 
 /// The release of diffusers whose file layout is written.
 pub(super) const DIFFUSERS_VERSION: &str = "0.42.1";
-const WEIGHTS: &str = "diffusion_pytorch_model.safetensors";
 
 /// `model_index.json` of a pipeline directory; the error says what the folder is instead.
 pub(super) fn index_path(dir: &Path) -> Result<PathBuf, NetsError> {
@@ -26,19 +26,45 @@ pub(super) fn index_path(dir: &Path) -> Result<PathBuf, NetsError> {
     Err(NetsError::format(dir, reason))
 }
 
-/// `unet/config.json`.
+const CONFIG: &str = "config.json";
+const SCHEDULER_CONFIG: &str = "scheduler_config.json";
+
+/// The folder of the network: `unet/`, or the pipeline's own where all files are in one folder, or `unet_ema/` where there is no other.
+pub(super) fn network_folder(dir: &Path) -> PathBuf {
+    let [unet, ema] = ["unet", "unet_ema"].map(|name| dir.join(name));
+    let folders = [&unet, &dir.to_path_buf(), &ema].map(PathBuf::clone);
+    folders.into_iter().find(|folder| folder.join(CONFIG).is_file()).unwrap_or(unet)
+}
+
+/// `unet/config.json`, or the one of [`network_folder`].
 pub(super) fn network_path(dir: &Path) -> PathBuf {
-    dir.join("unet").join("config.json")
+    network_folder(dir).join(CONFIG)
 }
 
-/// `unet/diffusion_pytorch_model.safetensors`.
-pub(super) fn weights_path(dir: &Path) -> PathBuf {
-    dir.join("unet").join(WEIGHTS)
-}
-
-/// `scheduler/scheduler_config.json`.
+/// `scheduler/scheduler_config.json`, or the one beside `model_index.json`.
 pub(super) fn scheduler_path(dir: &Path) -> PathBuf {
-    dir.join("scheduler").join("scheduler_config.json")
+    let (own, flat) = (dir.join("scheduler").join(SCHEDULER_CONFIG), dir.join(SCHEDULER_CONFIG));
+    if !own.is_file() && flat.is_file() { flat } else { own }
+}
+
+/// Says which network is used where a folder has averaged weights of another program's training.
+pub(super) fn report_average(dir: &Path) {
+    if !dir.join("unet_ema").join(CONFIG).is_file() {
+        return;
+    }
+    let used = network_folder(dir);
+    if used.ends_with("unet_ema") {
+        tracing::warn!(
+            "{}: there is no unet/, so that the averaged weights in unet_ema/ are used",
+            dir.display()
+        );
+    } else {
+        tracing::warn!(
+            "{}: {} is used, as DDPMPipeline does, and not the averaged weights in unet_ema/; to use those, rename the folders",
+            dir.display(),
+            used.strip_prefix(dir).unwrap_or(&used).display()
+        );
+    }
 }
 
 /// A part of a pipeline: the library and the class that `model_index.json` names, and its configuration file.
@@ -61,9 +87,10 @@ pub(super) fn write(
         let folder = dir.join(part);
         std::fs::create_dir_all(&folder).map_err(NetsError::io(&folder))?;
     }
-    tensor_file::write(&weights_path(dir), parameters.names().iter().map(String::as_str).zip(weights))?;
-    write_json(&network_path(dir), &network.config)?;
-    write_json(&scheduler_path(dir), &scheduler.config)?;
+    let unet = dir.join("unet");
+    tensor_file::write(&unet.join(WEIGHTS), parameters.names().iter().map(String::as_str).zip(weights))?;
+    write_json(&unet.join(CONFIG), &network.config)?;
+    write_json(&dir.join("scheduler").join(SCHEDULER_CONFIG), &scheduler.config)?;
     let mut index = json!({ "_class_name": pipeline });
     if network.library == "diffusers" {
         index["_diffusers_version"] = json!(DIFFUSERS_VERSION);
@@ -75,66 +102,21 @@ pub(super) fn write(
 
 /// Loads the weights of a pipeline directory into a network and switches their gradients off.
 pub(super) fn load_weights(dir: &Path, parameters: &Parameters) -> Result<(), NetsError> {
-    let path = weights_path(dir);
-    if !path.exists() && path.with_file_name("diffusion_pytorch_model.bin").exists() {
-        let reason = "is missing beside a pickle file, which is not read; in Python: model.save_pretrained(DIR, safe_serialization=True)";
-        return Err(NetsError::format(&path, reason));
-    }
-    let weights = super::legacy_names::renamed(tensor_file::read(&path)?);
-    torch_ext::fence(|| parameters.load(&weights, &path))??;
+    let (weights, path) = weight_files::read(&network_folder(dir))?;
+    let weights = super::legacy_names::renamed(weights);
+    torch_ext::fence(|| {
+        // A sum is finite only if its terms are; f16 numbers could overflow it in their own kind.
+        let sum = |tensor: &Tensor| tensor.sum(tch::Kind::Double).double_value(&[]);
+        match weights.iter().find(|(_, tensor)| tensor.is_floating_point() && !sum(tensor).is_finite()) {
+            Some((name, _)) => Err(NetsError::format(&path, format!("tensor {name} holds NaN or infinity"))),
+            None => parameters.load(&weights, &path),
+        }
+    })??;
     parameters.set_requires_grad(false);
     Ok(())
-}
-
-/// Reads a JSON file as Python writes it: bare `NaN` and `Infinity` become strings, which no numeric key accepts.
-pub(super) fn read_json(path: &Path) -> Result<Value, NetsError> {
-    let text = std::fs::read_to_string(path).map_err(NetsError::io(path))?;
-    serde_json::from_str(&quoted(&text)).map_err(|e| NetsError::format(path, format!("not valid JSON ({e})")))
 }
 
 fn write_json(path: &Path, value: &Value) -> Result<(), NetsError> {
     let text = serde_json::to_string_pretty(value).map_err(|e| NetsError::format(path, e.to_string()))?;
     tensor_file::write_atomically(path, format!("{text}\n").as_bytes())
-}
-
-/// The text with quotes around the bare words `NaN`, `Infinity` and `-Infinity`.
-fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    // Every second piece between unescaped quotes is a string.
-    let (mut inside, mut start) = (false, 0);
-    let bytes = text.as_bytes();
-    let outside = |piece: &str| {
-        let marked = piece.replace("-Infinity", "\"-inf\"").replace("NaN", "\"nan\"");
-        marked.replace("Infinity", "\"inf\"")
-    };
-    let mut at = 0;
-    while at < bytes.len() {
-        match bytes[at] {
-            b'\\' if inside => at += 1,
-            b'"' => {
-                let piece = &text[start..at];
-                out.push_str(&if inside { piece.to_owned() } else { outside(piece) });
-                out.push('"');
-                (inside, start) = (!inside, at + 1);
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    let rest = &text[start.min(text.len())..];
-    out.push_str(&if inside { rest.to_owned() } else { outside(rest) });
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn bare_words_of_python_are_quoted_and_strings_stay() {
-        let text = r#"{"a": -Infinity, "b": [NaN, Infinity], "NaN \" Infinity": "Infinity", "c": 1}"#;
-        let expected = r#"{"a": "-inf", "b": ["nan", "inf"], "NaN \" Infinity": "Infinity", "c": 1}"#;
-        assert_eq!(quoted(text), expected);
-        assert_eq!(quoted("{\"a"), "{\"a");
-    }
 }

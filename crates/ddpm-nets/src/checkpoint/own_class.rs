@@ -1,6 +1,7 @@
 //! Configuration files of classes that diffusers does not have: an object whose `_class_name` is checked on reading and stated on writing.
 
-use super::layout::{Part, read_json};
+use super::layout::Part;
+use super::python_json::read_json;
 use crate::NetsError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;

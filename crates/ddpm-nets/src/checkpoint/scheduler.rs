@@ -66,7 +66,7 @@ impl Scheduler {
         let last = scheduler.schedule.levels().next_back();
         let no_signal = last.is_some_and(|level| level.log_snr() == f64::NEG_INFINITY);
         if no_signal && matches!(kind, PredictionKind::Epsilon | PredictionKind::Score) {
-            let reason = "must be \"v\" or \"x0\" with zero_terminal_snr: the last level has no signal, so that x_0 does not follow from the noise";
+            let reason = "must be \"v\" or \"x0\" where the last level has no signal (zero_terminal_snr, or a last beta of 1): x_0 does not follow from the noise there";
             return wrong("prediction", reason.into());
         }
         Ok(scheduler)

@@ -5,7 +5,8 @@
 //! not supported is an error. Null stands for an absent key, or for false.
 
 use super::json_keys::Keys;
-use super::layout::{DIFFUSERS_VERSION, Part, read_json};
+use super::layout::{DIFFUSERS_VERSION, Part};
+use super::python_json::read_json;
 use super::scheduler::{SamplingDefaults, Scheduler};
 use super::scheduler_classes::{EDM_CLASS, find};
 use crate::{NetsError, Threshold};
@@ -94,6 +95,13 @@ impl Scheduler {
         } else {
             Threshold::None
         };
+        // The keys hold the numbers that these names are of.
+        threshold.check().map_err(|error| {
+            let text = error.to_string();
+            text.replace("clip range", "clip_sample_range")
+                .replace("threshold quantile", "dynamic_thresholding_ratio")
+                .replace("threshold cap", "sample_max_value")
+        })?;
         let prediction = keys.word("prediction_type", PredictionKind::Epsilon, &PREDICTIONS)?;
         let variance = keys.word("variance_type", Variance::FixedSmall, &VARIANCES)?;
         let sampling = SamplingDefaults { spacing, variance, threshold };

@@ -1,5 +1,6 @@
 //! Reading and writing of `unet/config.json`.
 
+use super::Classes;
 use crate::UNetConfig;
 use serde_json::{Map, Value, json};
 
@@ -15,6 +16,10 @@ fn fixed_values() -> [(&'static str, Value); 7] {
         ("class_embed_type", Value::Null),
     ]
 }
+
+/// What diffusers' `EMAModel` adds about its averaging, which is over.
+const AVERAGING: [&str; 7] =
+    ["decay", "inv_gamma", "min_decay", "optimization_step", "power", "update_after_step", "use_ema_warmup"];
 
 /// diffusers' value where the key is absent; null means one head.
 const DIFFUSERS_HEAD_DIM: i64 = 8;
@@ -38,8 +43,12 @@ pub(super) fn from_json(value: &Value) -> Result<UNetConfig, String> {
         }
     }
     known.entry("attention_head_dim").or_insert(json!(DIFFUSERS_HEAD_DIM));
-    // Only learned time embeddings use it.
-    known.remove("num_train_timesteps");
+    // Null stands for an absent key, where it means nothing else.
+    known.retain(|key, value| !value.is_null() || key == "attention_head_dim");
+    // Only learned time embeddings use the timesteps.
+    for key in AVERAGING.into_iter().chain(["num_train_timesteps"]) {
+        known.remove(key);
+    }
     for key in ["down_block_types", "up_block_types"] {
         if let Some(Value::Array(types)) = known.get_mut(key) {
             for name in types {
@@ -52,13 +61,17 @@ pub(super) fn from_json(value: &Value) -> Result<UNetConfig, String> {
     if known.get("sample_size").is_none_or(Value::is_null) {
         return Err("sample_size is missing, expected the images' height and width".to_string());
     }
-    let config: UNetConfig = serde_json::from_value(Value::Object(known)).map_err(|e| e.to_string())?;
+    // With the key in front, save where the text names it: unknown and missing ones.
+    let config: UNetConfig = serde_path_to_error::deserialize(Value::Object(known)).map_err(|error| {
+        let (key, reason) = (error.path().to_string(), error.inner().to_string());
+        if reason.contains("field `") { reason } else { format!("{key}: {reason}") }
+    })?;
     config.validate().map_err(|e| e.to_string())?;
     Ok(config)
 }
 
 /// Writes every key, so that a reader's defaults cannot change the model.
-pub(super) fn to_json(config: &UNetConfig) -> Value {
+pub(super) fn to_json(config: &UNetConfig, classes: Option<&Classes>) -> Value {
     let mut object = Map::new();
     object.insert("_class_name".into(), json!("UNet2DModel"));
     object.insert("_diffusers_version".into(), json!(super::layout::DIFFUSERS_VERSION));
@@ -67,6 +80,9 @@ pub(super) fn to_json(config: &UNetConfig) -> Value {
     }
     if let Ok(Value::Object(own)) = serde_json::to_value(config) {
         object.extend(own);
+    }
+    if let Some(classes) = classes {
+        classes.state(&mut object);
     }
     Value::Object(object)
 }

@@ -7,8 +7,9 @@
 //! DIR/scheduler/scheduler_config.json                 _class_name NoisingProcess, a schedule or a process in continuous time
 //! ```
 
-use super::layout::{self, index_path, network_path, read_json, scheduler_path};
+use super::layout::{self, index_path, network_path, scheduler_path};
 use super::own_class;
+use super::python_json::read_json;
 use crate::{Mlp, MlpConfig, NetsError, ScoreNetwork};
 use ddpm_core::{Noising, NoisingConfig};
 use serde_json::Value;

@@ -35,7 +35,7 @@ pub enum TimeScaleShift {
 
 /// Height and width of the images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a side in pixels, or [height, width]")]
 pub enum SampleSize {
     /// Height and width are equal.
     Square(i64),
@@ -158,6 +158,8 @@ fn yes() -> bool {
     true
 }
 
+/// The largest width or count of anything.
+const MOST_COUNT: i64 = 10_000_000;
 /// Weights of the largest network that is accepted: 40 GB in f32.
 const MOST_WEIGHTS: f64 = 1e10;
 /// Values in the largest image that is accepted.
@@ -215,6 +217,18 @@ impl UNetConfig {
         ] {
             if value < 1 {
                 return Err(NetsError::model(key, format!("must be at least 1, got {value}")));
+            }
+        }
+        for (key, value) in [
+            ("in_channels", self.in_channels),
+            ("out_channels", self.out_channels),
+            ("layers_per_block", self.layers_per_block),
+            ("time_embedding_dim", self.time_embedding_dim.unwrap_or(1)),
+            ("num_class_embeds", self.num_class_embeds.unwrap_or(1)),
+            ("block_out_channels", self.block_out_channels.iter().copied().max().unwrap_or(1)),
+        ] {
+            if value > MOST_COUNT {
+                return Err(NetsError::model(key, format!("must be at most {MOST_COUNT}, got {value}")));
             }
         }
         if self.block_out_channels[0] < 2 {

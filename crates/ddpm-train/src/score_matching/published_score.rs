@@ -50,6 +50,6 @@ impl PublishedScore for ImageScore {
     }
 
     fn publish(&self, dir: &Path, weights: &[Tensor]) -> Result<(), TrainError> {
-        Ok(Checkpoint::save(dir, &self.network.0, weights, &self.scheduler)?)
+        Ok(Checkpoint::save(dir, &self.network.0, weights, &self.scheduler, None)?)
     }
 }

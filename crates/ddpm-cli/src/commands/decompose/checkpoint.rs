@@ -6,6 +6,7 @@ use crate::global_options::Global;
 use crate::image_model::image_shape;
 use crate::image_run::measure;
 use crate::runtime::{self, StopFlag};
+use crate::terminal_noise::warn_of_signal_in;
 use anyhow::{Context, Result, bail, ensure};
 use ddpm_core::{Schedule, Scheme, TimeIndex, Variance};
 use ddpm_data::{Dataset, DatasetName, Source};
@@ -24,6 +25,7 @@ impl Decompose {
         let config = options.config(global)?;
         let device = runtime::prepare(global.device, global.threads)?;
         let checkpoint = load_images(dir, device)?;
+        warn_of_signal_in(checkpoint.scheduler.schedule())?;
         let reference = options
             .reference
             .as_ref()
@@ -112,16 +114,18 @@ fn check_data(dir: &Path, checkpoint: &Checkpoint, name: DatasetName, data: &Dat
         expected[1],
         expected[2]
     );
-    if let Some(embeddings) = checkpoint.network.config().num_class_embeds {
+    if let Some(known) = &checkpoint.classes {
         ensure!(
             data.train.labels().is_some(),
             "--data {name}: {dir} is class-conditional and needs labels, but the images have none"
         );
-        let classes = data.train.class_names().len() as i64;
+        let (classes, known) = (data.train.class_names().len(), known.labels());
+        // A checkpoint of another program may have a row for no class without saying so.
+        let unsaid = checkpoint.classes.as_ref().is_some_and(|known| known.null().is_none());
         ensure!(
-            classes + 1 == embeddings || classes == embeddings,
-            "--data {name}: it has {classes} classes, but {dir} knows {} and the null class",
-            embeddings - 1
+            classes == known.len() || unsaid && classes + 1 == known.len(),
+            "--data {name}: it has {classes} classes, but {dir} was trained on {}",
+            known.len()
         );
     }
     Ok(())

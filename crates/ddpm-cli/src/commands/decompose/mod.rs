@@ -14,10 +14,12 @@ use crate::noising_options::NoisingOptions;
 use crate::output::{self, JsonOutput};
 use crate::sampler_options::Origin;
 use crate::target_file;
+use crate::terminal_noise::warn_of_signal;
 use anyhow::{Result, bail, ensure};
 use arguments::{ClosedFormSampling, NetworkOptions};
 use ddpm_core::{Target, Variance};
 use ddpm_report::decomposition_page::{check_folder, summary};
+use ddpm_report::results::DecomposeReport;
 use std::path::Path;
 
 /// Columns of the terminal that tables are made for.
@@ -48,6 +50,7 @@ impl Decompose {
             (None, Some(problem)) => self.divergences(problem, global.seed.unwrap_or(0))?,
             (None, None) => bail!("--checkpoint or --target is needed"),
         };
+        check_finite(&report)?;
         if let Some(json) = &self.json {
             json.write(&report)?;
         }
@@ -65,9 +68,11 @@ impl Decompose {
     }
 
     fn problem(&self, path: &Path, given: &Given) -> Result<ClosedFormSampling> {
+        let noising = self.noising.build(given)?;
+        warn_of_signal(&noising)?;
         Ok(ClosedFormSampling {
             scheme: self.sampler.scheme(Variance::FixedLarge, None, Origin::CommandLine)?,
-            noising: self.noising.build(given)?,
+            noising,
             target: target_file::read(path)?,
         })
     }
@@ -98,4 +103,25 @@ impl Decompose {
     fn name(&self) -> String {
         self.target.as_ref().map_or_else(String::new, |path| path.display().to_string())
     }
+}
+
+/// Refuses sums that are NaN or infinite, which JSON would hold as null: a target or a perturbation beyond the range of numbers.
+fn check_finite(report: &DecomposeReport) -> Result<()> {
+    let w2 = report.w2.as_ref();
+    for (name, value) in [
+        ("init_nats", report.init_nats),
+        ("discretization_nats", report.discretization_nats),
+        ("training_nats", report.training_nats),
+        ("total_nats", report.total_nats),
+        ("vlb_bits_per_dim", report.vlb_bits_per_dim),
+        ("w2.from_marginal", w2.map(|w2| w2.from_marginal)),
+        ("w2.from_normal", w2.map(|w2| w2.from_normal)),
+    ] {
+        ensure!(
+            value.is_none_or(f64::is_finite),
+            "{name} is {}: the target, the perturbation or the levels are beyond the range of double precision",
+            value.unwrap_or_default()
+        );
+    }
+    Ok(())
 }
