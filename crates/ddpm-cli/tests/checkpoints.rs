@@ -88,12 +88,15 @@ fn a_changed_scheduler_samples_and_does_not_resume() {
     assert_eq!(fs::read_link(folder.join(LATEST)).unwrap(), Path::new("step-00000006"));
     assert_eq!(names(), ["latest", "step-00000004", "step-00000006"]);
 
-    // Nothing in state/ matters for sampling.
+    // Nothing in state/ matters for sampling and measuring.
     let before = sample(folder, LATEST, &[]).0;
     for damage in ["state.json", "config.toml", "manifest.json", "weights.safetensors"] {
         fs::write(folder.join(LATEST).join("state").join(damage), "damaged").unwrap();
         assert!(sample(folder, LATEST, &[]).0.equal(&before), "{damage}");
     }
+    let decompose =
+        ["decompose", "--checkpoint", LATEST, "--data", "digits", "--steps", "3", "--levels", "2"];
+    ddpm(folder).args(decompose).args(["--max-images", "4"]).assert().success();
     fs::remove_dir_all(folder.join(LATEST).join("state")).unwrap();
     assert!(sample(folder, LATEST, &[]).0.equal(&before));
 }

@@ -48,7 +48,7 @@ impl Decompose {
             grid: self.grid,
             steps,
             variance: self.sampler.variance,
-            flips: options.flips.map_or_else(|| trained_with_flips(dir), Ok)?,
+            flips: options.flips.unwrap_or_else(|| trained_with_flips(dir)),
         };
         let names = StudyNames {
             checkpoint: dir.display().to_string(),
@@ -88,18 +88,21 @@ impl NetworkOptions {
     }
 }
 
-/// What a run of this program wrote beside its weights; other checkpoints say nothing of flips.
-fn trained_with_flips(dir: &Path) -> Result<bool> {
+/// What a run of this program wrote beside its weights; other checkpoints say nothing of flips. The training state need not be intact.
+fn trained_with_flips(dir: &Path) -> bool {
     let path = dir.join("state").join("config.toml");
     if !path.exists() {
-        return Ok(false);
+        return false;
     }
-    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    let table: toml::Table = text
-        .parse()
-        .map_err(|error: toml::de::Error| anyhow::anyhow!("{}: {}", path.display(), error.message()))?;
-    let flips = table.get("train").and_then(|train| train.get("horizontal_flips"));
-    Ok(flips.and_then(toml::Value::as_bool).unwrap_or(false))
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let Ok(Some(train)) = text.parse::<toml::Table>().map(|mut table| table.remove("train")) else {
+        tracing::warn!(
+            "{}: cannot be read, so that training is taken to be without mirror images; --flips true says otherwise",
+            path.display()
+        );
+        return false;
+    };
+    train.get("horizontal_flips").and_then(toml::Value::as_bool).unwrap_or(false)
 }
 
 /// Refuses data that the network cannot have been trained on.
