@@ -56,6 +56,17 @@ impl Stage {
         self.finish(run, inputs, begun.elapsed().as_secs_f64())
     }
 
+    /// Removes the mark, so that the stage runs again.
+    pub(crate) fn forget<C>(self, run: &Run<C>) -> Result<()> {
+        let path = self.path(run);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| path.display().to_string())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Leaves the mark.
     pub(crate) fn finish<C>(self, run: &Run<C>, inputs: &str, seconds: f64) -> Result<()> {
         let text = serde_json::to_string(&Mark { inputs: inputs.to_string(), seconds })?;

@@ -7,7 +7,7 @@ use ddpm_core::classical::{
     ClassicalTerms, InitializationDistance, discretization_max, discretization_ratios,
 };
 use ddpm_data::Split;
-use ddpm_report::results::{ClassicalLevel, ClassicalReport, FloorLevel};
+use ddpm_report::results::{ClassicalLevel, ClassicalReport, FloorLevel, Format};
 
 /// The terms of a model that samples through the visited levels. `spectrum` is that of the training images.
 ///
@@ -34,6 +34,7 @@ pub fn classical_terms(measured: &MeasuredErrors, spectrum: &Spectrum) -> Result
         linear_mse,
     });
     Ok(ClassicalReport {
+        format: Format,
         terms: ClassicalTerms {
             w2_init: w2,
             w2_init_kind: kind,

@@ -4,12 +4,13 @@ use crate::measurement::{LevelCurve, SplitErrors};
 use crate::{EvalError, MeasuredErrors};
 use ddpm_core::interval::Estimate;
 use ddpm_core::{Level, Time};
-use ddpm_report::results::{DenoisingError, LevelError, SplitSum};
+use ddpm_report::results::{DenoisingError, Format, LevelError, SplitSum};
 
 /// The network's error at the measured levels of each split, and the sums over all visited levels.
 pub fn denoising_error(measured: &MeasuredErrors) -> Result<DenoisingError, EvalError> {
     let visited = measured.plan.visited().len();
     let mut result = DenoisingError {
+        format: Format,
         dim: measured.dim,
         visited,
         repeats: measured.repeats,

@@ -13,6 +13,7 @@ use ddpm_eval::{
     EvalConfig, MeasuredErrors, NetworkStudy, Spectrum, StudyNames, StudySettings, classical_terms,
     decompose, denoising_error,
 };
+use ddpm_report::results::{ClassicalReport, DecomposeReport, DenoisingError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
@@ -31,8 +32,8 @@ pub(super) fn decomposition_path(run: &Run) -> PathBuf {
 
 /// A result that the stage left.
 pub(super) fn read_result<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    serde_json::from_str(&text).with_context(|| path.display().to_string())
+    let remedy = "run `ddpm reproduce` again, which makes it anew";
+    Ok(ddpm_report::results::read_result(path, remedy)?)
 }
 
 fn write_result(path: &Path, result: &impl Serialize) -> Result<()> {
@@ -63,12 +64,23 @@ pub(crate) fn measure(
     Ok(measured)
 }
 
+/// Whether the results of the stage are there and of this version of the program; the decomposition is not part of every run.
+fn results_are_readable(run: &Run) -> bool {
+    let decomposition = decomposition_path(run);
+    DenoisingError::read(&run.dir.latest()).is_ok()
+        && read_result::<ClassicalReport>(&classical_path(run)).is_ok()
+        && (!decomposition.exists() || read_result::<DecomposeReport>(&decomposition).is_ok())
+}
+
 /// The evaluation stage of the pipeline. The per-level errors go into the checkpoint, where the analytic variance finds them. The decomposition
 /// is that of the ancestral sampler, whatever the run samples with.
 pub(super) fn evaluate_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) -> Result<()> {
     let config = &run.config;
     let (eval, sample, flips) = (&config.eval, &config.sample, config.train.horizontal_flips);
     let inputs = (eval, sample.steps, sample.grid, sample.sampler.variance, flips);
+    if !results_are_readable(run) {
+        Stage::Evaluate.forget(run)?;
+    }
     Stage::Evaluate.unless_done(run, &stage_marks::inputs(run, &inputs)?, || {
         let dir = run.dir.latest();
         let checkpoint = load_images(&dir, run.device)?;

@@ -25,9 +25,7 @@ use context::Context;
 use ddpm_core::classical::{ClassicalTerms, discretization_max};
 use ddpm_core::decomposition::{prior_divergence, truncation_bound_of_moment};
 use ddpm_data::Split;
-use ddpm_report::results::{
-    DecomposeReport, Floor, FloorReport, Format, InitializationBracket, NetworkReport,
-};
+use ddpm_report::results::{DecomposeReport, Floor, FloorReport, InitializationBracket, NetworkReport};
 use floors::FloorTerms;
 use std::collections::BTreeMap;
 use std::f64::consts::LN_2;
@@ -102,7 +100,6 @@ fn summary(
     let bracket = network.initialization;
     intervals.insert("init_nats".to_owned(), [bracket.lower_nats, bracket.upper_nats]);
     Ok(DecomposeReport {
-        format: Some(Format),
         checkpoint: Some(study.names.checkpoint.clone()),
         schedule: Some(study.names.schedule.clone()),
         steps: visited.len(),

@@ -1,7 +1,7 @@
 //! Everything that a decomposition page shows, as plain data; `report.json` is its serialization.
 
 use super::sample_cloud::SampleCloud;
-use crate::results::{DecomposeReport, Slope, Sweep};
+use crate::results::{DecomposeReport, Format, Slope, Sweep};
 use crate::sections::Picture;
 use ddpm_core::Scheme;
 use ddpm_core::decomposition::W2Ablation;
@@ -10,6 +10,8 @@ use serde::Serialize;
 /// A decomposition and what it is compared with.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct DecompositionReport {
+    /// Version of the format of the file.
+    pub format: Format<1>,
     /// The target's file or the checkpoint, as it was named.
     pub name: String,
     /// The sentences at the top of the page.

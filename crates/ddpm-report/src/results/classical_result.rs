@@ -1,5 +1,6 @@
 //! The three classical error terms of a trained model on a data set, with their curves.
 
+use super::format::Format;
 use ddpm_core::classical::ClassicalTerms;
 use ddpm_core::interval::Estimate;
 use ddpm_data::Split;
@@ -8,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// The classical terms, how they were estimated, and their curves.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClassicalReport {
+    /// Version of the format.
+    #[serde(default)]
+    pub format: Format<1>,
     /// The terms themselves.
     pub terms: ClassicalTerms,
     /// The images that the training term is measured on.

@@ -1,5 +1,6 @@
 //! The result of `ddpm decompose`, as `--json` writes it.
 
+use super::format::Format;
 use super::level_entry::LevelEntry;
 use super::network_result::NetworkReport;
 use ddpm_core::classical::ClassicalTerms;
@@ -9,37 +10,13 @@ use ddpm_core::{CoreError, TimeIndex, Variance};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Version 1 of the format of a [`DecomposeReport`]. A file without a version has the same fields; a newer version cannot be read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "u32", into = "u32")]
-pub struct Format;
-
-impl From<Format> for u32 {
-    fn from(Format: Format) -> u32 {
-        1
-    }
-}
-
-impl TryFrom<u32> for Format {
-    type Error = String;
-
-    fn try_from(version: u32) -> Result<Self, String> {
-        if version == u32::from(Format) {
-            Ok(Format)
-        } else {
-            Err(format!("format: expected 1, got {version}"))
-        }
-    }
-}
-
 /// The report. What does not apply is left out: the divergences where W2 of a process is asked for, and for a closed-form target what only a
 /// checkpoint has.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DecomposeReport {
-    /// Checkpoint: version of the format.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub format: Option<Format>,
+    /// Version of the format.
+    pub format: Format<1>,
     /// The closed-form target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,

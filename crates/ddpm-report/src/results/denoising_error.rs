@@ -1,5 +1,6 @@
 //! The denoising error of a model by noise level, as `denoising_error.json` in a checkpoint has it.
 
+use super::format::{Format, read_result};
 use crate::ReportError;
 use ddpm_core::decomposition::curve::ErrorCurve;
 use ddpm_core::interval::Estimate;
@@ -10,10 +11,15 @@ use std::path::Path;
 
 /// The file's name inside a checkpoint.
 pub const FILE_NAME: &str = "denoising_error.json";
+/// What to do with a file that cannot be read.
+const REMEDY: &str = "run `ddpm reproduce` on its run again, which measures the error anew";
 
 /// The denoising error of a model at a choice of levels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DenoisingError {
+    /// Version of the format.
+    #[serde(default)]
+    pub format: Format<1>,
     /// Components of an image.
     pub dim: usize,
     /// Number of levels that the sampler visits. The curve is measured at some or all of them, and at others of the schedule.
@@ -126,9 +132,7 @@ impl DenoisingError {
     /// Reads the file from a checkpoint's folder.
     pub fn read(checkpoint: &Path) -> Result<Self, ReportError> {
         let path = checkpoint.join(FILE_NAME);
-        let text = std::fs::read(&path).map_err(|source| ReportError::Read { path: path.clone(), source })?;
-        let file: DenoisingError =
-            serde_json::from_slice(&text).map_err(|error| ReportError::format(&path, error.to_string()))?;
+        let file: DenoisingError = read_result(&path, REMEDY)?;
         for split in [Split::HeldOut, Split::Train] {
             if !file.curve(split).is_sorted_by(|a, b| a.snr < b.snr) {
                 let reason = format!("the {split} levels must be listed from the noisiest, with rising snr");
@@ -136,5 +140,46 @@ impl DenoisingError {
             }
         }
         Ok(file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file as the first version of this program wrote it: without `format`, without `epsilon_weight`, and with a field that is gone.
+    const EARLIER: &str = r#"{
+        "dim": 64, "visited": 1000, "repeats": 1, "seed": 0,
+        "sums": [{"split": "train", "mse_sum": {"mean": 18.8, "stderr": 0.1, "n": 200}, "loss": {"mean": 0.05, "stderr": 0.001, "n": 200}}],
+        "levels": [
+            {"split": "train", "t": 1000, "snr": 4e-5, "mse": 20.0, "stderr": 0.2, "epsilon_mse": 1e-5, "epsilon_stderr": 1e-7, "n": 200, "weight": 500.5},
+            {"split": "train", "t": 1, "snr": 9999.0, "mse": 0.005, "stderr": 1e-4, "epsilon_mse": 0.7, "epsilon_stderr": 1e-3, "n": 200, "weight": 499.5}
+        ],
+        "memorizer": null
+    }"#;
+
+    #[test]
+    fn a_file_of_an_earlier_version_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(FILE_NAME), EARLIER).unwrap();
+        let file = DenoisingError::read(folder.path()).unwrap();
+        assert_eq!((file.levels.len(), file.levels[0].epsilon_weight), (2, None));
+        assert_eq!(file.mse_sum(Split::Train).map(|sum| sum.mean), Some(18.8));
+        let level = Level::variance_preserving(9999f64.ln(), Time::Clean);
+        assert!((file.mse_at(Split::Train, &level).unwrap() - 0.005).abs() < 1e-12);
+        // What is read is written in the present format, and read back the same.
+        file.write(folder.path()).unwrap();
+        let text = std::fs::read_to_string(folder.path().join(FILE_NAME)).unwrap();
+        assert!(text.starts_with("{\n  \"format\": 1,"), "{text}");
+        assert_eq!(DenoisingError::read(folder.path()).unwrap(), file);
+    }
+
+    #[test]
+    fn a_file_that_lacks_what_is_needed_is_refused_with_the_remedy() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(FILE_NAME), EARLIER.replace("\"sums\"", "\"totals\"")).unwrap();
+        let error = DenoisingError::read(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("denoising_error.json: missing field `sums`"), "{error}");
+        assert!(error.contains("run `ddpm reproduce` on its run again"), "{error}");
     }
 }

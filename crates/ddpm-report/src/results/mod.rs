@@ -4,6 +4,7 @@ mod advice_text;
 mod classical_result;
 mod decomposition_result;
 mod denoising_error;
+mod format;
 mod level_entry;
 mod network_result;
 mod score_error;
@@ -11,8 +12,9 @@ mod steps_sweep;
 
 pub use advice_text::{AdviceBasis, advice_sentences};
 pub use classical_result::{ClassicalLevel, ClassicalReport, FloorLevel};
-pub use decomposition_result::{DecomposeReport, Format, StandardErrors};
+pub use decomposition_result::{DecomposeReport, StandardErrors};
 pub use denoising_error::{DenoisingError, FILE_NAME, LevelError, SplitSum};
+pub use format::{Format, read_result};
 pub use level_entry::LevelEntry;
 pub use network_result::{
     AdviceReport, BoundReport, Checks, Floor, FloorReport, Images, InitializationBracket, MeasuredLevel,

@@ -174,7 +174,7 @@ impl Halves {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results::SplitSum;
+    use crate::results::{Format, SplitSum};
 
     fn sum(split: Split, mean: f64, stderr: f64) -> SplitSum {
         let loss = Estimate { mean, stderr, n: 5 };
@@ -198,7 +198,7 @@ mod tests {
             })
             .collect();
         let sums = vec![sum(Split::Train, 200.0, 3.0)];
-        DenoisingError { dim: 4, visited: 91, repeats: 1, seed: 0, sums, levels }
+        DenoisingError { format: Format, dim: 4, visited: 91, repeats: 1, seed: 0, sums, levels }
     }
 
     #[test]
