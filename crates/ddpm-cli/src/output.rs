@@ -17,6 +17,22 @@ pub(crate) fn print(text: &str) -> Result<()> {
     }
 }
 
+/// Columns of the terminal where its width is unknown.
+const USUAL_WIDTH: usize = 80;
+/// Text is neither narrower nor wider than this, so that columns and sentences stay readable.
+const READABLE: std::ops::RangeInclusive<usize> = 40..=120;
+
+/// How wide text for people may be: the environment variable COLUMNS, the width of the terminal, or 80.
+pub(crate) fn width() -> usize {
+    let stated = std::env::var("COLUMNS").ok().and_then(|columns| columns.trim().parse().ok());
+    let terminal = || {
+        let (width, _) = terminal_size::terminal_size_of(std::io::stdout())?;
+        Some(usize::from(width.0))
+    };
+    let width: usize = stated.or_else(terminal).unwrap_or(USUAL_WIDTH);
+    width.clamp(*READABLE.start(), *READABLE.end())
+}
+
 /// Prints a message on the standard error. A reader that is gone or a full disk must not end a run.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end());

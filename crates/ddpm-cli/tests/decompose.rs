@@ -75,6 +75,7 @@ fn the_json_has_the_documented_fields_and_its_parts_add_up() {
     assert_eq!(
         keys(&value),
         [
+            "format",
             "target",
             "schedule",
             "steps",
@@ -208,7 +209,7 @@ fn the_published_w2_table_to_every_printed_digit() {
     };
     let sde = continuous("ei", "1e-3");
     let keys: Vec<&String> = sde.as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["target", "process", "sampler", "steps", "dim", "w2"], "no divergences");
+    assert_eq!(keys, ["format", "target", "process", "sampler", "steps", "dim", "w2"], "no divergences");
     close("truncation", &sde["w2"]["continuous_from_marginal"], 0.1781, 3e-4);
     close("initialization, SDE", &continuous("ei", "0")["w2"]["continuous_from_normal"], 6.68e-4, 1e-3);
     close("initialization, ODE", &continuous("ode-euler", "0")["w2"]["continuous_from_normal"], 0.0730, 1e-3);
@@ -292,5 +293,24 @@ fn what_cannot_be_is_refused_in_one_line() {
         assert!(text.starts_with("error: ") && text.lines().count() == 1, "{arguments:?}: {text}");
         assert!(text.contains(expected), "{arguments:?}: {text}");
         assert!(output.get_output().stdout.is_empty(), "{arguments:?} printed a result");
+    }
+}
+
+#[test]
+fn the_tables_fit_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = r#"{"kind":"gaussian","mean":[0.5],"cov":[[2.0]]}"#;
+    std::fs::write(folder.path().join("g.json"), target).unwrap();
+    for arguments in [["--grid", "trailing"].as_slice(), &["--w2", "--sampler", "ddim"]] {
+        for (columns, width) in [(None, 80), (Some("50"), 50), (Some("100"), 100), (Some("none"), 80)] {
+            let mut command = common::ddpm(folder.path());
+            command.args(["decompose", "--target", "g.json", "--train-steps", "30", "--steps", "12"]);
+            command.args(arguments).env_remove("COLUMNS");
+            command.envs(columns.map(|columns| ("COLUMNS", columns)));
+            let output = command.assert();
+            let text = String::from_utf8(output.success().get_output().stdout.clone()).unwrap();
+            assert!(text.lines().all(|line| line.chars().count() <= width), "{columns:?}\n{text}");
+            assert!(text.contains("12 steps"), "{text}");
+        }
     }
 }

@@ -24,6 +24,7 @@ fn the_report_has_the_contracts_fields() {
     assert_eq!(
         keys,
         [
+            "format",
             "target",
             "schedule",
             "steps",

@@ -1,6 +1,7 @@
 //! The report of a run on vectors: the error of its score on the standard output, a picture, a page.
 
 use crate::config::{Configuration, VectorConfig};
+use crate::output;
 use crate::run::Run;
 use crate::runtime::device_name;
 use anyhow::Result;
@@ -66,7 +67,7 @@ pub(super) fn write(
 }
 
 fn print_errors(errors: &[ScoreError]) -> Result<()> {
-    println!("{}", error_table(errors).to_text(80)?);
+    println!("{}", error_table(errors).to_text(output::width())?);
     if let Some(worst) = errors.iter().max_by(|a, b| a.relative.total_cmp(&b.relative)) {
         println!("largest: {:.3} % at sigma = {:.4}", 100.0 * worst.relative, worst.sigma);
     }

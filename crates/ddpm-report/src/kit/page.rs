@@ -99,7 +99,7 @@ impl Page {
 
     /// The page for a terminal of `width` characters: headlines, paragraphs, lists and tables. Plots and pictures are left out.
     pub fn to_text(&self, width: usize) -> Result<String, ReportError> {
-        let mut parts = vec![self.title.clone()];
+        let mut parts = vec![terminal::wrapped(&self.title, width)];
         for (k, sentence) in self.headlines.iter().enumerate() {
             parts.push(terminal::wrapped(&format!("{}. {sentence}", k + 1), width));
         }

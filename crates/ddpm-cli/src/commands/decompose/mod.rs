@@ -22,9 +22,6 @@ use ddpm_report::decomposition_page::{check_folder, summary};
 use ddpm_report::results::DecomposeReport;
 use std::path::Path;
 
-/// Columns of the terminal that tables are made for.
-const WIDTH: usize = 80;
-
 impl Decompose {
     pub(crate) fn run(&self, global: &Global) -> Result<()> {
         self.refuse_options_without_effect(&global.given)?;
@@ -55,7 +52,7 @@ impl Decompose {
             json.write(&report)?;
         }
         if !JsonOutput::is_standard(&self.json) {
-            output::print(&summary(&report, self.all).to_text(WIDTH)?)?;
+            output::print(&summary(&report, self.all).to_text(output::width())?)?;
         }
         if let Some(folder) = &self.report {
             match (&self.network.checkpoint, &problem) {
