@@ -88,6 +88,9 @@ impl Options<'_> {
 pub fn run(options: &Options<'_>, monitor: &dyn Monitor) -> Result<PathBuf> {
     let begun = Instant::now();
     let folder = OutputFolder::open(options.out)?;
+    if let Some(warning) = folder.warning() {
+        tracing::warn!("{warning}");
+    }
     if options.fresh {
         folder.clear()?;
     }

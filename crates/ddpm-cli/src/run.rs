@@ -1,7 +1,8 @@
 //! A run: its configuration, the directory of its results, and the device that it computes on.
 
 use crate::config::{Configuration, ImageConfig, check_unchanged, parse_as};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
+use ddpm_data::FolderLock;
 use ddpm_train::RunDir;
 use std::path::{Path, PathBuf};
 use tch::Device;
@@ -26,16 +27,13 @@ impl<C: Configuration> Run<C> {
         Run { name, config, dir: RunDir::new(folder), device }
     }
 
-    /// Refuses to clear a folder with files that is not a run.
-    pub(crate) fn check_is_run(&self) -> Result<()> {
-        let root = self.dir.root();
-        let has_files = std::fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_some());
-        ensure!(
-            !has_files || self.dir.config().exists(),
-            "{}: has no config.toml, so it is no run; --fresh removes the files of runs only",
-            root.display()
-        );
-        Ok(())
+    /// Makes this process the only one that writes the run, until the result is dropped.
+    pub(crate) fn lock(&self) -> Result<FolderLock> {
+        let lock = self.dir.lock()?;
+        if let Some(warning) = lock.warning() {
+            tracing::warn!("{warning}");
+        }
+        Ok(lock)
     }
 
     /// Refuses to resume a run that was begun under other settings, or that is of another kind.

@@ -22,8 +22,8 @@ pub(crate) trait Stages: Configuration {
     /// Trains until the configured number of steps, from the newest checkpoint if `resume`.
     fn train_model(run: &Run<Self>, data: &Self::Data, resume: bool, stop: &StopFlag) -> Result<Outcome>;
 
-    /// Refuses a run that would take very long on this machine.
-    fn check_duration(_run: &Run<Self>, _data: &Self::Data) -> Result<()> {
+    /// Refuses a run that would take very long on this machine, after `done` steps.
+    fn check_duration(_run: &Run<Self>, _data: &Self::Data, _done: u64) -> Result<()> {
         Ok(())
     }
 
@@ -46,8 +46,11 @@ pub(crate) trait AnyRun {
 
 impl<C: Stages> AnyRun for Run<C> {
     fn train(&self, resume: bool) -> Result<()> {
+        let _lock = self.lock()?;
         if resume {
             self.check_unchanged()?;
+        } else {
+            self.dir.check_is_new()?;
         }
         let stop = StopFlag::install()?;
         let data = C::load_data(self)?;
@@ -67,16 +70,19 @@ impl<C: Stages> AnyRun for Run<C> {
                 C::TRAINS
             );
         }
-        if fresh {
-            self.check_is_run()?;
-            self.dir.clear()?;
-        } else {
+        let _lock = self.lock()?;
+        if !fresh {
             self.check_unchanged()?;
         }
         // First of all, so that a missing folder is found before anything is measured.
         let data = C::load_data(self)?;
         if !yes && !self.device.is_cuda() {
-            C::check_duration(self, &data)?;
+            let done = if fresh { None } else { self.dir.newest()? };
+            C::check_duration(self, &data, done.map_or(0, |(step, _)| step))?;
+        }
+        // Earlier results go when nothing else can refuse the run.
+        if fresh {
+            self.dir.clear()?;
         }
         let stop = StopFlag::install()?;
         if let Outcome::Interrupted { step } = train_if_needed(self, &data, &stop)? {

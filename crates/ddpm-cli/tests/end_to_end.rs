@@ -83,6 +83,11 @@ fn reproduce_leaves_a_model_samples_and_a_report_and_repeats_nothing() {
         .assert()
         .code(2)
         .stderr(predicates::str::contains("train.learning_rate (0.5 now"));
+
+    // What --fresh removes: every file that the run wrote, and no other.
+    std::fs::write(run.join("samples/mine.png"), "mine").unwrap();
+    ddpm_train::RunDir::new(&run).clear().unwrap();
+    assert_eq!(common::files(&run), [".ddpm-run", "samples/mine.png"]);
 }
 
 #[test]

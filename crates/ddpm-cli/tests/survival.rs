@@ -84,31 +84,80 @@ fn a_full_disk_keeps_the_last_checkpoint_and_the_run_goes_on() {
     assert!(weights(folder.path(), "run") == weights(folder.path(), "whole"));
 }
 
+/// The command in the background, with the messages that it prints.
+fn background(folder: &Path, arguments: &[String]) -> std::process::Child {
+    Command::new(assert_cmd::cargo::cargo_bin("ddpm"))
+        .current_dir(folder)
+        .env("OMP_WAIT_POLICY", "passive")
+        .args(["--threads", "1", "--device", "cpu"])
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn wait_for(path: &Path) {
+    let begun = Instant::now();
+    while !path.exists() {
+        assert!(begun.elapsed() < Duration::from_secs(120), "{} does not appear", path.display());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn send(signal: &str, to: &std::process::Child) {
+    assert!(Command::new("kill").args([signal, &to.id().to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn one_process_at_a_time_writes_a_run_and_no_folder_of_other_origin() {
+    let folder = tempfile::tempdir().unwrap();
+    let refuse = |arguments: &[&str], reason: &str| {
+        let mut command = ddpm(folder.path());
+        command.args(arguments).assert().code(2).stderr(predicates::str::contains(reason));
+    };
+    let first = background(folder.path(), &arguments("run", &["train.steps=100000"]));
+    wait_for(&folder.path().join("run/metrics.jsonl"));
+    let holder = format!("run is in use by process {} on ", first.id());
+    refuse(&["train", "--config", "digits", "--run", "run", "--resume"], &holder);
+    refuse(&["reproduce", "digits", "--run", "run", "--fresh"], &holder);
+    refuse(&["reproduce", "gmm2d-ism", "--run", "run"], &holder);
+    send("-TERM", &first);
+    assert_eq!(first.wait_with_output().unwrap().status.code(), Some(75));
+    assert!(folder.path().join("run/checkpoints/latest").exists());
+
+    // The configuration of another program does not make a run.
+    let foreign = ["checkpoints/other-model.pt", "config.toml", "report/chapter1.tex", "samples/blood.txt"];
+    for file in foreign {
+        let path = folder.path().join("theirs").join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "[package]").unwrap();
+    }
+    for arguments in [
+        &["reproduce", "digits", "--run", "theirs", "--fresh"][..],
+        &["reproduce", "digits", "--run", "theirs"],
+        &["train", "--config", "digits", "--run", "theirs"],
+        &["train", "--config", "digits", "--run", "theirs", "--resume"],
+    ] {
+        refuse(arguments, "theirs has files of other origin");
+    }
+    assert_eq!(common::files(&folder.path().join("theirs")), foreign);
+    // Nothing is left of a run that was refused before its first file.
+    refuse(&["train", "--config", "digits", "--run", "none/new", "--data-dir", "missing"], "missing");
+    assert!(!folder.path().join("none").exists());
+}
+
 #[test]
 fn a_second_signal_ends_the_process_at_once() {
     let folder = tempfile::tempdir().unwrap();
     // A step so long that the first signal cannot be honoured before the second comes.
     let long = arguments("run", &["train.batch_size=60000", "train.steps=2"]);
-    let child = Command::new(assert_cmd::cargo::cargo_bin("ddpm"))
-        .current_dir(folder.path())
-        .env("OMP_WAIT_POLICY", "passive")
-        .args(["--threads", "1", "--device", "cpu"])
-        .args(long)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let begun = Instant::now();
-    while !folder.path().join("run/config.toml").exists() {
-        assert!(begun.elapsed() < Duration::from_secs(120), "training does not begin");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let signal = || {
+    let child = background(folder.path(), &long);
+    wait_for(&folder.path().join("run/config.toml"));
+    for _ in 0..2 {
         std::thread::sleep(Duration::from_millis(300));
-        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-    };
-    signal();
-    signal();
+        send("-INT", &child);
+    }
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(!folder.path().join("run/checkpoints/latest").exists());

@@ -69,6 +69,9 @@ fn every_preset_trains_samples_and_reports() {
         assert!(page.contains("data:image/svg+xml;base64,") && page.contains("Error of the score"), "{name}");
         assert!(run.join("samples/plane.svg").is_file() && stdout.trim_end().ends_with("index.html"));
         assert!(run.join("checkpoints/step-00000004/unet/config.json").is_file());
+        // What --fresh removes.
+        ddpm_train::RunDir::new(&run).clear().unwrap();
+        assert_eq!(common::files(&run), [".ddpm-run"]);
     }
 }
 

@@ -36,11 +36,13 @@ pub enum DataError {
         cause: io::Error,
     },
 
-    /// Another process holds the lock of a folder.
-    #[error("{}: another process is writing here; wait for it, or choose another folder", folder.display())]
+    /// Another process writes into a folder.
+    #[error("{} is in use by {holder}: wait until that ends, or stop it", folder.display())]
     InUse {
         /// The folder.
         folder: PathBuf,
+        /// The other process.
+        holder: String,
     },
 
     /// The content of a file contradicts its format.

@@ -7,7 +7,8 @@
 //! - [`info`] and [`moments`]: summary of a dataset; mean and covariance of its images.
 //! - [`ShuffledOrder`] and [`Shard`]: the images of each training batch, as a pure function of a seed.
 //! - [`picture`]: PNG grids, single PNGs and GIFs.
-//! - [`atomic`]: writing files atomically. [`FolderLock`]: a single process writes in a folder at a time.
+//! - [`atomic`]: writing files atomically.
+//! - [`folder_lock`] and [`own_files`]: one process at a time in a folder of results; removal of a program's own files.
 //!
 //! ```
 //! use ddpm_data::{DatasetName, Shard, ShuffledOrder, Source, load};
@@ -33,7 +34,7 @@ pub mod digits;
 mod download;
 mod error;
 mod fetch;
-mod folder_lock;
+pub mod folder_lock;
 mod format;
 mod image_set;
 pub mod info;
@@ -42,6 +43,7 @@ pub mod manifest;
 pub mod moments;
 mod name;
 mod order;
+pub mod own_files;
 mod permutation;
 pub mod picture;
 mod shard;
@@ -56,4 +58,5 @@ pub use image_set::{Dataset, ImageSet, ImageShape, Split};
 pub use load::{Source, load};
 pub use name::{DatasetName, UnknownDataset};
 pub use order::{Batch, ShuffledOrder};
+pub use own_files::OwnFiles;
 pub use shard::Shard;

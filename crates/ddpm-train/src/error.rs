@@ -38,6 +38,9 @@ pub enum TrainError {
     /// A run directory already holds a run.
     #[error("{} already holds a run; continue it with --resume, or choose another --run", .0.display())]
     RunExists(PathBuf),
+    /// A folder that is not empty and no run.
+    #[error("{} has files of other origin and is no run of this program; choose another --run, or an empty folder", .0.display())]
+    NoRun(PathBuf),
     /// No checkpoint of a run can be trusted.
     #[error("no checkpoint of {} is intact: {newest}; bring back a copy of one, or start another --run", run.display())]
     AllDamaged {

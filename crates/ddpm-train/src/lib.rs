@@ -19,6 +19,7 @@ mod optimizer;
 mod records;
 mod retention;
 mod run_dir;
+mod run_files;
 pub mod score_matching;
 mod step;
 pub mod tensorboard;

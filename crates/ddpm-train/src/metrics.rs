@@ -3,7 +3,7 @@
 use crate::{TrainError, Validation};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// One line of `metrics.jsonl`.
@@ -29,21 +29,48 @@ pub struct Metrics {
     pub validation: Option<Validation>,
 }
 
-/// Reads a metrics file up to the first line that is not whole, such as one that a crash cut short.
+/// Reads the whole lines of a metrics file. Others, such as one that a crash cut short, are left out and named in a warning.
 pub fn read_metrics(path: &Path) -> Result<Vec<Metrics>, TrainError> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(TrainError::io(path)(e)),
-    };
-    let mut metrics = Vec::new();
-    for line in BufReader::new(file).lines() {
-        match serde_json::from_str(&line.map_err(TrainError::io(path))?) {
-            Ok(line) => metrics.push(line),
-            Err(_) => break,
-        }
+    let (metrics, damaged) = read_whole_lines(path)?;
+    if !damaged.is_empty() {
+        tracing::warn!(
+            "{}: {} left out, damaged; the other {} are read",
+            path.display(),
+            line_numbers(&damaged),
+            metrics.len()
+        );
     }
     Ok(metrics)
+}
+
+/// The whole lines, and the numbers of the others, from 1.
+fn read_whole_lines(path: &Path) -> Result<(Vec<Metrics>, Vec<usize>), TrainError> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(e) => return Err(TrainError::io(path)(e)),
+    };
+    let (mut metrics, mut damaged) = (Vec::new(), Vec::new());
+    for (number, line) in (1..).zip(bytes.split(|&byte| byte == b'\n')) {
+        match serde_json::from_slice(line) {
+            Ok(line) => metrics.push(line),
+            Err(_) if line.trim_ascii().is_empty() => {}
+            Err(_) => damaged.push(number),
+        }
+    }
+    Ok((metrics, damaged))
+}
+
+/// Ascending numbers in words: `line 3`, `lines 3-5, 9`.
+fn line_numbers(numbers: &[usize]) -> String {
+    let runs: Vec<String> = numbers
+        .chunk_by(|a, b| a + 1 == *b)
+        .map(|run| match run {
+            [first, .., last] => format!("{first}-{last}"),
+            _ => run.iter().map(usize::to_string).collect(),
+        })
+        .collect();
+    format!("{} {}", if numbers.len() == 1 { "line" } else { "lines" }, runs.join(", "))
 }
 
 /// Appends to a metrics file.
@@ -139,6 +166,36 @@ mod tests {
         assert_eq!(last, Some(line(20)));
         file.append(&line(25)).unwrap();
         assert_eq!(read_metrics(&path).unwrap(), [line(10), line(20), line(25)]);
+    }
+
+    #[test]
+    fn damaged_lines_are_left_out_and_counted_and_no_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let text: String = (1..=9).map(|step| as_line(&line(step))).collect();
+        let starts: Vec<usize> =
+            std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        let damage = |edits: &[(usize, u8)], cut: usize| {
+            let mut bytes = text.as_bytes().to_vec();
+            edits.iter().for_each(|&(number, byte)| bytes[starts[number - 1] + 9] = byte);
+            bytes.truncate(text.len() - cut);
+            std::fs::write(&path, bytes).unwrap();
+            let (whole, damaged) = read_whole_lines(&path).unwrap();
+            let steps: Vec<u64> = whole.iter().map(|line| line.step).collect();
+            (steps, if damaged.is_empty() { String::new() } else { line_numbers(&damaged) })
+        };
+        let without = |gone: &[u64]| -> Vec<u64> { (1..=9).filter(|step| !gone.contains(step)).collect() };
+        assert_eq!(damage(&[], 0), (without(&[]), String::new()));
+        assert_eq!(damage(&[], 1), (without(&[]), String::new()));
+        assert_eq!(damage(&[(1, b'x')], 0), (without(&[1]), "line 1".into()));
+        assert_eq!(damage(&[(4, 0xff), (5, 0), (6, 0xc3)], 0), (without(&[4, 5, 6]), "lines 4-6".into()));
+        assert_eq!(damage(&[(2, 0xff)], 7), (without(&[2, 9]), "lines 2, 9".into()));
+        // A run resumes with the whole ones, and the file is whole again.
+        let (mut file, last) = MetricsFile::resume(&path, 7).unwrap();
+        assert_eq!(last, Some(line(7)));
+        file.append(&line(8)).unwrap();
+        let (whole, damaged) = read_whole_lines(&path).unwrap();
+        assert_eq!((whole.len(), damaged.len()), (7, 0));
     }
 
     #[cfg(target_os = "linux")]

@@ -1,23 +1,25 @@
 //! The directory of a training run. Checkpoints are written under a temporary name and renamed when complete.
 
 use crate::retention::Retention;
+use crate::run_files::files;
 use crate::training_state::TrainingState;
 use crate::{TrainError, checkpoint_manifest};
+use ddpm_data::{FolderLock, own_files};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-/// Folders that belong to a run.
-const OWN_FOLDERS: [&str; 4] = ["checkpoints", "samples", "report", ".stages"];
-/// Files that belong to a run, besides TensorBoard's.
-const OWN_FILES: [&str; 2] = ["config.toml", "metrics.jsonl"];
+/// The file that marks a folder as a run, and that the writing process locks.
+const MARK: &str = ".ddpm-run";
 
 /// The folder of one run.
 ///
 /// ```text
+/// .ddpm-run                        marks the folder as a run; locked by the process that writes it
 /// config.toml                      the resolved configuration
 /// checkpoints/step-00000000/       pipeline directories, eight digits
 /// checkpoints/latest               relative link to the newest
 /// metrics.jsonl                    one line each `train.log_every` steps
+/// log.jsonl                        everything that its processes printed
 /// events.out.tfevents.*            the same for TensorBoard
 /// samples/                         pictures
 /// report/index.html                the report
@@ -46,6 +48,11 @@ impl RunDir {
     /// The metrics.
     pub fn metrics(&self) -> PathBuf {
         self.root.join("metrics.jsonl")
+    }
+
+    /// The log of what its processes printed.
+    pub fn log(&self) -> PathBuf {
+        self.root.join("log.jsonl")
     }
 
     /// The folder of pictures.
@@ -176,24 +183,46 @@ impl RunDir {
         Ok(steps)
     }
 
-    /// Removes what a run leaves here, and nothing else; the folder itself goes if that empties it.
-    pub fn clear(&self) -> Result<(), TrainError> {
-        let entries = match fs::read_dir(&self.root) {
-            Ok(entries) => entries,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(e) => return Err(TrainError::io(&self.root)(e)),
-        };
-        for entry in entries {
-            let path = entry.map_err(TrainError::io(&self.root))?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if OWN_FOLDERS.contains(&&*name) {
-                fs::remove_dir_all(&path).map_err(TrainError::io(&path))?;
-            } else if OWN_FILES.contains(&&*name) || name.starts_with("events.out.tfevents.") {
-                fs::remove_file(&path).map_err(TrainError::io(&path))?;
+    /// Makes this process the only one that writes the run, until the result is dropped; the folder is marked as a run.
+    ///
+    /// # Errors
+    /// Where another process writes it, and where the folder has files but is no run.
+    pub fn lock(&self) -> Result<FolderLock, TrainError> {
+        if !self.is_run()? {
+            let mut entries = match fs::read_dir(&self.root) {
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                    return Ok(FolderLock::marking(&self.root, MARK)?);
+                }
+                entries => entries.map_err(TrainError::io(&self.root))?,
+            };
+            if entries.next().is_some() {
+                return Err(TrainError::NoRun(self.root.clone()));
             }
         }
-        // Fails where other files remain; they are not ours to remove.
-        let _ = fs::remove_dir(&self.root);
+        Ok(FolderLock::marking(&self.root, MARK)?)
+    }
+
+    /// Whether the folder is marked as a run. Earlier versions set no mark: their runs are known by a configuration beside checkpoints.
+    fn is_run(&self) -> Result<bool, TrainError> {
+        let marked = self.root.join(MARK).exists();
+        Ok(marked || self.config().exists() && self.newest()?.is_some())
+    }
+
+    /// Refuses a folder that already holds a run.
+    pub fn check_is_new(&self) -> Result<(), TrainError> {
+        if self.newest()?.is_some() || self.config().exists() {
+            return Err(TrainError::RunExists(self.root.clone()));
+        }
+        Ok(())
+    }
+
+    /// Removes the files that a run writes. Other files stay where they are, those inside a checkpoint under a name that is no checkpoint's.
+    pub fn clear(&self) -> Result<(), TrainError> {
+        own_files::remove(&self.root, &files())?;
+        for step in self.steps()? {
+            let (from, to) = (self.checkpoint(step), self.checkpoints().join(format!("kept-step-{step:08}")));
+            fs::rename(&from, to).map_err(TrainError::io(&from))?;
+        }
         Ok(())
     }
 
@@ -355,10 +384,62 @@ mod tests {
         assert!(failed.is_err());
         assert_eq!(run.newest().unwrap().unwrap().0, 15);
         assert_eq!(names(&run.root().join("checkpoints")), ["latest", "step-00000010", "step-00000015"]);
+    }
 
-        fs::write(run.root().join("notes.txt"), "mine").unwrap();
+    #[test]
+    fn only_the_files_of_a_run_are_removed_and_only_from_a_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::new(folder.path().join("run"));
+        let write = |file: &str| {
+            let path = run.root().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        };
+        let foreign = [
+            "notes.txt",
+            "samples/mine.png",
+            "samples/images/face.jpg",
+            "report/chapter1.tex",
+            "checkpoints/other-model.pt",
+            "checkpoints/best-step-00000010/unet/config.json",
+        ];
+        foreign.iter().for_each(|file| write(file));
+        write("config.toml");
+        let refused = run.lock().unwrap_err();
+        assert!(matches!(refused, TrainError::NoRun(_)), "{refused}");
+        assert!(foreign.iter().all(|file| run.root().join(file).exists()) && !run.root().join(MARK).exists());
+
+        // A run of a version without marks.
+        for file in [
+            "metrics.jsonl",
+            "events.out.tfevents.1.host.2.0",
+            ".stages/train.json",
+            "samples/grid.png",
+            "samples/step-00000010.png",
+            "samples/images/000001.png",
+            "report/decomposition/index.html",
+            "checkpoints/step-00000010/state/weights.safetensors",
+            "checkpoints/step-00000010/unet/config.json",
+            "checkpoints/damaged-step-00000005/unet/config.json",
+            "checkpoints/.step-00000011.new.partial/unet/.config.json.a1B2.tmp",
+        ] {
+            write(file);
+        }
+        write("checkpoints/step-00000010/why.txt");
+        std::os::unix::fs::symlink("step-00000010", run.latest()).unwrap();
+        let lock = run.lock().unwrap();
+        assert!(matches!(run.lock().unwrap_err(), TrainError::Data(ddpm_data::DataError::InUse { .. })));
         run.clear().unwrap();
-        assert_eq!(names(run.root()), ["notes.txt"]);
+        drop(lock);
+        assert_eq!(run.newest().unwrap(), None);
+        assert_eq!(names(run.root()), [MARK, "checkpoints", "notes.txt", "report", "samples"]);
+        assert_eq!(
+            names(&run.root().join("checkpoints")),
+            ["best-step-00000010", "kept-step-00000010", "other-model.pt"]
+        );
+        assert!(foreign.iter().all(|file| run.root().join(file).exists()));
+        assert_eq!(names(&run.root().join("checkpoints/kept-step-00000010")), ["why.txt"]);
+        assert_eq!(names(&run.root().join("samples/images")), ["face.jpg"]);
     }
 
     #[test]

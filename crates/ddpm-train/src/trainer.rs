@@ -70,8 +70,8 @@ impl<'a, M: Trainable> Trainer<'a, M> {
         resume: bool,
     ) -> Result<Self, TrainError> {
         config.validate()?;
-        if !resume && (run.newest()?.is_some() || run.config().exists()) {
-            return Err(TrainError::RunExists(run.root().to_path_buf()));
+        if !resume {
+            run.check_is_new()?;
         }
         let newest = if resume { run.newest_intact()? } else { None };
         torch_ext::tf32::allow(config.tf32)?;

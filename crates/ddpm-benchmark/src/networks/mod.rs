@@ -51,6 +51,8 @@ pub(crate) fn measure(
     monitor: &dyn Monitor,
 ) -> Result<MeasuredNetwork> {
     let run = RunDir::new(folder.network(&recipe.folder()));
+    // Against a training of this run by hand; it also marks the folder.
+    let _lock = run.lock()?;
     let begun = Instant::now();
     let (trained, dir) = training::train_if_needed(recipe, data, &run, device, monitor)?;
     log.add(&format!("training of {}", recipe.name), begun.elapsed().as_secs_f64());

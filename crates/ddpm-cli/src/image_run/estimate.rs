@@ -39,23 +39,18 @@ struct Estimate {
 }
 
 /// Whether the run could be so long that it is worth measuring: no network is run for this.
-pub(super) fn may_take_long(run: &Run) -> Result<bool> {
+pub(super) fn may_take_long(run: &Run, steps_left: u64) -> Result<bool> {
     let config = &run.config;
     let network = UNet::new(config.model.clone(), tch::Device::Cpu, 0)?;
-    let images = 3.0 * steps_left(run)? as f64 * config.train.batch_size as f64
+    let images = 3.0 * steps_left as f64 * config.train.batch_size as f64
         + config.sample.num as f64 * config.sample.steps as f64;
     let positions = config.model.sample_size.height_width().iter().product::<i64>() as f64;
     // A convolution uses each weight at every position of its level; a quarter of the full size is typical.
     Ok(network.parameters().count() as f64 * images * positions / 4.0 > WORTH_MEASURING)
 }
 
-fn steps_left(run: &Run) -> Result<u64> {
-    let done = run.dir.newest()?.map_or(0, |(step, _)| step);
-    Ok(run.config.train.steps.saturating_sub(done))
-}
-
 /// Measures a few steps of the network on this machine.
-fn estimate(run: &Run) -> Result<Estimate> {
+fn estimate(run: &Run, steps_left: u64) -> Result<Estimate> {
     let config = &run.config;
     let network = UNet::new(config.model.clone(), run.device, 0)?;
     let [height, width] = config.model.sample_size.height_width();
@@ -82,7 +77,6 @@ fn estimate(run: &Run) -> Result<Estimate> {
         });
         (train, denoise)
     })?;
-    let steps_left = steps_left(run)?;
     Ok(Estimate {
         train_seconds_per_image: train,
         denoise_seconds_per_image: denoise,
@@ -93,9 +87,9 @@ fn estimate(run: &Run) -> Result<Estimate> {
 }
 
 /// Measures a few steps, and refuses a run that would take too long.
-pub(super) fn check_duration(run: &Run) -> Result<()> {
+pub(super) fn check_duration(run: &Run, steps_left: u64) -> Result<()> {
     note!("no CUDA device: measuring a few steps to see how long this takes here");
-    let estimate = estimate(run)?;
+    let estimate = estimate(run, steps_left)?;
     let (train, sample) = (human_seconds(estimate.train_seconds), human_seconds(estimate.sample_seconds));
     note!(
         "{:.0} ms an image trained, {:.0} ms an image denoised: {train} for the {} training steps left, {sample} for {} samples",

@@ -44,13 +44,14 @@ impl Stages for ImageConfig {
         training::train(model, &config.train, &text, &run.dir, resume, Some(&mut preview), stop)
     }
 
-    fn check_duration(run: &Run<Self>, dataset: &Dataset) -> Result<()> {
-        if !estimate::may_take_long(run)? {
+    fn check_duration(run: &Run<Self>, dataset: &Dataset, done: u64) -> Result<()> {
+        let steps_left = run.config.train.steps.saturating_sub(done);
+        if !estimate::may_take_long(run, steps_left)? {
             return Ok(());
         }
         // A network that does not take the images is an error at once, not after the measured steps.
         check_images(&run.config.model, &training_images(run, dataset)?)?;
-        estimate::check_duration(run)
+        estimate::check_duration(run, steps_left)
     }
 
     fn evaluate(run: &Run<Self>, dataset: &Dataset, stop: &StopFlag) -> Result<PathBuf> {

@@ -15,7 +15,7 @@ use ddpm_report::kit::number;
 use ddpm_report::results::ScoreError;
 use ddpm_report::score_page::{PlanePicture, ScoreReport, density_panel, error_table};
 use ddpm_sample::Samples;
-use ddpm_train::read_metrics;
+use ddpm_train::{Metrics, read_metrics};
 use std::path::PathBuf;
 use tch::Kind;
 
@@ -47,13 +47,14 @@ pub(super) fn write(
     if let Some(picture) = &picture {
         picture.write_svg(&folder.join("plane.svg"))?;
     }
+    let metrics = read_metrics(&run.dir.metrics())?;
     let last_level = checkpoint.noising.level_at(0.0)?;
     let modes = modes(target, &rows, &last_level);
     let report = ScoreReport {
         name: run.name.clone(),
         summary: summary(run, target),
-        facts: facts(run, checkpoint),
-        loss: read_metrics(&run.dir.metrics())?.iter().map(|line| (line.step as f64, line.loss)).collect(),
+        facts: facts(run, checkpoint, metrics.last()),
+        loss: metrics.iter().map(|line| (line.step as f64, line.loss)).collect(),
         errors,
         modes,
         distance: distance(target, &rows, run.config.sample.seed)?,
@@ -155,7 +156,11 @@ fn summary(run: &Run<VectorConfig>, target: &Target) -> String {
     )
 }
 
-fn facts(run: &Run<VectorConfig>, checkpoint: &VectorCheckpoint) -> Vec<(String, String)> {
+fn facts(
+    run: &Run<VectorConfig>,
+    checkpoint: &VectorCheckpoint,
+    last: Option<&Metrics>,
+) -> Vec<(String, String)> {
     let config = &run.config;
     let objective = toml::to_string(&config.objective).unwrap_or_default();
     let output = match config.model.output {
@@ -171,7 +176,7 @@ fn facts(run: &Run<VectorConfig>, checkpoint: &VectorCheckpoint) -> Vec<(String,
         ("device".to_string(), device_name(run.device)),
         ("ddpm".to_string(), format!("{} ({})", env!("CARGO_PKG_VERSION"), env!("DDPM_COMMIT"))),
     ];
-    if let Ok(Some(line)) = read_metrics(&run.dir.metrics()).map(|lines| lines.last().cloned()) {
+    if let Some(line) = last {
         facts.push(("training".to_string(), crate::progress::human_seconds(line.elapsed_seconds)));
     }
     facts

@@ -36,3 +36,21 @@ pub(crate) const TINY: [&str; 9] = [
 pub(crate) fn set(changes: &[&str]) -> Vec<String> {
     changes.iter().flat_map(|change| ["--set".to_string(), (*change).to_string()]).collect()
 }
+
+/// The files below a folder, links included, as sorted paths relative to it.
+pub(crate) fn files(folder: &Path) -> Vec<String> {
+    fn collect(root: &Path, folder: &Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_dir() {
+                collect(root, &entry.path(), found);
+            } else {
+                found.push(entry.path().strip_prefix(root).unwrap().display().to_string());
+            }
+        }
+    }
+    let mut found = Vec::new();
+    collect(folder, folder, &mut found);
+    found.sort();
+    found
+}
