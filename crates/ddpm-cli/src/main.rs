@@ -3,6 +3,8 @@
     rustdoc::broken_intra_doc_links,
     reason = "help texts are doc comments and speak of shapes such as [n]"
 )]
+// `println!` panics where the reader has closed the pipe; `output::print` and `note!` do not.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 #[macro_use]
 mod output;
@@ -30,6 +32,7 @@ mod runtime;
 mod sampler_options;
 mod sampling;
 mod schedule_options;
+mod serde_text;
 mod stage_marks;
 mod stages;
 mod target_file;

@@ -1,7 +1,7 @@
 //! Results on the standard output or in a file, and messages on the standard error.
 
 use anyhow::{Result, bail};
-use ddpm_nets::tensor_file::write_atomically;
+use ddpm_data::atomic;
 use serde::Serialize;
 use std::convert::Infallible;
 use std::io::{ErrorKind, Write};
@@ -65,6 +65,37 @@ pub(crate) fn refuse_overwriting(
     Ok(())
 }
 
+/// [`refuse_overwriting`], and refuses a file that could not be written at the end: its folder must exist, it must not be a folder itself,
+/// and two outputs must not be the same file.
+pub(crate) fn check_files(outputs: &[(&str, Option<&Path>)], inputs: &[(&str, Option<&Path>)]) -> Result<()> {
+    refuse_overwriting(outputs, inputs)?;
+    let mut seen: Vec<(&str, &Path)> = Vec::new();
+    for &(option, path) in outputs {
+        let Some(path) = path else { continue };
+        if let Some((other, _)) = seen.iter().find(|(_, earlier)| *earlier == path) {
+            bail!("{option} {}: {other} writes this file too; choose another", path.display());
+        }
+        seen.push((option, path));
+        if path.is_dir() || path.file_name().is_none() {
+            bail!("{option} {}: expected a file, got a folder", path.display());
+        }
+        check_folder(option, path)?;
+    }
+    Ok(())
+}
+
+/// Refuses a file in a folder that does not exist.
+fn check_folder(option: &str, path: &Path) -> Result<()> {
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) if !folder.is_dir() => bail!(
+            "{option} {}: the folder {} does not exist; create it first",
+            path.display(),
+            folder.display()
+        ),
+        _ => Ok(()),
+    }
+}
+
 /// A file, or `-` for the standard output.
 #[derive(Clone, Debug)]
 pub(crate) enum JsonOutput {
@@ -102,8 +133,37 @@ impl JsonOutput {
         text.push('\n');
         match self {
             JsonOutput::Standard => print(&text)?,
-            JsonOutput::File(path) => write_atomically(path, text.as_bytes())?,
+            JsonOutput::File(path) => atomic::write_bytes(path, text.as_bytes())?,
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_that_could_not_be_written_is_refused_before_the_work() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("input.json"), "").unwrap();
+        let check = |outputs: &[(&str, &str)]| {
+            let paths: Vec<_> = outputs.iter().map(|(option, name)| (*option, at(name))).collect();
+            let outputs: Vec<_> =
+                paths.iter().map(|(option, path)| (*option, Some(path.as_path()))).collect();
+            let input = at("input.json");
+            check_files(&outputs, &[("--target", Some(&input))]).map_err(|error| error.to_string())
+        };
+        check(&[("--json", "a.json"), ("--plot", "b.svg")]).unwrap();
+        for (outputs, words) in [
+            (&[("--json", "input.json")][..], "would overwrite the input of --target"),
+            (&[("--json", "no/such/a.json")], "the folder"),
+            (&[("--json", "")], "expected a file, got a folder"),
+            (&[("--json", "a"), ("--plot", "a")], "--json writes this file too"),
+        ] {
+            let error = check(outputs).unwrap_err();
+            assert!(error.contains(words) && error.contains("--"), "{error}");
+        }
     }
 }

@@ -54,7 +54,7 @@ impl ScheduleOptions {
     }
 
     /// An error that is about a key, with the option that the key was given by.
-    fn named(&self, error: CoreError) -> anyhow::Error {
+    fn named(&self, error: &CoreError) -> anyhow::Error {
         let text = error.to_string();
         let keys = [
             "beta_start",
@@ -96,7 +96,7 @@ impl ScheduleOptions {
             alpha_bars: list(&self.alpha_bars)?,
             zero_terminal_snr: self.zero_terminal_snr,
         };
-        let schedule = config.build().map_err(|error| self.named(error));
+        let schedule = config.build().map_err(|error| self.named(&error));
         match self.betas.as_ref().or(self.alpha_bars.as_ref()) {
             Some(file) => schedule.with_context(|| file.display().to_string()),
             None => schedule,

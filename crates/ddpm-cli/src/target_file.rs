@@ -1,6 +1,7 @@
 //! Target files: a closed-form distribution as JSON, and its moments as tensors.
 
-use anyhow::{Context, Result, bail, ensure};
+use crate::serde_text;
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use ddpm_core::targets::{Covariance, Gaussian};
 use ddpm_core::{Target, TargetSpec};
 use ddpm_nets::tensor_file;
@@ -15,7 +16,8 @@ const COVARIANCE: &str = "cov";
 pub(crate) fn read(path: &Path) -> Result<Target> {
     let name = path.display();
     let text = std::fs::read_to_string(path).with_context(|| name.to_string())?;
-    let spec: TargetSpec = serde_json::from_str(&text).with_context(|| name.to_string())?;
+    let spec: TargetSpec =
+        serde_json::from_str(&text).map_err(|error| anyhow!("{name}: {}", serde_text::plain(&error)))?;
     build(&spec, path).with_context(|| name.to_string())
 }
 

@@ -32,10 +32,7 @@ fn configurations() {
         (&["reproduce", "didgits"][..], "unknown preset \"didgits\"; expected one of digits, "),
         (&["reproduce", "nowhere.toml"], "nowhere.toml: No such file"),
         (&["config", "check", "broken.toml"], "broken.toml: "),
-        (
-            &["reproduce", "digits", "--set", "train.stepz=3"],
-            "unknown field `stepz`, expected one of `steps`",
-        ),
+        (&["reproduce", "digits", "--set", "train.stepz=3"], "did you mean `train.steps`?"),
         (&["reproduce", "digits", "--set", "train.steps=-3"], "digits: "),
         (&["reproduce", "digits", "--set", "model.norm_num_groups=7"], "model.norm_num_groups: "),
         (
@@ -43,7 +40,7 @@ fn configurations() {
             "model.sample_size: 9x9 cannot be halved 1 times",
         ),
         (&["reproduce", "digits", "--set", "model.sample_size=16"], "the model takes images of 1 x 16 x 16"),
-        (&["reproduce", "digits", "--set", "train.precision=fp16"], "unknown variant `fp16`"),
+        (&["reproduce", "digits", "--set", "train.precision=fp16"], "unknown value `fp16`"),
         (&["reproduce", "digits", "--set", "sample.sampler=dpm"], "unknown sampler \"dpm\""),
         (&["train", "--config", "digits", "--set", "model.out_channels=2"], "model.out_channels: "),
     ] {

@@ -258,9 +258,9 @@ fn what_cannot_be_is_refused_in_one_line() {
     let folder = folder();
     let path = |name: &str| folder.path().join(name);
     let targets = [
-        (r#"{"kind":"gaussian","mean":[0],"var":[1],"extra":1}"#, "unknown field `extra`"),
-        (r#"{"kind":"mixture","weights":[1],"means":[[0]],"stds":[1],"std":1}"#, "unknown field `std`"),
-        (r#"{"kind":"gausian"}"#, "unknown variant `gausian`"),
+        (r#"{"kind":"gaussian","mean":[0],"var":[1],"extra":1}"#, "unknown key `extra`"),
+        (r#"{"kind":"mixture","weights":[1],"means":[[0]],"stds":[1],"std":1}"#, "unknown key `std`"),
+        (r#"{"kind":"gausian"}"#, "unknown value `gausian`"),
         (
             r#"{"kind":"gaussian","mean":[0,0],"cov":[[1,2],[2,1]]}"#,
             "cov must be symmetric and positive definite",

@@ -56,7 +56,7 @@ pub fn write<'a>(
 }
 
 /// Writes a whole file under a temporary name in the same folder, flushes it to disk and renames it. The folder must exist.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), NetsError> {
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), NetsError> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Temporary files are private to their owner by default; results follow the user's umask.
     let mode = std::fs::Permissions::from_mode(0o666);

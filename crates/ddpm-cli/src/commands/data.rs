@@ -2,7 +2,7 @@
 
 use crate::datasets::fetch;
 use crate::global_options::Global;
-use crate::output::print;
+use crate::output::{self, print};
 use crate::target_file;
 use anyhow::Result;
 use ddpm_data::moments::moments;
@@ -87,6 +87,7 @@ fn list() -> Result<()> {
 }
 
 fn fit_gaussian(name: DatasetName, data_dir: Option<&Path>, centred: bool, out: &Path) -> Result<()> {
+    output::check_files(&[("--out", Some(out))], &[("--data-dir", data_dir)])?;
     let mut moments = moments(&ddpm_data::load(name, &Source::from_data_dir(data_dir)?)?.train)?;
     if centred {
         moments.mean.fill(0.0);

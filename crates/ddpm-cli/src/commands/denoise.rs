@@ -94,7 +94,7 @@ impl Denoise {
             given
                 .refuse(&["batch_size"], "with --target, whose rows are evaluated one timestep at a time")?;
         }
-        output::refuse_overwriting(
+        output::check_files(
             &[("--output", Some(&self.output))],
             &[("--input", Some(&self.input)), ("--target", self.target.as_deref())],
         )?;

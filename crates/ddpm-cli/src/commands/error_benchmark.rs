@@ -1,6 +1,7 @@
 //! Command-line arguments of `ddpm error-benchmark`, and its progress on the terminal.
 
 use crate::global_options::Global;
+use crate::output::print;
 use crate::progress::Progress;
 use crate::runtime::{self, StopFlag};
 use anyhow::Result;
@@ -61,8 +62,7 @@ impl ErrorBenchmark {
         };
         let report =
             ddpm_benchmark::run(&options, &TerminalMonitor { stop: &stop, stage: Mutex::new(None) })?;
-        println!("{}", report.display());
-        Ok(())
+        print(&format!("{}\n", report.display()))
     }
 }
 

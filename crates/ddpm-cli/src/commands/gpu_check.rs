@@ -2,6 +2,7 @@
 
 use crate::config::{self, RunConfig};
 use crate::global_options::Global;
+use crate::output::print;
 use crate::runtime;
 use anyhow::{Result, bail, ensure};
 use ddpm_core::{PredictionKind, Schedule};
@@ -46,7 +47,7 @@ impl GpuCheck {
         };
         let model = config.model;
         let schedule = config.diffusion.scheduler()?.schedule().clone();
-        println!("device      {}", runtime::device_name(device));
+        print(&format!("device      {}\n", runtime::device_name(device)))?;
 
         let on = |device| DeviceResults::of(&model, &schedule, device);
         let (cpu, gpu) = (on(Device::Cpu)?, on(device)?);
@@ -58,19 +59,18 @@ impl GpuCheck {
             ("bf16", &cpu.output, &gpu.output_bf16, TOLERANCE_BF16),
         ] {
             let difference = relative(a, b);
-            println!("{what:11} differs from the CPU by {difference:.1e} (allowed {tolerance:.0e})");
+            print(&format!(
+                "{what:11} differs from the CPU by {difference:.1e} (allowed {tolerance:.0e})\n"
+            ))?;
             worst = worst.max(difference / tolerance);
         }
         for bf16 in [false, true] {
             let rate = training_rate(&model, &schedule, device, bf16)?;
-            println!(
-                "{:11} {rate:.0} images/s trained at batch {TIMED_BATCH}",
-                if bf16 { "speed bf16" } else { "speed f32" }
-            );
+            let what = if bf16 { "speed bf16" } else { "speed f32" };
+            print(&format!("{what:11} {rate:.0} images/s trained at batch {TIMED_BATCH}\n"))?;
         }
         ensure!(worst <= 1.0, "the GPU's results differ from the CPU's by more than is allowed: see above");
-        println!("the GPU agrees with the CPU");
-        Ok(())
+        print("the GPU agrees with the CPU\n")
     }
 }
 

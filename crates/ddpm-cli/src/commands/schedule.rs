@@ -5,9 +5,9 @@ use crate::numbers::whole;
 use crate::output::{self, JsonOutput};
 use crate::schedule_options::ScheduleOptions;
 use crate::terminal_noise::warn_of_signal_in;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use ddpm_core::{Schedule, ScheduleKind};
-use ddpm_nets::tensor_file::write_atomically;
+use ddpm_data::atomic;
 use ddpm_report::kit::{Axis, Plot, Series};
 use serde::Serialize;
 use std::fmt::Write;
@@ -78,12 +78,19 @@ impl PrintSchedule {
                 .refuse(&["all"], "with --json -, which has every level and takes the table's place")?;
         }
         let outputs = [("--json", JsonOutput::path(&self.json)), ("--plot", self.plot.as_deref())];
-        output::refuse_overwriting(&outputs, &self.schedule.inputs())?;
+        output::check_files(&outputs, &self.schedule.inputs())?;
+        if let Some(path) = &self.plot {
+            ensure!(
+                path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("svg")),
+                "--plot {}: plots are written as SVG; expected FILE.svg",
+                path.display()
+            );
+        }
         let schedule = self.schedule.build(self.steps)?;
         warn_of_signal_in(&schedule)?;
         let columns = Columns::of(self.schedule.kind(), &schedule);
         if let Some(path) = &self.plot {
-            write_atomically(path, plot(&columns).to_svg().as_bytes())?;
+            atomic::write_bytes(path, plot(&columns).to_svg().as_bytes())?;
         }
         if let Some(json) = &self.json {
             json.write(&columns)?;

@@ -6,6 +6,19 @@ use ddpm_train::TrainConfig;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
+use toml::Value;
+
+/// A section in which the value of one key, its kind, selects which other keys it has.
+pub(crate) struct TaggedSection {
+    /// The section and its key.
+    pub(crate) path: [&'static str; 2],
+    /// The key of the kind.
+    pub(crate) tag: &'static str,
+    /// Every kind; the first is that of a file without this section.
+    pub(crate) kinds: &'static [&'static str],
+    /// Whether a value is such a section, with the keys of its kind.
+    pub(crate) accepts: fn(Value) -> bool,
+}
 
 /// The configuration of one kind of run: the sections of a TOML file as typed values.
 pub(crate) trait Configuration: Clone + PartialEq + Serialize + DeserializeOwned {
@@ -13,6 +26,9 @@ pub(crate) trait Configuration: Clone + PartialEq + Serialize + DeserializeOwned
     const TRAINS: &'static str;
     /// Keys of `[sample]` with the values that they have where a file leaves them out.
     const SAMPLE_DEFAULTS: &'static [(&'static str, i64)];
+
+    /// Sections of which a file may give settings without their kind.
+    const TAGGED: &'static [TaggedSection] = &[];
 
     /// Checks each section, and that they fit together.
     fn validate(&self) -> Result<()>;

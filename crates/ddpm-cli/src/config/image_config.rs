@@ -1,6 +1,6 @@
 //! The configuration of a run that trains a diffusion model on images.
 
-use super::configuration::Configuration;
+use super::configuration::{Configuration, TaggedSection};
 use super::data_config::ImageData;
 use super::diffusion_config::DiffusionConfig;
 use super::sample_config::SampleConfig;
@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use ddpm_core::Scheme;
 use ddpm_eval::EvalConfig;
 use ddpm_nets::{UNet, UNetConfig};
-use ddpm_train::{ImageDiffusion, TrainConfig};
+use ddpm_train::{ImageDiffusion, LossConfig, TimesConfig, TrainConfig};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use tch::Device;
@@ -40,6 +40,20 @@ pub(crate) struct ImageConfig {
 impl Configuration for ImageConfig {
     const TRAINS: &'static str = "a diffusion model on images";
     const SAMPLE_DEFAULTS: &'static [(&'static str, i64)] = &[("preview_num", 16), ("preview_steps", 50)];
+    const TAGGED: &'static [TaggedSection] = &[
+        TaggedSection {
+            path: ["train", "loss"],
+            tag: "kind",
+            kinds: LossConfig::KINDS,
+            accepts: |section| section.try_into::<LossConfig>().is_ok(),
+        },
+        TaggedSection {
+            path: ["train", "times"],
+            tag: "sampler",
+            kinds: TimesConfig::KINDS,
+            accepts: |section| section.try_into::<TimesConfig>().is_ok(),
+        },
+    ];
 
     fn validate(&self) -> Result<()> {
         self.data.validate()?;

@@ -1,5 +1,6 @@
 //! Presets: the files of `configs/`, embedded in the binary.
 
+use crate::serde_text::nearest;
 use anyhow::{Result, bail};
 
 /// A configuration with a name.
@@ -45,7 +46,8 @@ pub(crate) fn find(name: &str) -> Result<&'static Preset> {
         Some(preset) => Ok(preset),
         None => {
             let known: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
-            bail!("unknown preset {name:?}; expected one of {}, or a FILE.toml", known.join(", "))
+            let hint = nearest(name, &known).map_or(String::new(), |near| format!("; did you mean {near}?"));
+            bail!("unknown preset {name:?}; expected one of {}, or a FILE.toml{hint}", known.join(", "))
         }
     }
 }

@@ -173,17 +173,16 @@ fn objectives_that_make_no_sense_are_refused_by_key() {
     let says = |text: String, expected: &str| assert!(text.contains(expected), "{text}");
     says(
         wrong("digits", &["train.loss.kind=min-snrr"]),
-        "unknown variant `min-snrr`, expected one of `simple`",
+        "unknown value `min-snrr`, expected one of `simple`",
     );
     says(
         wrong("digits", &["train.loss.kind=min-snr", "train.loss.gama=5"]),
-        "unknown field `gama`, expected `gamma`",
+        "unknown key `train.loss.gama`; did you mean `train.loss.gamma`?",
     );
     says(
         wrong("digits", &["train.loss.kind=min-snr", "train.loss.gamma=-5"]),
         "gamma must be positive, got -5",
     );
-    says(wrong("digits", &["train.loss.gamma=5"]), "missing field `kind` in `train.loss`");
     says(wrong("digits", &["train.loss.kind=hybrid"]), "diffusion.variance = \"learned-range\"");
     says(wrong("digits", &["diffusion.variance=learned-range"]), "model.out_channels: must be 2");
     says(
@@ -192,7 +191,7 @@ fn objectives_that_make_no_sense_are_refused_by_key() {
     );
     says(
         wrong("digits", &["diffusion.prediction=eps"]),
-        "unknown variant `eps`, expected one of `epsilon`, `x0`, `v`, `score`, `edm`",
+        "unknown value `eps`, expected one of `epsilon`, `x0`, `v`, `score`, `edm`",
     );
     says(wrong("digits", &["diffusion.prediction=edm"]), "diffusion.schedule.kind: must be \"karras\"");
     says(wrong("digits", &["diffusion.sigma_data=0.5"]), "belongs to prediction \"edm\"");
@@ -224,10 +223,32 @@ fn objectives_that_make_no_sense_are_refused_by_key() {
     );
     says(
         wrong("cifar10-improved", &["train.loss.kind=simple", "train.loss.lambda=1"]),
-        "unknown field `lambda`",
+        "unknown key `train.loss.lambda`",
     );
     says(
         wrong("cifar10-class-cfg", &["train.label_dropout=2"]),
         "train.label_dropout must be in [0, 1], got 2",
     );
+}
+
+#[test]
+fn settings_without_a_kind_select_one_that_has_them() {
+    let image = |changes: &[&str]| {
+        let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+        parse(find("digits").unwrap().text, &changes).unwrap()
+    };
+    assert_eq!(image(&["train.loss.gamma=2"]).train.loss, LossConfig::MinSnr { gamma: 2.0 });
+    assert_eq!(image(&["train.loss.k=2"]).train.loss, LossConfig::P2 { k: 2.0, gamma: 1.0 });
+    let importance = TimesConfig::Importance { history: 3, uniform_share: 1e-3 };
+    assert_eq!(image(&["train.times.history=3"]).train.times, importance);
+    // The first of each list is what a file without the section has.
+    for (default, first) in [
+        (toml::Value::try_from(LossConfig::default()).unwrap()["kind"].clone(), LossConfig::KINDS[0]),
+        (toml::Value::try_from(TimesConfig::default()).unwrap()["sampler"].clone(), TimesConfig::KINDS[0]),
+    ] {
+        assert_eq!(default.as_str(), Some(first));
+    }
+    let text = find("digits").unwrap().text.split("[diffusion]").next().unwrap().to_string();
+    let changes = ["diffusion.schedule.train_steps=100".to_string(), "sample.steps=100".to_string()];
+    assert_eq!(parse(&text, &changes).unwrap().diffusion.schedule.build().unwrap().steps(), 100);
 }

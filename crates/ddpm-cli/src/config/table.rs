@@ -1,6 +1,7 @@
 //! TOML text with changes from the command line, and its errors as one line that names the key, the line, and what was expected.
 
-use super::configuration::Configuration;
+use super::configuration::{Configuration, TaggedSection};
+use crate::serde_text;
 use anyhow::{Result, anyhow, bail};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
@@ -24,9 +25,38 @@ pub(super) fn typed<C: Configuration>(mut table: Table, text: &str) -> Result<C>
             sample.entry(*key).or_insert(Value::Integer(*value));
         }
     }
+    for section in C::TAGGED {
+        complete_kind(&mut table, section);
+    }
     let config: C = table.try_into().map_err(|error| anyhow!(type_error::<C>(text, &error)))?;
     config.validate()?;
     Ok(config)
+}
+
+/// Adds the kind to a section that has settings but no kind: the default kind if it has these settings, otherwise the first that has
+/// them, which is printed.
+fn complete_kind(table: &mut Table, section: &TaggedSection) {
+    let TaggedSection { path: [outer, inner], tag, kinds, accepts } = *section;
+    let Some(Value::Table(settings)) =
+        table.get_mut(outer).and_then(Value::as_table_mut).and_then(|outer| outer.get_mut(inner))
+    else {
+        return;
+    };
+    if settings.is_empty() || settings.contains_key(tag) {
+        return;
+    }
+    let with = |kind: &str| {
+        let mut settings = settings.clone();
+        settings.insert(tag.to_string(), Value::String(kind.to_string()));
+        settings
+    };
+    let default = kinds.first().copied().unwrap_or_default();
+    let kind = kinds.iter().copied().find(|kind| accepts(Value::Table(with(kind)))).unwrap_or(default);
+    if kind != default {
+        let keys: Vec<&str> = settings.keys().map(String::as_str).collect();
+        note!("{outer}.{inner}.{tag} = \"{kind}\", because {} is set", keys.join(", "));
+    }
+    *settings = with(kind);
 }
 
 /// `section.key=value`: the value is TOML, or a plain word.
@@ -87,30 +117,13 @@ fn syntax_error(text: &str, error: &toml::de::Error) -> String {
     }
 }
 
-/// A value of the wrong type, or a key that does not exist: what serde says without names of Rust types, and the line if it is in the file.
+/// A value of the wrong type, or a key that does not exist, and the line if it is in the file.
 fn type_error<C: DeserializeOwned>(text: &str, error: &toml::de::Error) -> String {
-    let message = without_rust_types(&error.to_string().trim().replace('\n', " "));
+    let message = serde_text::plain(error);
     // An error that the file has by itself, without changes from the command line, has a place there.
     let own = toml::from_str::<C>(text).err().filter(|own| own.message() == error.message());
     match own.and_then(|own| own.span()) {
         Some(span) => format!("line {}: {message}", line_at(text, span.start).0),
         None => message,
     }
-}
-
-fn without_rust_types(message: &str) -> String {
-    let Some((head, expected)) = message.split_once(", expected ") else { return message.to_string() };
-    let (name, rest) = expected.split_once(' ').map_or((expected, ""), |(name, rest)| (name, rest));
-    let plain = match name {
-        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number of at least 0",
-        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
-        "f32" | "f64" => "a number",
-        // "struct TrainConfig", "internally tagged enum LossConfig": the type's name ends the phrase.
-        "struct" | "internally" | "adjacently" => {
-            let rest = rest.split_once(" in `").map_or(String::new(), |(_, key)| format!(" in `{key}"));
-            return format!("{head}, expected a section{rest}");
-        }
-        _ => return message.to_string(),
-    };
-    format!("{head}, expected {plain} {rest}").trim().to_string()
 }

@@ -68,11 +68,11 @@ pub(super) fn write(
 }
 
 fn print_errors(errors: &[ScoreError]) -> Result<()> {
-    println!("{}", error_table(errors).to_text(output::width())?);
+    let mut text = format!("{}\n", error_table(errors).to_text(output::width())?);
     if let Some(worst) = errors.iter().max_by(|a, b| a.relative.total_cmp(&b.relative)) {
-        println!("largest: {:.3} % at sigma = {:.4}", 100.0 * worst.relative, worst.sigma);
+        text += &format!("largest: {:.3} % at sigma = {:.4}\n", 100.0 * worst.relative, worst.sigma);
     }
-    Ok(())
+    output::print(&text)
 }
 
 /// The law with its samples, the learned field at the least and at a middling noise, and the data.

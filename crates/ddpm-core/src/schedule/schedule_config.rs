@@ -79,8 +79,8 @@ fn unknown(word: &str) -> CoreError {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScheduleConfig {
-    /// Which schedule, `kind` in a file.
-    #[serde(rename = "kind")]
+    /// Which schedule, `kind` in a file; linear where it is left out.
+    #[serde(rename = "kind", default = "linear")]
     pub schedule: ScheduleKind,
     /// Number of training levels T; for `betas` and `alpha-bars` the length of the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -113,6 +113,11 @@ pub struct ScheduleConfig {
 
 /// Number of training levels where neither `train_steps` nor a list is given.
 const DEFAULT_TRAIN_STEPS: usize = 1000;
+
+/// The kind where a file names none.
+fn linear() -> ScheduleKind {
+    ScheduleKind::Linear
+}
 
 impl Default for ScheduleConfig {
     /// Ho et al.'s linear schedule of 1000 levels.

@@ -2,12 +2,14 @@
 
 use ddpm_core::{Preconditioning, Variance, Weight};
 use serde::{Deserialize, Serialize};
+use strum::VariantNames;
 
 /// A loss. The first group are squared errors of x_0 with a weight that depends on the noise level ([`Weight`]); the second
 /// group works on the variational bound and can train a learned variance.
 ///
 /// Variants without settings have braces so that serde refuses the settings of others.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum LossConfig {
     /// L_simple: 1 on the error of eps (Ho et al. 2020, eq. 14).
@@ -81,6 +83,9 @@ impl Default for LossConfig {
 }
 
 impl LossConfig {
+    /// The name of every kind, the default first.
+    pub const KINDS: &[&str] = <Self as VariantNames>::VARIANTS;
+
     /// The weight of its squared error, if it has one.
     pub fn weight(&self) -> Option<Weight> {
         Some(match *self {

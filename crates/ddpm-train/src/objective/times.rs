@@ -7,9 +7,11 @@ use ddpm_core::{Level, Schedule, Time, TimeIndex};
 use rand_distr::{Distribution, StandardUniform, Uniform};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use strum::VariantNames;
 
 /// The distribution of the noise levels. Variants without settings have braces so that serde refuses the settings of others.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 #[serde(tag = "sampler", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum TimesConfig {
     /// Every training level alike, independently (Ho et al. 2020).
@@ -57,6 +59,9 @@ impl Default for TimesConfig {
 }
 
 impl TimesConfig {
+    /// The name of every kind, the default first.
+    pub const KINDS: &[&str] = <Self as VariantNames>::VARIANTS;
+
     /// Checks every setting; the text names the key.
     pub fn validate(&self) -> Result<(), TrainError> {
         let check = |ok: bool, key: &str, expected: &str, got: String| {

@@ -91,7 +91,7 @@ impl Decompose {
             given.refuse(&["all"], "with --json -, which has every level and takes the table's place")?;
         }
         let [betas, alpha_bars] = self.noising.inputs();
-        output::refuse_overwriting(
+        output::check_files(
             &[("--json", JsonOutput::path(&self.json))],
             &[("--target", self.target.as_deref()), betas, alpha_bars],
         )
