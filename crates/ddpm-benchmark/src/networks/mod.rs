@@ -5,6 +5,8 @@ mod network_name;
 mod training;
 mod training_recipe;
 
+#[cfg(test)]
+pub(crate) use network_decomposition::golden;
 pub(crate) use network_decomposition::{FloorTerms, NetworkTerms};
 pub use network_name::NetworkName;
 pub(crate) use training_recipe::TrainingRecipe;

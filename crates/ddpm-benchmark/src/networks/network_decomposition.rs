@@ -101,6 +101,18 @@ impl Measurement {
             flips: self.flips,
         };
         let study = NetworkStudy::of(checkpoint, &settings, StudyNames::default())?;
+        self.terms(&study, data, spectrum, device, monitor)
+    }
+
+    /// The decomposition of a study with these settings.
+    fn terms(
+        &self,
+        study: &NetworkStudy<'_>,
+        data: &Dataset,
+        spectrum: &Spectrum,
+        device: Device,
+        monitor: &dyn Monitor,
+    ) -> Result<NetworkTerms> {
         let mut begun = false;
         let measured = study.measure(data, &self.eval, device, &mut |at| {
             if !std::mem::replace(&mut begun, true) {
@@ -116,7 +128,7 @@ impl Measurement {
         if begun {
             monitor.end(&format!("{} steps", self.steps));
         }
-        let report = decompose(&study, &measured, spectrum)?;
+        let report = decompose(study, &measured, spectrum)?;
         let network = report.network.context("a decomposition without its network")?;
         let held_out = network.bounds.iter().find(|bound| bound.images == Images::HeldOut);
         Ok(NetworkTerms {
@@ -142,5 +154,58 @@ impl Measurement {
             enough_steps: network.advice.enough_steps,
             discretization_of_all: network.advice.discretization_of_all_nats,
         })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+pub(crate) mod golden {
+    //! The decomposition of a denoiser that needs no training, D(x_t) = x_t / 2, by the engine that measures networks.
+
+    use super::*;
+    use ddpm_core::{Level, PredictionKind, Schedule};
+    use ddpm_eval::measurement::{ThresholdedDenoiser, Unconditional};
+    use ddpm_nets::{Denoiser, NetsError, Prediction, Threshold};
+    use tch::Tensor;
+
+    struct Silent;
+
+    impl Monitor for Silent {
+        fn begin(&self, _stage: &'static str, _unit: &'static str, _done: u64, _total: u64) {}
+        fn advance(&self, _done: u64, _note: &str) {}
+        fn end(&self, _summary: &str) {}
+        fn message(&self, _text: &str) {}
+        fn stop_requested(&self) -> bool {
+            false
+        }
+    }
+
+    struct Half;
+
+    impl Denoiser for Half {
+        fn predict(&self, x_t: &Tensor, _level: &Level) -> Result<Prediction, NetsError> {
+            Ok(Prediction { kind: PredictionKind::X0, value: x_t * 0.5, variance_fraction: None })
+        }
+    }
+
+    /// Its terms on some images of a data set.
+    pub(crate) fn terms(data: &Dataset) -> NetworkTerms {
+        let eval = EvalConfig { levels: 10, max_images: 24, batch_size: 8, ..EvalConfig::default() };
+        let measurement = Measurement { steps: 20, grid: GRID, variance: VARIANCE, flips: false, eval };
+        let schedule = Schedule::linear(100).unwrap();
+        let study = NetworkStudy {
+            network: ThresholdedDenoiser::new(Unconditional(&Half), Threshold::UNIT),
+            reference: None,
+            timesteps: GRID.visit(&schedule, measurement.steps).unwrap(),
+            schedule,
+            grid: GRID,
+            variance: VARIANCE,
+            replaced_variance: None,
+            flips: false,
+            by_class: false,
+            names: StudyNames::default(),
+        };
+        let spectrum = Spectrum::of_images(&data.train).unwrap();
+        measurement.terms(&study, data, &spectrum, Device::Cpu, &Silent).unwrap()
     }
 }

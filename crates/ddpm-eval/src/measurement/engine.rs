@@ -1,4 +1,8 @@
 //! One pass over the images: network, empirical denoiser and reference network on the same noised images.
+//!
+//! The error benchmark caches what follows from this measurement under `RESULTS_VERSION` in `ddpm-benchmark/src/cell.rs`. A change here, in the
+//! noise, in the choice of images or levels, or in the decomposition that changes a result must raise that version; its test `golden_cells` has
+//! one measurement and fails where this is forgotten.
 
 use super::noised_images::{ImageBatch, NoisedImages};
 use super::split_errors::EmpiricalErrors;

@@ -108,7 +108,6 @@ impl TargetStudy<'_> {
         let advice = input.advise()?;
         let basis = AdviceBasis::of_target([init, discretization, training], total);
         let name = result.schedule.clone().unwrap_or_default();
-        let in_use = training.value;
         report.advice = advice_sentences(&advice, &input, &basis).into();
         let comparison = Comparison {
             known: &known,
@@ -118,7 +117,6 @@ impl TargetStudy<'_> {
             variance,
             best_variance: advice.best_variance,
             measure: Measure::TotalNats,
-            training: Some(in_use),
         };
         let compared = compared_schedules(&name, schedule)?;
         let along = |other| self.known(other, images(COMPARED_IMAGES));

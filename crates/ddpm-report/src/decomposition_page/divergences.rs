@@ -50,8 +50,6 @@ pub struct Comparison<'a> {
     pub best_variance: Variance,
     /// What is measured.
     pub measure: Measure,
-    /// The training error in use, where there is one.
-    pub training: Option<f64>,
 }
 
 impl Known<'_> {
@@ -106,14 +104,18 @@ impl Comparison<'_> {
         compared: &'b [(String, Schedule)],
     ) -> Result<Vec<Sweep>, ReportError> {
         let Comparison { known, name, grid, steps, variance, measure, .. } = *self;
-        let mark = self.training.filter(|t| *t > 0.0).map(|t| (t, "training error now".to_string()));
+        // Counted down to the lowest level, as the totals are.
+        let in_use = known.curve.down_to_the_lowest(known.positions(grid, steps)?);
+        let training = known.curve.training(&in_use, variance, &known.mse)?;
+        let mark = (training > 0.0).then(|| (training, format!("training error with {steps} steps")));
         let grids =
             [Grid::Trailing, Grid::Leading, Grid::Linspace, Grid::Quadratic, Grid::LogSnr, Grid::Karras];
         let mut sweeps = vec![
             Sweep {
                 question: "Which variance, and which levels?".to_string(),
                 reading: format!(
-                    "Schedule {name} on the grid {grid}. The curve “best levels” places the levels where discretization is least."
+                    "Schedule {name} on the grid {grid}. The curve “best levels” places the levels where discretization is least.{}",
+                    self.left_out()
                 ),
                 measure,
                 curves: self.variances()?,
@@ -143,8 +145,9 @@ impl Comparison<'_> {
                 question: "Which schedule?".to_string(),
                 reading: format!(
                     "The schedules with their default parameters, variance {variance}, grid {grid}. All are compared down to one lowest noise level, \
-                     that of the schedule that ends noisiest (signal-to-noise ratio {}).",
-                    number::number(first.level(TimeIndex(0)).snr())
+                     that of the schedule that ends noisiest (signal-to-noise ratio {}).{}",
+                    number::number(first.level(TimeIndex(0)).snr()),
+                    self.left_out()
                 ),
                 measure,
                 curves,
@@ -154,6 +157,14 @@ impl Comparison<'_> {
             });
         }
         Ok(sweeps)
+    }
+
+    /// Says what the totals leave out.
+    fn left_out(&self) -> &'static str {
+        match self.measure {
+            Measure::StepsNats => " Initialization, which depends on where sampling starts, is left out.",
+            _ => "",
+        }
     }
 
     /// Totals for every variance, and for the best placement of the levels with the variance that advice names.

@@ -34,11 +34,14 @@ pub(super) fn add_to(page: &mut Page, report: &DecompositionReport, data: &str) 
             .plain(". The file ")
             .link(data, data)
             .plain(
-                " beside this page has the numbers of every plot. Divergences are in nats, W₂ in the units of the data.",
+                " beside this page has the numbers of every plot; a copy of the page alone has them in the tables below each plot. Divergences are in nats, W₂ in the units of the data.",
             ),
     );
     if let Some(address) = &report.run_page {
-        section
-            .paragraph(Text::new("This page belongs to ").link("the report of the run", address).plain("."));
+        section.paragraph(
+            Text::new("This page belongs to ")
+                .link("the report of the run", address)
+                .plain(", which stands in the folder above; a copy of this page alone does not have it."),
+        );
     }
 }

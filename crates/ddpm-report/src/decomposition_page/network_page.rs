@@ -63,7 +63,6 @@ impl NetworkPage<'_> {
                 variance,
                 best_variance: network.advice.best_variance,
                 measure: Measure::StepsNats,
-                training: report.result.training_nats,
             };
             let compared = compared_schedules(&name, schedule)?;
             report.sweeps = comparison.sweeps(|other| curves.along(other, report.result.dim), &compared)?;

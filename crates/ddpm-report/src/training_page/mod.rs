@@ -30,7 +30,9 @@ impl DecompositionLink {
         section.paragraph(
             Text::new("The terms by noise level, the effect of more steps and of other settings, and memorization: ")
                 .link("the page of the error decomposition", &self.address)
-                .plain("."),
+                .plain(". It is the file ")
+                .code(&self.address)
+                .plain(" in this folder; a copy of this page alone does not have it."),
         );
     }
 }
