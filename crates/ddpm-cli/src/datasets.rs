@@ -1,6 +1,7 @@
 //! Loading a data set into memory, after fetching it into the cache if it is not there.
 
 use crate::progress::Progress;
+use crate::runtime::StopFlag;
 use anyhow::Result;
 use ddpm_data::{Dataset, DatasetName, FetchProgress, Source};
 use std::path::{Path, PathBuf};
@@ -18,7 +19,11 @@ pub(crate) fn fetch(name: DatasetName) -> Result<PathBuf> {
             bar.set(progress.done, || file.clone());
         }
     };
-    Ok(ddpm_data::fetch(name, &ddpm_data::datasets_dir()?, &mut report)?)
+    // Also while a server does not answer, when nobody could be asked.
+    StopFlag::install()?
+        .abandonable("what has arrived is kept, and the same command goes on from there", || {
+            Ok(ddpm_data::fetch(name, &ddpm_data::datasets_dir()?, &mut report)?)
+        })
 }
 
 /// Loads a data set into memory, fetching it first where that is needed.

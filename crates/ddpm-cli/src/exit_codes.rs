@@ -4,10 +4,12 @@ use ddpm_eval::EvalError;
 use ddpm_sample::SampleError;
 use std::process::ExitCode;
 
+/// Success.
+pub(crate) const SUCCESS: u8 = 0;
 /// A usage or input error.
 const INPUT: u8 = 2;
 /// Interrupted; the same command with `--resume` (or the same `reproduce`) resumes. sysexits' EX_TEMPFAIL.
-const INTERRUPTED: u8 = 75;
+pub(crate) const INTERRUPTED: u8 = 75;
 
 /// A run that was asked to stop and can be resumed.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +21,14 @@ pub(crate) struct Interrupted {
     pub(crate) remedy: &'static str,
 }
 
+/// Work of which nothing is kept, or nothing needs to be, and that was asked to stop.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted: {state}")]
+pub(crate) struct Abandoned {
+    /// What is left.
+    pub(crate) state: &'static str,
+}
+
 /// Prints help as it is, and an error of the command line as one line.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     use clap::error::ErrorKind;
@@ -27,7 +37,7 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
             // A reader that closes the pipe early is no error.
             match crate::output::print(&error.to_string()) {
                 Ok(()) => ExitCode::SUCCESS,
-                Err(error) => report(&error),
+                Err(error) => ExitCode::from(report(&error)),
             }
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
@@ -62,13 +72,14 @@ fn out_of_range(error: &clap::Error) -> Option<String> {
 /// Whether the user asked for the stop: of training, sampling, evaluation or a sweep.
 fn was_interrupted(error: &anyhow::Error) -> bool {
     error.is::<Interrupted>()
+        || error.is::<Abandoned>()
         || error.is::<ddpm_benchmark::Stopped>()
         || matches!(error.downcast_ref(), Some(SampleError::Interrupted { .. }))
         || matches!(error.downcast_ref(), Some(EvalError::Interrupted))
 }
 
 /// Prints an error as one line and names its exit status.
-pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+pub(crate) fn report(error: &anyhow::Error) -> u8 {
     let mut line = String::new();
     for cause in error.chain() {
         let text = cause.to_string().replace('\n', " ");
@@ -82,8 +93,8 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     }
     if was_interrupted(error) {
         note!("ddpm: {line}");
-        return ExitCode::from(INTERRUPTED);
+        return INTERRUPTED;
     }
-    note!("error: {line}");
-    ExitCode::from(INPUT)
+    crate::output::record("error", &format!("error: {line}"));
+    INPUT
 }

@@ -12,6 +12,7 @@ mod arguments;
 mod checkpoint_sampling;
 mod checkpoints;
 mod classifier_run;
+mod command_line;
 mod commands;
 mod config;
 mod datasets;
@@ -28,14 +29,18 @@ mod option_effects;
 mod pictures;
 mod progress;
 mod run;
+mod run_log;
 mod runtime;
 mod sampler_options;
 mod sampling;
 mod schedule_options;
 mod serde_text;
+mod shared_cores;
 mod stage_marks;
 mod stages;
+mod stop;
 mod target_file;
+mod terminal;
 mod terminal_noise;
 mod training;
 mod vector_run;
@@ -43,13 +48,16 @@ mod vector_run;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    run_log::start_clock();
     let arguments = match arguments::Cli::read() {
         Ok(arguments) => arguments,
         Err(error) => return exit_codes::usage(&error),
     };
     runtime::start_logging(arguments.global.verbose);
-    match arguments.run() {
-        Ok(()) => ExitCode::SUCCESS,
+    let code = match arguments.run() {
+        Ok(()) => exit_codes::SUCCESS,
         Err(error) => exit_codes::report(&error),
-    }
+    };
+    run_log::end(code);
+    ExitCode::from(code)
 }

@@ -1,5 +1,6 @@
 //! Results on the standard output or in a file, and messages on the standard error.
 
+use crate::{run_log, terminal};
 use anyhow::{Result, bail};
 use ddpm_data::atomic;
 use serde::Serialize;
@@ -10,8 +11,12 @@ use std::str::FromStr;
 
 /// Prints a whole result. A reader that has seen enough, such as `head`, is no error.
 pub(crate) fn print(text: &str) -> Result<()> {
-    let mut output = std::io::stdout().lock();
-    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+    run_log::add("output", text);
+    let written = terminal::above_bars(|| {
+        let mut output = std::io::stdout().lock();
+        output.write_all(text.as_bytes()).and_then(|()| output.flush())
+    });
+    match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
@@ -33,9 +38,15 @@ pub(crate) fn width() -> usize {
     width.clamp(*READABLE.start(), *READABLE.end())
 }
 
-/// Prints a message on the standard error. A reader that is gone or a full disk must not end a run.
+/// Prints a message on the standard error and into the log of the run. A reader that is gone or a full disk must not end a run.
 pub(crate) fn note(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end());
+    record("message", text);
+}
+
+/// [`note`] of another kind in the log.
+pub(crate) fn record(kind: &str, text: &str) {
+    terminal::print_line(text);
+    run_log::add(kind, text);
 }
 
 /// [`note`] with the arguments of `format!`.

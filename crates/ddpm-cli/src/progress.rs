@@ -1,33 +1,28 @@
 //! Progress for people: bars on a terminal, plain lines elsewhere. Always on the standard error, so that the standard output stays a result.
 
+use crate::{output, run_log, terminal};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-/// Seconds between plain lines.
-const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
+/// Time between plain lines, and between records in the log of a run.
+const INTERVAL: Duration = Duration::from_secs(10);
 
 /// The progress of one stage.
 pub(crate) struct Progress {
     bar: ProgressBar,
-    /// Set where there is no terminal.
-    plain: Option<Plain>,
+    is_interactive: bool,
+    begun: Instant,
+    /// When the last line was due.
+    last: Instant,
+    from: u64,
     label: &'static str,
     unit: &'static str,
-}
-
-struct Plain {
-    begun: Instant,
-    last: Instant,
-    first: u64,
 }
 
 impl Progress {
     /// Progress from `from` to `to` in `unit`s.
     pub(crate) fn new(label: &'static str, unit: &'static str, from: u64, to: u64) -> Self {
-        let terminal = std::io::stderr().is_terminal();
-        let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(Some(to), target);
+        let bar = terminal::add_bar(ProgressBar::with_draw_target(Some(to), ProgressDrawTarget::hidden()));
         let template = if unit == "bytes" {
             "{prefix:>9} [{bar:32}] {bytes}/{total_bytes} {eta_precise} left  {msg}"
         } else {
@@ -40,30 +35,50 @@ impl Progress {
         bar.set_position(from);
         bar.reset_eta();
         let now = Instant::now();
-        let plain = (!terminal).then_some(Plain { begun: now, last: now, first: from });
-        Progress { bar, plain, label, unit }
+        let is_interactive = terminal::is_interactive();
+        Progress { bar, is_interactive, begun: now, last: now, from, label, unit }
+    }
+
+    /// The stage goes up to `to`.
+    pub(crate) fn set_end(&mut self, to: u64) {
+        if self.bar.length() != Some(to) {
+            self.bar.set_length(to);
+        }
     }
 
     /// The position is now `at`; `message` is shown beside it.
     pub(crate) fn set(&mut self, at: u64, message: impl Fn() -> String) {
         self.bar.set_position(at);
-        match &mut self.plain {
-            None => self.bar.set_message(message()),
-            Some(plain) if plain.last.elapsed() >= PLAIN_INTERVAL => {
-                plain.last = Instant::now();
-                let total = self.bar.length().unwrap_or(at);
-                let rate = (at - plain.first) as f64 / plain.begun.elapsed().as_secs_f64();
-                let left = human_seconds((total - at.min(total)) as f64 / rate.max(f64::MIN_POSITIVE));
-                note!("{}: {at}/{total} {}, {left} left  {}", self.label, self.unit, message());
-            }
-            Some(_) => {}
+        if self.is_interactive {
+            self.bar.set_message(message());
+        }
+        if self.last.elapsed() < INTERVAL {
+            return;
+        }
+        self.last = Instant::now();
+        let total = self.bar.length().unwrap_or(at);
+        let rate = at.saturating_sub(self.from) as f64 / self.begun.elapsed().as_secs_f64();
+        let left = human_seconds(total.saturating_sub(at) as f64 / rate.max(f64::MIN_POSITIVE));
+        let line = format!("{}: {at}/{total} {}, {left} left  {}", self.label, self.unit, message());
+        if self.is_interactive {
+            run_log::add("progress", &line);
+        } else {
+            output::record("progress", &line);
         }
     }
 
     /// Ends the stage with a line that stays.
     pub(crate) fn finish(self, message: &str) {
-        self.bar.finish_and_clear();
-        note!("{}: {message}", self.label);
+        let label = self.label;
+        drop(self);
+        note!("{label}: {message}");
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        // After an error the message that follows takes its place.
+        terminal::remove_bar(&self.bar);
     }
 }
 

@@ -1,6 +1,8 @@
 //! A run: its configuration, the directory of its results, and the device that it computes on.
 
 use crate::config::{Configuration, ImageConfig, check_unchanged, parse_as};
+use crate::run_log;
+use crate::runtime::device_name;
 use anyhow::{Context, Result};
 use ddpm_data::FolderLock;
 use ddpm_train::RunDir;
@@ -27,13 +29,21 @@ impl<C: Configuration> Run<C> {
         Run { name, config, dir: RunDir::new(folder), device }
     }
 
-    /// Makes this process the only one that writes the run, until the result is dropped.
+    /// Makes this process the only one that writes the run, until the result is dropped. What it prints goes into the run's log.
     pub(crate) fn lock(&self) -> Result<FolderLock> {
         let lock = self.dir.lock()?;
         if let Some(warning) = lock.warning() {
             tracing::warn!("{warning}");
         }
+        run_log::prepare(&self.dir.log(), &device_name(self.device));
         Ok(lock)
+    }
+
+    /// Writes into the log of a run that exists. That of a new run begins with its first file.
+    pub(crate) fn continue_log(&self) {
+        if self.dir.config().exists() {
+            run_log::begin();
+        }
     }
 
     /// Refuses to resume a run that was begun under other settings, or that is of another kind.

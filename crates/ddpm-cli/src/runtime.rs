@@ -1,14 +1,19 @@
-//! The process: devices, threads, logs, and stop requests.
+//! The process: devices, threads, diagnostics.
 
+pub(crate) use crate::stop::{NOTHING_WRITTEN, StopFlag};
+
+use crate::{run_log, shared_cores, terminal};
 use anyhow::{Context, Result};
-use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::io::{self, Write};
 use tch::Device;
 use torch_ext::device::DeviceChoice;
-use tracing_subscriber::EnvFilter;
+use tracing::Metadata;
+use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, registry};
 
-/// Logs go to the standard error; `-v` shows more, and the variable DDPM_LOG overrides both.
+/// Diagnostics go to the standard error and into the log of the run; `-v` shows more, and the variable DDPM_LOG overrides both.
 pub(crate) fn start_logging(verbose: u8) {
     let default = match verbose {
         0 => "warn",
@@ -16,7 +21,62 @@ pub(crate) fn start_logging(verbose: u8) {
         _ => "debug",
     };
     let filter = EnvFilter::try_from_env("DDPM_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    let shown = fmt::layer().with_ansi(terminal::has_colours()).without_time().with_writer(Sink::Terminal);
+    let logged = fmt::layer().with_ansi(false).without_time().with_level(false).with_target(false);
+    let logged = logged.with_writer(Sink::Log);
+    // The subscriber's own complaint about a failed write would be printed on the stream that failed, and panic.
+    let quiet = (shown.log_internal_errors(false), logged.log_internal_errors(false));
+    registry().with(filter).with(quiet.0).with(quiet.1).init();
+}
+
+/// Where diagnostics go.
+#[derive(Clone, Copy)]
+enum Sink {
+    /// The standard error, above the progress bars.
+    Terminal,
+    /// The log of the run.
+    Log,
+}
+
+/// One event, which is passed on whole when it is dropped.
+struct Event {
+    sink: Sink,
+    /// The level in lower case: the kind of the log's record.
+    kind: String,
+    text: Vec<u8>,
+}
+
+impl<'a> MakeWriter<'a> for Sink {
+    type Writer = Event;
+
+    fn make_writer(&'a self) -> Event {
+        Event { sink: *self, kind: "message".to_owned(), text: Vec::new() }
+    }
+
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Event {
+        Event { sink: *self, kind: metadata.level().as_str().to_lowercase(), text: Vec::new() }
+    }
+}
+
+impl Write for Event {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        let text = String::from_utf8_lossy(&self.text);
+        match self.sink {
+            Sink::Terminal => terminal::print_line(&text),
+            Sink::Log => run_log::add(&self.kind, &text),
+        }
+    }
 }
 
 /// Resolves the device and sets the number of CPU threads.
@@ -32,6 +92,7 @@ pub(crate) fn prepare(device: DeviceChoice, threads: Option<usize>) -> Result<De
             .build_global()
             .context("--threads cannot be changed any more")?;
     }
+    shared_cores::watch();
     let device = device.resolve()?;
     // libtorch allows it in convolutions; f32 means f32 here, unless a training asks for it.
     torch_ext::tf32::allow(false)?;
@@ -62,38 +123,4 @@ pub(crate) fn versions() -> Vec<(String, String)> {
         ("ddpm".to_string(), PROGRAM.trim_start_matches("ddpm ").to_string()),
         ("libtorch".to_string(), torch_ext::device::libtorch_version()),
     ]
-}
-
-/// Set by the first SIGINT or SIGTERM; the second ends the process at once.
-#[derive(Clone, Debug)]
-pub(crate) struct StopFlag(Arc<AtomicBool>);
-
-impl StopFlag {
-    /// Installs the handler, once in a process.
-    pub(crate) fn install() -> Result<Self> {
-        static INSTALLED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
-        if let Some(flag) = INSTALLED.get() {
-            return Ok(StopFlag(Arc::clone(flag)));
-        }
-        let flag = Arc::clone(INSTALLED.get_or_init(Arc::default));
-        let seen = Arc::clone(&flag);
-        ctrlc::set_handler(move || {
-            if seen.swap(true, Ordering::SeqCst) {
-                torch_ext::exit::at_once(130);
-            }
-            note!("stopping after this step; once more to stop at once");
-        })
-        .context("cannot handle interrupts")?;
-        Ok(StopFlag(flag))
-    }
-
-    /// Break once a stop was asked for.
-    pub(crate) fn flow(&self) -> ControlFlow<()> {
-        if self.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
-
-    /// Whether a stop was asked for.
-    pub(crate) fn is_set(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
-    }
 }

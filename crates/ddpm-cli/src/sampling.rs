@@ -132,9 +132,14 @@ impl SamplingJob<'_> {
                 scheme.name()
             );
         }
-        let steps = scheme.plan(trajectory)?.len() as u64;
+        // What this sampler cannot do along these levels comes out before anything runs.
+        let planned = scheme.plan(trajectory)?.len() as u64;
         let begun = Instant::now();
-        let mut progress = Progress::new("sample", "steps", 0, num.div_ceil(*batch_size) * steps);
+        let batches = num.div_ceil(*batch_size);
+        // A method that chooses its own steps is as far as its finished batches.
+        let (unit, end) =
+            if *scheme == Scheme::OdeRk45 { ("samples", *num) } else { ("steps", batches * planned) };
+        let mut progress = Progress::new("sample", unit, 0, end);
         let mut done = 0;
         let samples = sample_batches(*num, *batch_size, |range| {
             let of_batch;
@@ -145,10 +150,17 @@ impl SamplingJob<'_> {
                     &of_batch
                 }
             };
+            let first = range.start;
             let noise = &mut noise.batch(range, device)?;
-            let mut report = |_: &ddpm_sample::Progress| {
-                done += 1;
-                progress.set(done, String::new);
+            let mut report = |at: &ddpm_sample::Progress| {
+                match at.steps {
+                    Some(steps) => {
+                        done += 1;
+                        progress.set_end(batches * steps as u64);
+                        progress.set(done, String::new);
+                    }
+                    None => progress.set(first, || format!("step {}", at.step)),
+                }
                 stop.flow()
             };
             match discrete {

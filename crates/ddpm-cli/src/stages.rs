@@ -11,6 +11,9 @@ use ddpm_train::Outcome;
 use std::path::PathBuf;
 use std::time::Instant;
 
+/// What is left of an interrupted run before its training.
+const NOT_BEGUN: &str = "training had not begun; the same command starts it, or resumes it";
+
 /// The stages of one kind of run.
 pub(crate) trait Stages: Configuration {
     /// What training reads.
@@ -47,13 +50,14 @@ pub(crate) trait AnyRun {
 impl<C: Stages> AnyRun for Run<C> {
     fn train(&self, resume: bool) -> Result<()> {
         let _lock = self.lock()?;
+        let stop = StopFlag::install()?;
         if resume {
+            self.continue_log();
             self.check_unchanged()?;
         } else {
             self.dir.check_is_new()?;
         }
-        let stop = StopFlag::install()?;
-        let data = C::load_data(self)?;
+        let data = stop.abandonable(NOT_BEGUN, || C::load_data(self))?;
         match C::train_model(self, &data, resume, &stop)? {
             Outcome::Finished => crate::output::print(&format!("{}\n", self.dir.latest().display())),
             Outcome::Interrupted { step } => {
@@ -71,20 +75,24 @@ impl<C: Stages> AnyRun for Run<C> {
             );
         }
         let _lock = self.lock()?;
+        let stop = StopFlag::install()?;
         if !fresh {
+            self.continue_log();
             self.check_unchanged()?;
         }
-        // First of all, so that a missing folder is found before anything is measured.
-        let data = C::load_data(self)?;
-        if !yes && !self.device.is_cuda() {
-            let done = if fresh { None } else { self.dir.newest()? };
-            C::check_duration(self, &data, done.map_or(0, |(step, _)| step))?;
-        }
+        let data = stop.abandonable(NOT_BEGUN, || {
+            // First of all, so that a missing folder is found before anything is measured.
+            let data = C::load_data(self)?;
+            if !yes && !self.device.is_cuda() {
+                let done = if fresh { None } else { self.dir.newest()? };
+                C::check_duration(self, &data, done.map_or(0, |(step, _)| step))?;
+            }
+            Ok(data)
+        })?;
         // Earlier results go when nothing else can refuse the run.
         if fresh {
             self.dir.clear()?;
         }
-        let stop = StopFlag::install()?;
         if let Outcome::Interrupted { step } = train_if_needed(self, &data, &stop)? {
             return Err(Interrupted { step, remedy: "the same command resumes the run" }.into());
         }

@@ -1,6 +1,7 @@
 //! Training with a progress bar: loss, throughput, held-out loss, stop requests.
 
 use crate::progress::{Progress, human_seconds};
+use crate::run_log;
 use crate::runtime::StopFlag;
 use anyhow::Result;
 use ddpm_train::{
@@ -112,6 +113,7 @@ pub(crate) fn train<'a, M: Trainable>(
     stop: &'a StopFlag,
 ) -> Result<Outcome> {
     let mut trainer = Trainer::new(config, model, config_toml, run, resume)?;
+    run_log::begin();
     let mut bar = TrainingProgress {
         stop,
         preview,

@@ -12,6 +12,7 @@ mod fence;
 pub mod foreach;
 pub mod memory_format;
 mod shim;
+pub mod signal;
 pub mod tf32;
 
 pub use error::TorchError;

@@ -3,10 +3,11 @@
 use crate::datasets::fetch;
 use crate::global_options::Global;
 use crate::output::{self, print};
+use crate::runtime::{NOTHING_WRITTEN, StopFlag};
 use crate::target_file;
 use anyhow::Result;
-use ddpm_data::moments::moments;
-use ddpm_data::{DatasetName, Source, info, manifest};
+use ddpm_data::moments::{Moments, moments};
+use ddpm_data::{Dataset, DatasetName, Source, info, manifest};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -60,9 +61,15 @@ impl Data {
         match self {
             Data::List => list(),
             Data::Fetch { name } => print(&format!("{}\n", fetch(*name)?.display())),
-            Data::Info { name, data_dir, json } => describe(*name, data_dir.as_deref(), *json),
+            Data::Info { name, data_dir, json } => {
+                let load = || Ok(ddpm_data::load(*name, &Source::from_data_dir(data_dir.as_deref())?)?);
+                describe(*name, &StopFlag::install()?.abandonable("nothing was printed", load)?, *json)
+            }
             Data::FitGaussian { name, data_dir, centred, out } => {
-                fit_gaussian(*name, data_dir.as_deref(), *centred, out)
+                output::check_files(&[("--out", Some(out))], &[("--data-dir", data_dir.as_deref())])?;
+                let fit = || fit_gaussian(*name, data_dir.as_deref(), *centred);
+                let moments = StopFlag::install()?.abandonable(NOTHING_WRITTEN, fit)?;
+                write_gaussian(&moments, out)
             }
         }
     }
@@ -86,12 +93,17 @@ fn list() -> Result<()> {
     print(&text)
 }
 
-fn fit_gaussian(name: DatasetName, data_dir: Option<&Path>, centred: bool, out: &Path) -> Result<()> {
-    output::check_files(&[("--out", Some(out))], &[("--data-dir", data_dir)])?;
-    let mut moments = moments(&ddpm_data::load(name, &Source::from_data_dir(data_dir)?)?.train)?;
+fn fit_gaussian(name: DatasetName, data_dir: Option<&Path>, centred: bool) -> Result<Moments> {
+    let images = ddpm_data::load(name, &Source::from_data_dir(data_dir)?)?.train;
+    note!("data: {name}, moments of {} images in {} dimensions", images.len(), images.shape().dimension());
+    let mut moments = moments(&images)?;
     if centred {
         moments.mean.fill(0.0);
     }
+    Ok(moments)
+}
+
+fn write_gaussian(moments: &Moments, out: &Path) -> Result<()> {
     target_file::write_moments(out, &moments.mean, &moments.covariance)?;
     let trace: f64 = moments.covariance.iter().step_by(moments.mean.len() + 1).sum();
     print(&format!(
@@ -102,8 +114,8 @@ fn fit_gaussian(name: DatasetName, data_dir: Option<&Path>, centred: bool, out: 
     ))
 }
 
-fn describe(name: DatasetName, data_dir: Option<&Path>, json: bool) -> Result<()> {
-    let summary = info::summarize(&ddpm_data::load(name, &Source::from_data_dir(data_dir)?)?);
+fn describe(name: DatasetName, data: &Dataset, json: bool) -> Result<()> {
+    let summary = info::summarize(data);
     if json {
         return print(&format!("{}\n", serde_json::to_string(&summary)?));
     }

@@ -6,7 +6,8 @@ use crate::global_options::Global;
 use crate::noising_options::NoisingOptions;
 use crate::numbers::count;
 use crate::output;
-use crate::runtime;
+use crate::progress::Progress;
+use crate::runtime::{self, NOTHING_WRITTEN, StopFlag};
 use crate::target_file;
 use anyhow::{Context, Result, bail, ensure};
 use ddpm_core::{LinearMap, Noising, PredictionKind, Schedule, TimeIndex};
@@ -100,11 +101,12 @@ impl Denoise {
         )?;
         let device = runtime::prepare(global.device, global.threads)?;
         let input = Input::read(&self.input)?;
-        let (eps, x0) = match (&self.target, &self.checkpoint) {
-            (Some(path), _) => self.of_target(path, &input, given, device)?,
-            (None, Some(dir)) => self.of_checkpoint(dir, &input, given, device)?,
-            (None, None) => bail!("--checkpoint or --target is needed"),
-        };
+        let (eps, x0) =
+            StopFlag::install()?.abandonable(NOTHING_WRITTEN, || match (&self.target, &self.checkpoint) {
+                (Some(path), _) => self.of_target(path, &input, given, device),
+                (None, Some(dir)) => self.of_checkpoint(dir, &input, given, device),
+                (None, None) => bail!("--checkpoint or --target is needed"),
+            })?;
         for (key, tensor) in [("eps", &eps), ("x0", &x0)] {
             ensure!(
                 is_finite(tensor)?,
@@ -163,6 +165,7 @@ impl Denoise {
         let times = input.times(checkpoint.scheduler.schedule().steps())?;
         let (mut eps, mut x0) = (Vec::new(), Vec::new());
         let mut first = 0;
+        let mut progress = Progress::new("denoise", "rows", 0, n as u64);
         while first < n {
             let count = (self.batch_size as i64).min(n - first);
             let part = |tensor: &Tensor| tensor.narrow(0, first, count).to_device(device);
@@ -183,6 +186,7 @@ impl Denoise {
             x0.push(predicted.to_device(Device::Cpu));
             eps.push(noise.to_device(Device::Cpu));
             first += count;
+            progress.set(first as u64, String::new);
         }
         let join = |parts: &[Tensor]| if parts.is_empty() { x.copy() } else { Tensor::cat(parts, 0) };
         Ok((join(&eps), join(&x0)))

@@ -80,6 +80,10 @@ impl TerminalMonitor<'_> {
 
 impl Monitor for TerminalMonitor<'_> {
     fn begin(&self, stage: &'static str, unit: &'static str, done: u64, total: u64) {
+        // Also while a server does not answer, when nobody could be asked.
+        self.stop.set_abandonable(
+            (stage == "fetch").then_some("what has arrived is kept, and the same command goes on from there"),
+        );
         *self.stage() = Some(Progress::new(stage, unit, done, total));
     }
 
@@ -90,6 +94,7 @@ impl Monitor for TerminalMonitor<'_> {
     }
 
     fn end(&self, summary: &str) {
+        self.stop.set_abandonable(None);
         if let Some(progress) = self.stage().take() {
             progress.finish(summary);
         }

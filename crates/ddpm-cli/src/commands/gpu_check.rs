@@ -3,7 +3,7 @@
 use crate::config::{self, RunConfig};
 use crate::global_options::Global;
 use crate::output::print;
-use crate::runtime;
+use crate::runtime::{self, StopFlag};
 use anyhow::{Result, bail, ensure};
 use ddpm_core::{PredictionKind, Schedule};
 use ddpm_nets::UNet;
@@ -38,7 +38,11 @@ impl GpuCheck {
             DeviceChoice::Auto => DeviceChoice::Cuda(0),
             other => other,
         };
-        let device = runtime::prepare(choice, global.threads)?;
+        StopFlag::install()?.abandonable("the check is not complete", || self.check(choice, global.threads))
+    }
+
+    fn check(&self, choice: DeviceChoice, threads: Option<usize>) -> Result<()> {
+        let device = runtime::prepare(choice, threads)?;
         if device == Device::Cpu {
             bail!("gpu-check compares a GPU with the CPU; use --device cuda");
         }

@@ -42,7 +42,7 @@ impl Stages for VectorConfig {
     fn evaluate(run: &Run<Self>, target: &Target, stop: &StopFlag) -> Result<PathBuf> {
         let checkpoint = load_vectors(&run.dir.latest(), run.device)?;
         let samples = sample(run, target, &checkpoint, stop)?;
-        report::write(run, target, &checkpoint, &samples)
+        report::write(run, target, &checkpoint, &samples, stop)
     }
 }
 

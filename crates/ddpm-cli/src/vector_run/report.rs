@@ -3,7 +3,7 @@
 use crate::config::{Configuration, VectorConfig};
 use crate::output;
 use crate::run::Run;
-use crate::runtime::device_name;
+use crate::runtime::{StopFlag, device_name};
 use anyhow::Result;
 use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_core::transport::{Cloud, sliced_w2};
@@ -16,6 +16,7 @@ use ddpm_report::results::ScoreError;
 use ddpm_report::score_page::{PlanePicture, ScoreReport, density_panel, error_table};
 use ddpm_sample::Samples;
 use ddpm_train::{Metrics, read_metrics};
+use std::fmt::Write;
 use std::path::PathBuf;
 use tch::Kind;
 
@@ -32,12 +33,16 @@ pub(super) fn write(
     target: &Target,
     checkpoint: &VectorCheckpoint,
     samples: &Samples,
+    stop: &StopFlag,
 ) -> Result<PathBuf> {
     let denoiser = ScoreDenoiser(&checkpoint.network);
     let eval = &run.config.eval;
     let levels = checkpoint.noising.spread(eval.levels)?;
-    let errors = score_errors(&denoiser, target, &levels, eval.samples, eval.seed, run.device)?;
-    print_errors(&errors)?;
+    let state = "checkpoints are kept; the same command goes on with the evaluation";
+    let errors = stop.abandonable(state, || {
+        Ok(score_errors(&denoiser, target, &levels, eval.samples, eval.seed, run.device)?)
+    })?;
+    let table = errors_as_text(&errors)?;
 
     let rows: Vec<Vec<f64>> = Vec::try_from(samples.x.to_kind(Kind::Double))?;
     let folder = run.dir.samples();
@@ -64,15 +69,17 @@ pub(super) fn write(
     };
     let path = run.dir.report();
     report.write(&path)?;
+    // Last, because a standard output that cannot be written is an error.
+    output::print(&table)?;
     Ok(path)
 }
 
-fn print_errors(errors: &[ScoreError]) -> Result<()> {
+fn errors_as_text(errors: &[ScoreError]) -> Result<String> {
     let mut text = format!("{}\n", error_table(errors).to_text(output::width())?);
     if let Some(worst) = errors.iter().max_by(|a, b| a.relative.total_cmp(&b.relative)) {
-        text += &format!("largest: {:.3} % at sigma = {:.4}\n", 100.0 * worst.relative, worst.sigma);
+        writeln!(text, "largest: {:.3} % at sigma = {:.4}", 100.0 * worst.relative, worst.sigma)?;
     }
-    output::print(&text)
+    Ok(text)
 }
 
 /// The law with its samples, the learned field at the least and at a middling noise, and the data.

@@ -13,6 +13,16 @@ pub fn decompose(
     visited: &[Level],
     settings: &Settings,
 ) -> Result<Decomposition, CoreError> {
+    decompose_with_progress(target, visited, settings, &mut |_, _| {})
+}
+
+/// The same. `progress` is called with the number of noising paths that are done and their total, where terms are estimated.
+pub fn decompose_with_progress(
+    target: &Target,
+    visited: &[Level],
+    settings: &Settings,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Decomposition, CoreError> {
     let Some((start, lowest)) = visited.first().zip(visited.last()) else {
         return Err(CoreError::OutOfRange { name: "visited levels", expected: "at least 1", got: 0.0 });
     };
@@ -20,7 +30,7 @@ pub fn decompose(
     let statistics = match target {
         Target::Gaussian(_) => exact(target, visited, settings.variance)?,
         _ if target.dim() == 1 => exact(target, visited, settings.variance)?,
-        _ => monte_carlo::statistics(target, visited, settings)?,
+        _ => monte_carlo::statistics(target, visited, settings, progress)?,
     };
     let dim = target.dim();
     let error = dim as f64 * settings.perturbation * settings.perturbation;

@@ -38,7 +38,7 @@ pub use ablation::{
 };
 pub use advice::{Advice, MeasuredModel, Shares};
 pub use bound::{Decoder, VariationalBound, decoder_variance, prior_divergence};
-pub use closed_form::{decompose, mmse_per_component};
+pub use closed_form::{decompose, decompose_with_progress, mmse_per_component};
 pub use gaussian::gaussian_initialization;
 pub use placement::{Placement, ScheduleCurve};
 pub use settings::{MonteCarlo, Settings};

@@ -42,7 +42,12 @@ impl Running {
 }
 
 /// Mean of the posterior's trace at every visited level, from other paths than those the terms are measured on.
-fn fitted_mmse(target: &Target, visited: &[Level], effort: &MonteCarlo) -> Vec<f64> {
+fn fitted_mmse(
+    target: &Target,
+    visited: &[Level],
+    effort: &MonteCarlo,
+    path_done: &mut dyn FnMut(),
+) -> Vec<f64> {
     let path = Path::bare(visited);
     let source = NoiseSource::new(effort.seed.wrapping_add(1 << 32), Purpose::Target);
     let mut mmse = vec![0.0; visited.len()];
@@ -52,6 +57,7 @@ fn fitted_mmse(target: &Target, visited: &[Level], effort: &MonteCarlo) -> Vec<f
                 mmse[k] += at.variance / effort.images as f64;
             }
         });
+        path_done();
     }
     mmse
 }
@@ -60,13 +66,23 @@ pub(super) fn statistics(
     target: &Target,
     visited: &[Level],
     settings: &Settings,
+    progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Statistics, CoreError> {
     let effort = settings.monte_carlo;
     CoreError::check("images", "at least 2", effort.images as f64, effort.images >= 2)?;
     CoreError::check("panel", "positive", effort.panel, effort.panel > 0.0)?;
     let dim = target.dim();
-    let fitted = (settings.variance == Variance::Analytic).then(|| {
-        fitted_mmse(target, visited, &effort).into_iter().map(|m| m / dim as f64).collect::<Vec<f64>>()
+    let fit = settings.variance == Variance::Analytic;
+    let (mut done, total) = (0, effort.images as u64 * if fit { 2 } else { 1 });
+    let mut path_done = || {
+        done += 1;
+        progress(done, total);
+    };
+    let fitted = fit.then(|| {
+        fitted_mmse(target, visited, &effort, &mut path_done)
+            .into_iter()
+            .map(|m| m / dim as f64)
+            .collect::<Vec<f64>>()
     });
     let steps = reverse_steps(visited, settings.variance, fitted.as_deref())?;
     let path = Path::integrating(visited, effort.panel);
@@ -101,6 +117,7 @@ pub(super) fn statistics(
         sums.information_immse.add(one.information);
         sums.entropy.add(one.entropy);
         sums.immse.add(mismatch + one.immse);
+        path_done();
     }
     let mut mmse = vec![0.0; visited.len()];
     for (value, k) in sums.path_mmse.iter().zip(&path.visited) {

@@ -17,7 +17,13 @@ use std::path::Path;
 
 impl Decompose {
     /// Measures a checkpoint and decomposes its error.
-    pub(super) fn network(&self, dir: &Path, scheme: &Scheme, global: &Global) -> Result<DecomposeReport> {
+    pub(super) fn network(
+        &self,
+        dir: &Path,
+        scheme: &Scheme,
+        global: &Global,
+        stop: &StopFlag,
+    ) -> Result<DecomposeReport> {
         let options = &self.network;
         let Scheme::Ddpm { .. } = scheme else {
             bail!("--sampler {}: a network's decomposition is that of the sampler ddpm", scheme.name())
@@ -59,8 +65,7 @@ impl Decompose {
         if let Some((dir, reference)) = &reference {
             study = study.with_reference(dir.display().to_string(), reference);
         }
-        let stop = StopFlag::install()?;
-        let measured = measure(&study, &data, &config, device, &stop)?;
+        let measured = measure(&study, &data, &config, device, stop)?;
         Ok(decompose(&study, &measured, &Spectrum::of_images(&data.train)?)?)
     }
 }

@@ -1,8 +1,9 @@
 //! The divergence of the ancestral sampler's path on a closed-form target.
 
 use super::arguments::{ClosedFormSampling, Decompose};
+use crate::progress::Progress;
 use anyhow::{Result, bail, ensure};
-use ddpm_core::decomposition::{MonteCarlo, Settings, decompose};
+use ddpm_core::decomposition::{MonteCarlo, Settings, decompose_with_progress};
 use ddpm_core::{Grid, Noising, Scheme, Variance};
 use ddpm_report::results::DecomposeReport;
 
@@ -30,7 +31,14 @@ impl Decompose {
             perturbation: self.perturb,
             monte_carlo: MonteCarlo { images, seed, ..default },
         };
-        let result = decompose(target, &visited, &settings)?;
+        // The other targets are computed exactly, which takes no time worth a bar.
+        let mut bar: Option<Progress> = None;
+        let result = decompose_with_progress(target, &visited, &settings, &mut |done, total| {
+            bar.get_or_insert_with(|| Progress::new("decompose", "images", 0, total)).set(done, String::new);
+        })?;
+        if let Some(bar) = bar {
+            bar.finish(&format!("{images} noising paths"));
+        }
         Ok(DecomposeReport::closed_form(&self.name(), self.noising.name(), variance, &timesteps, &result)?)
     }
 }

@@ -12,6 +12,7 @@ use crate::given::Given;
 use crate::global_options::Global;
 use crate::noising_options::NoisingOptions;
 use crate::output::{self, JsonOutput};
+use crate::runtime::{NOTHING_WRITTEN, StopFlag};
 use crate::sampler_options::Origin;
 use crate::target_file;
 use crate::terminal_noise::warn_of_signal;
@@ -38,15 +39,16 @@ impl Decompose {
                 global.given.refuse(&["images"], "on this target: its terms are exact, not estimated")?;
             }
         }
-        let report = match (&self.network.checkpoint, &problem) {
+        let stop = StopFlag::install()?;
+        let report = stop.abandonable(NOTHING_WRITTEN, || match (&self.network.checkpoint, &problem) {
             (Some(dir), _) => {
                 let scheme = self.sampler.scheme(Variance::FixedLarge, None, Origin::CommandLine)?;
-                self.network(dir, &scheme, global)?
+                self.network(dir, &scheme, global, &stop)
             }
-            (None, Some(problem)) if self.w2 => self.wasserstein(problem, global)?,
-            (None, Some(problem)) => self.divergences(problem, global.seed.unwrap_or(0))?,
+            (None, Some(problem)) if self.w2 => self.wasserstein(problem, global),
+            (None, Some(problem)) => self.divergences(problem, global.seed.unwrap_or(0)),
             (None, None) => bail!("--checkpoint or --target is needed"),
-        };
+        })?;
         check_finite(&report)?;
         if let Some(json) = &self.json {
             json.write(&report)?;
@@ -57,7 +59,7 @@ impl Decompose {
         if let Some(folder) = &self.report {
             match (&self.network.checkpoint, &problem) {
                 (Some(dir), _) => report::write_network(folder, dir, report)?,
-                (None, Some(problem)) => self.write_target(folder, problem, report, global)?,
+                (None, Some(problem)) => self.write_target(folder, problem, report, global, &stop)?,
                 (None, None) => {}
             }
         }

@@ -1,8 +1,9 @@
 //! `ddpm decompose --report`: the page of what was found.
 
 use super::arguments::{ClosedFormSampling, Decompose};
+use crate::command_line::command_line;
 use crate::global_options::Global;
-use crate::runtime::{self, versions};
+use crate::runtime::{self, StopFlag, versions};
 use anyhow::Result;
 use ddpm_core::decomposition::MonteCarlo;
 use ddpm_eval::target_study::TargetStudy;
@@ -19,6 +20,7 @@ impl Decompose {
         problem: &ClosedFormSampling,
         result: DecomposeReport,
         global: &Global,
+        stop: &StopFlag,
     ) -> Result<()> {
         let ClosedFormSampling { target, noising, .. } = problem;
         let default = MonteCarlo::default();
@@ -36,10 +38,12 @@ impl Decompose {
             tolerance: self.sampler.tolerance(),
             seed,
             device: runtime::prepare(global.device, global.threads)?,
-            command: command(),
+            command: command_line(),
             versions: versions(),
         };
-        let report = study.report(result, &mut |what| tracing::info!("{what}"))?;
+        let state = "the page was not written; the same command starts again";
+        let report =
+            stop.abandonable(state, || Ok(study.report(result, &mut |what| note!("report: {what}"))?))?;
         report.write(folder)?;
         note!("report: {}", folder.join(PAGE).display());
         Ok(())
@@ -55,23 +59,10 @@ pub(super) fn write_network(folder: &Path, checkpoint: &Path, result: DecomposeR
         schedule,
         pictures: Vec::new(),
         run_page: None,
-        command: command(),
+        command: command_line(),
         versions: versions(),
     };
     page.report()?.write(folder)?;
     note!("report: {}", folder.join(PAGE).display());
     Ok(())
-}
-
-/// The command line, for the foot of a page.
-fn command() -> String {
-    let words = std::env::args().skip(1).map(|word| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+".contains(c);
-        if !word.is_empty() && word.chars().all(plain) {
-            word
-        } else {
-            format!("'{}'", word.replace('\'', "'\\''"))
-        }
-    });
-    std::iter::once("ddpm".to_string()).chain(words).collect::<Vec<_>>().join(" ")
 }
