@@ -2,10 +2,11 @@
 
 use crate::config::{ClassifierConfig, Configuration};
 use crate::datasets::load_data;
+use crate::image_set_check::check_numbers;
 use crate::run::Run;
 use crate::runtime::StopFlag;
 use crate::stages::Stages;
-use crate::training;
+use crate::training::{self, Origin};
 use anyhow::{Result, bail};
 use ddpm_data::Dataset;
 use ddpm_train::{ImageClassification, Outcome, TrainingImages};
@@ -16,7 +17,10 @@ impl Stages for ClassifierConfig {
     const HAS_REPORT: bool = false;
 
     fn load_data(run: &Run<Self>) -> Result<Dataset> {
-        load_data(run.config.data.name, run.config.data.dir.as_deref())
+        let data = &run.config.data;
+        let dataset = load_data(data.name, data.dir.as_deref(), &data.options())?;
+        check_numbers(&dataset)?;
+        Ok(dataset)
     }
 
     fn train_model(run: &Run<Self>, dataset: &Dataset, resume: bool, stop: &StopFlag) -> Result<Outcome> {
@@ -25,7 +29,9 @@ impl Stages for ClassifierConfig {
         let images = TrainingImages::on_device(&dataset.train, config.train.seed, run.device)?;
         let model =
             ImageClassification::new(&config.train, &config.classifier, &scheduler, images, run.device)?;
-        training::train(model, &config.train, &config.to_toml()?, &run.dir, resume, None, stop)
+        let images = dataset.train.fingerprint();
+        let origin = Origin { config_toml: &config.to_toml()?, images: Some(&images) };
+        training::train(model, &config.train, origin, &run.dir, resume, None, stop)
     }
 
     fn evaluate(_: &Run<Self>, _: &Dataset, _: &StopFlag) -> Result<PathBuf> {

@@ -3,7 +3,7 @@
 use crate::progress::Progress;
 use crate::runtime::StopFlag;
 use anyhow::Result;
-use ddpm_data::{Dataset, DatasetName, FetchProgress, Source};
+use ddpm_data::{Dataset, DatasetName, FetchProgress, ImageOptions, Loaded, Source, Unread};
 use std::path::{Path, PathBuf};
 
 /// Downloads a data set into the cache, with progress.
@@ -26,8 +26,8 @@ pub(crate) fn fetch(name: DatasetName) -> Result<PathBuf> {
         })
 }
 
-/// Loads a data set into memory, fetching it first where that is needed.
-pub(crate) fn load_data(name: DatasetName, dir: Option<&Path>) -> Result<Dataset> {
+/// Loads a data set into memory, fetching it first where that is needed; says what is not read.
+pub(crate) fn load_data(name: DatasetName, dir: Option<&Path>, options: &ImageOptions) -> Result<Dataset> {
     let source = Source::from_data_dir(dir)?;
     if let Source::Managed(cache) = &source
         && name != DatasetName::ImageFolder
@@ -35,8 +35,14 @@ pub(crate) fn load_data(name: DatasetName, dir: Option<&Path>) -> Result<Dataset
     {
         fetch(name)?;
     }
-    let dataset = ddpm_data::load(name, &source)?;
+    let Loaded { dataset, unread } = ddpm_data::load_with(name, &source, options)?;
+    report_unread(&unread);
     let held_out = dataset.held_out.as_ref().map_or(0, ddpm_data::ImageSet::len);
     note!("data: {}, {} training and {held_out} held-out images", name, dataset.train.len());
     Ok(dataset)
+}
+
+/// Says what lies among the images and is not read, or not whole.
+pub(crate) fn report_unread(unread: &Unread) {
+    unread.lines().iter().for_each(|line| note!("data: {line}"));
 }

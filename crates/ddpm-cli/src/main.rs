@@ -20,8 +20,10 @@ mod exit_codes;
 mod given;
 mod global_options;
 mod guiding_classifier;
+mod image_file_options;
 mod image_model;
 mod image_run;
+mod image_set_check;
 mod noising_options;
 mod numbers;
 #[cfg(test)]

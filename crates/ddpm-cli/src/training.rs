@@ -1,9 +1,11 @@
 //! Training with a progress bar: loss, throughput, held-out loss, stop requests.
 
+use crate::image_set_check;
 use crate::progress::{Progress, human_seconds};
 use crate::run_log;
 use crate::runtime::StopFlag;
 use anyhow::Result;
+use ddpm_data::Fingerprint;
 use ddpm_train::{
     EvaluationRequest, EvaluationResult, Metrics, Outcome, RunDir, TrainConfig, Trainable, Trainer,
     TrainingCallbacks,
@@ -101,18 +103,33 @@ impl TrainingCallbacks for TrainingProgress<'_> {
     }
 }
 
-/// Trains a model until the configured number of steps, from the newest checkpoint of the run if `resume`. `config_toml` is kept with it;
+/// What is kept with a run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin<'a> {
+    /// Its configuration.
+    pub(crate) config_toml: &'a str,
+    /// Its training images; none where the data are drawn from a closed-form target.
+    pub(crate) images: Option<&'a Fingerprint>,
+}
+
+/// Trains a model until the configured number of steps, from the newest checkpoint of the run if `resume`, unless its images changed;
 /// `preview` looks at the model on the way.
 pub(crate) fn train<'a, M: Trainable>(
     model: M,
     config: &TrainConfig,
-    config_toml: &str,
+    origin: Origin<'_>,
     run: &RunDir,
     resume: bool,
     preview: Option<&'a mut (dyn Preview + 'a)>,
     stop: &'a StopFlag,
 ) -> Result<Outcome> {
-    let mut trainer = Trainer::new(config, model, config_toml, run, resume)?;
+    if let Some(images) = origin.images {
+        image_set_check::check_unchanged(run, images)?;
+    }
+    let mut trainer = Trainer::new(config, model, origin.config_toml, run, resume)?;
+    if let Some(images) = origin.images {
+        image_set_check::keep(run, images)?;
+    }
     run_log::begin();
     let mut bar = TrainingProgress {
         stop,

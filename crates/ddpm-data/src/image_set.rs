@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{DataError, Result};
+use crate::fingerprint::Fingerprint;
 
 /// The size of one image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -54,6 +55,7 @@ pub struct ImageSet {
     labels: Option<Vec<i64>>,
     class_names: Vec<String>,
     grey_levels: u16,
+    fingerprint: Option<Fingerprint>,
 }
 
 impl ImageSet {
@@ -69,7 +71,7 @@ impl ImageSet {
                 pixels.len(),
             ));
         }
-        Ok(Self { shape, pixels, labels: None, class_names: Vec::new(), grey_levels: 256 })
+        Ok(Self { shape, pixels, labels: None, class_names: Vec::new(), grey_levels: 256, fingerprint: None })
     }
 
     /// Adds one label an image, each an index into `class_names`.
@@ -91,6 +93,19 @@ impl ImageSet {
     pub fn with_grey_levels(mut self, grey_levels: u16) -> Self {
         self.grey_levels = grey_levels;
         self
+    }
+
+    /// Sets the fingerprint of the files that the images were decoded from.
+    pub(crate) fn with_fingerprint(mut self, fingerprint: Fingerprint) -> Self {
+        self.fingerprint = Some(fingerprint);
+        self
+    }
+
+    /// The images in short, for noticing that they changed: from their files, or from the pixels where they come from no image files.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint.clone().unwrap_or_else(|| {
+            Fingerprint::of_pixels(self.len(), &self.pixels, self.labels.as_deref(), &self.class_names)
+        })
     }
 
     /// Number of images.
@@ -178,6 +193,7 @@ impl ImageSet {
             labels: self.labels.as_ref().map(|labels| labels[..count].to_vec()),
             class_names: self.class_names.clone(),
             grey_levels: self.grey_levels,
+            fingerprint: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Datasets of `u8` images: fetching, loading, the order of training batches, and pictures.
 //!
 //! - [`ImageSet`] and [`Dataset`]: images in memory as bytes, `[n, channels, height, width]`.
+//! - [`ImageOptions`]: how images of files become images of one shape; [`Unread`]: what is not read; [`Fingerprint`]: a digest.
 //! - [`load`]: reads a [`Dataset`], given its [`DatasetName`] and a [`Source`]. The digits are part of the program.
 //! - [`stream`]: datasets larger than memory, read from the disk ahead of the training steps.
 //! - [`fetch`]: downloads the files of a dataset, resumes transfers, and verifies them against the [`manifest`].
@@ -34,12 +35,15 @@ pub mod digits;
 mod download;
 mod error;
 mod fetch;
+mod fingerprint;
 pub mod folder_lock;
 mod format;
+mod image_options;
 mod image_set;
 pub mod info;
 mod load;
 pub mod manifest;
+mod memory;
 pub mod moments;
 mod name;
 mod order;
@@ -48,15 +52,19 @@ mod permutation;
 pub mod picture;
 mod shard;
 pub mod stream;
+mod unread;
 
 pub use cache::datasets_dir;
 pub use checksum::{sha256_bytes, sha256_file};
 pub use error::{DataError, FailedMirror, Mismatch, Result};
 pub use fetch::{FetchProgress, fetch, fetch_file, is_fetched};
+pub use fingerprint::Fingerprint;
 pub use folder_lock::FolderLock;
+pub use image_options::{ImageOptions, ImageSize, OnError, Resize};
 pub use image_set::{Dataset, ImageSet, ImageShape, Split};
-pub use load::{Source, load};
+pub use load::{Loaded, Source, load, load_with};
 pub use name::{DatasetName, UnknownDataset};
 pub use order::{Batch, ShuffledOrder};
 pub use own_files::OwnFiles;
 pub use shard::Shard;
+pub use unread::{SkippedImage, Unread};

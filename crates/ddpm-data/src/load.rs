@@ -7,12 +7,13 @@ use crate::checksum::verify;
 use crate::digits;
 use crate::error::{DataError, Result};
 use crate::fetch::is_fetched;
-use crate::format::folder::Expected;
 use crate::format::{cifar, fashion, folder};
+use crate::image_options::ImageOptions;
 use crate::image_set::{Dataset, ImageShape};
 use crate::manifest;
 use crate::name::DatasetName;
-use crate::stream::{self, ImageSource, StreamedDataset};
+use crate::stream::{self, Expected, ImageSource, StreamedDataset};
+use crate::unread::Unread;
 
 /// Where a dataset is taken from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,17 +48,37 @@ impl DatasetName {
     }
 }
 
-/// Loads a dataset into memory.
-pub fn load(name: DatasetName, source: &Source) -> Result<Dataset> {
-    match source {
-        Source::Managed(datasets) => load_managed(name, datasets),
-        Source::Folder(place) => load_local(name, place),
+/// A data set, and what lies among its files and is not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// The images.
+    pub dataset: Dataset,
+    /// What is not read; empty for a data set without image files.
+    pub unread: Unread,
+}
+
+impl From<Dataset> for Loaded {
+    fn from(dataset: Dataset) -> Self {
+        Self { dataset, unread: Unread::default() }
     }
 }
 
-fn load_managed(name: DatasetName, datasets: &Path) -> Result<Dataset> {
+/// Loads a dataset into memory, its images as they are in their files.
+pub fn load(name: DatasetName, source: &Source) -> Result<Dataset> {
+    Ok(load_with(name, source, &ImageOptions::default())?.dataset)
+}
+
+/// Loads a dataset into memory; `options` are for [`DatasetName::ImageFolder`] alone.
+pub fn load_with(name: DatasetName, source: &Source, options: &ImageOptions) -> Result<Loaded> {
+    match source {
+        Source::Managed(datasets) => load_managed(name, datasets),
+        Source::Folder(place) => load_local(name, place, options),
+    }
+}
+
+fn load_managed(name: DatasetName, datasets: &Path) -> Result<Loaded> {
     if name == DatasetName::Digits {
-        return digits::load();
+        return Ok(digits::load()?.into());
     }
     let entry = manifest::entry(name)?;
     let place = dataset_dir(datasets, name);
@@ -67,10 +88,10 @@ fn load_managed(name: DatasetName, datasets: &Path) -> Result<Dataset> {
     for file in &entry.files {
         verify(&place.join(&file.name), file)?;
     }
-    load_local(name, &place)
+    load_local(name, &place, &ImageOptions::default())
 }
 
-fn load_local(name: DatasetName, place: &Path) -> Result<Dataset> {
+fn load_local(name: DatasetName, place: &Path, options: &ImageOptions) -> Result<Loaded> {
     let refuse = |got: &str| DataError::no_data(place, format!("{name}: {}", accepted(name)), got);
     if !place.exists() {
         return Err(refuse("no such file or folder"));
@@ -79,31 +100,23 @@ fn load_local(name: DatasetName, place: &Path) -> Result<Dataset> {
         DatasetName::Digits => {
             let table = if place.is_file() { place.to_path_buf() } else { place.join(digits::FILE) };
             if table.is_file() {
-                return digits::load_file(&table);
+                return Ok(digits::load_file(&table)?.into());
             }
         }
         DatasetName::FashionMnist => {
             if let Some(folder) = fashion::locate(place) {
-                return fashion::load(&folder);
+                return Ok(fashion::load(&folder)?.into());
             }
         }
         DatasetName::Cifar10 => {
             if place.is_file() {
-                return cifar::load_archive(place);
+                return Ok(cifar::load_archive(place)?.into());
             }
             if let Some(location) = cifar::locate(place) {
-                return location.load();
+                return Ok(location.load()?.into());
             }
         }
-        DatasetName::ImageFolder if stream::is_sharded(place) => {
-            let StreamedDataset { train, held_out } = stream::open(place)?;
-            let all = |source: &dyn ImageSource| stream::resident(source, source.len());
-            return Ok(Dataset {
-                train: all(train.as_ref())?,
-                held_out: held_out.map(|source| all(source.as_ref())).transpose()?,
-            });
-        }
-        DatasetName::ImageFolder => return folder::load(place, Expected::default()),
+        DatasetName::ImageFolder => return load_images(place, options, Expected::default()),
     }
     if folder::is_image_folder(place) {
         let class_names: &[&str] = match name {
@@ -111,12 +124,24 @@ fn load_local(name: DatasetName, place: &Path) -> Result<Dataset> {
             DatasetName::Cifar10 => &cifar::CLASS_NAMES,
             _ => &digits::CLASS_NAMES,
         };
-        return folder::load(place, Expected { shape: name.shape(), class_names: Some(class_names) });
+        let expected = Expected { shape: name.shape(), class_names: Some(class_names) };
+        return load_images(place, &ImageOptions::default(), expected);
     }
     if name == DatasetName::Cifar10 && place.join(cifar::PYTHON_FOLDER).is_dir() {
         return Err(refuse("the version for Python (pickles, which are never read)"));
     }
     Err(refuse("none of these"))
+}
+
+/// Decodes all images of a folder or of tar shards.
+fn load_images(root: &Path, options: &ImageOptions, expected: Expected<'_>) -> Result<Loaded> {
+    let StreamedDataset { train, held_out, unread } = stream::open_expecting(root, options, expected)?;
+    let all = |source: &dyn ImageSource| stream::resident(source, source.len());
+    let dataset = Dataset {
+        train: all(train.as_ref())?,
+        held_out: held_out.map(|source| all(source.as_ref())).transpose()?,
+    };
+    Ok(Loaded { dataset, unread })
 }
 
 /// The layouts that are accepted in a local folder, for the error message.

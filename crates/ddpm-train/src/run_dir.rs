@@ -16,6 +16,7 @@ const MARK: &str = ".ddpm-run";
 /// ```text
 /// .ddpm-run                        marks the folder as a run; locked by the process that writes it
 /// config.toml                      the resolved configuration
+/// images.json                      fingerprint of the training images
 /// checkpoints/step-00000000/       pipeline directories, eight digits
 /// checkpoints/latest               relative link to the newest
 /// metrics.jsonl                    one line each `train.log_every` steps
@@ -53,6 +54,11 @@ impl RunDir {
     /// The log of what its processes printed.
     pub fn log(&self) -> PathBuf {
         self.root.join("log.jsonl")
+    }
+
+    /// The fingerprint of the training images.
+    pub fn images(&self) -> PathBuf {
+        self.root.join("images.json")
     }
 
     /// The folder of pictures.

@@ -27,7 +27,7 @@ const CHECKPOINT: [(&str, &[&str]); 4] = [
 
 /// The other files.
 const OTHERS: [(&str, &[&str]); 7] = [
-    ("", &["config.toml", "metrics.jsonl", "log.jsonl", "events.out.tfevents.#.*"]),
+    ("", &["config.toml", "images.json", "metrics.jsonl", "log.jsonl", "events.out.tfevents.#.*"]),
     (".stages", &["train.json", "sample.json", "evaluate.json"]),
     (
         "samples",

@@ -1,13 +1,14 @@
 //! `ddpm data`: list, fetch and describe data sets.
 
-use crate::datasets::fetch;
+use crate::datasets::{fetch, report_unread};
 use crate::global_options::Global;
+use crate::image_file_options::ImageFileOptions;
 use crate::output::{self, print};
 use crate::runtime::{NOTHING_WRITTEN, StopFlag};
 use crate::target_file;
 use anyhow::Result;
 use ddpm_data::moments::{Moments, moments};
-use ddpm_data::{Dataset, DatasetName, Source, info, manifest};
+use ddpm_data::{DatasetName, ImageOptions, Loaded, Source, info, manifest};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,8 @@ pub(crate) enum Data {
         /// A local folder instead of the cache
         #[arg(long, value_name = "DIR")]
         data_dir: Option<PathBuf>,
+        #[command(flatten)]
+        images: ImageFileOptions,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -46,6 +49,8 @@ Example:
         /// A local folder instead of the cache
         #[arg(long, value_name = "DIR")]
         data_dir: Option<PathBuf>,
+        #[command(flatten)]
+        images: ImageFileOptions,
         /// Write a mean of 0 with the covariance around the true mean, as published W2 tables of data sets have it
         #[arg(long)]
         centred: bool,
@@ -61,13 +66,16 @@ impl Data {
         match self {
             Data::List => list(),
             Data::Fetch { name } => print(&format!("{}\n", fetch(*name)?.display())),
-            Data::Info { name, data_dir, json } => {
-                let load = || Ok(ddpm_data::load(*name, &Source::from_data_dir(data_dir.as_deref())?)?);
+            Data::Info { name, data_dir, images, json } => {
+                let options = images.of(*name, &global.given)?;
+                let source = Source::from_data_dir(data_dir.as_deref())?;
+                let load = || Ok(ddpm_data::load_with(*name, &source, &options)?);
                 describe(*name, &StopFlag::install()?.abandonable("nothing was printed", load)?, *json)
             }
-            Data::FitGaussian { name, data_dir, centred, out } => {
+            Data::FitGaussian { name, data_dir, images, centred, out } => {
+                let options = images.of(*name, &global.given)?;
                 output::check_files(&[("--out", Some(out))], &[("--data-dir", data_dir.as_deref())])?;
-                let fit = || fit_gaussian(*name, data_dir.as_deref(), *centred);
+                let fit = || fit_gaussian(*name, data_dir.as_deref(), &options, *centred);
                 let moments = StopFlag::install()?.abandonable(NOTHING_WRITTEN, fit)?;
                 write_gaussian(&moments, out)
             }
@@ -93,8 +101,15 @@ fn list() -> Result<()> {
     print(&text)
 }
 
-fn fit_gaussian(name: DatasetName, data_dir: Option<&Path>, centred: bool) -> Result<Moments> {
-    let images = ddpm_data::load(name, &Source::from_data_dir(data_dir)?)?.train;
+fn fit_gaussian(
+    name: DatasetName,
+    data_dir: Option<&Path>,
+    options: &ImageOptions,
+    centred: bool,
+) -> Result<Moments> {
+    let Loaded { dataset, unread } = ddpm_data::load_with(name, &Source::from_data_dir(data_dir)?, options)?;
+    report_unread(&unread);
+    let images = dataset.train;
     note!("data: {name}, moments of {} images in {} dimensions", images.len(), images.shape().dimension());
     let mut moments = moments(&images)?;
     if centred {
@@ -114,7 +129,9 @@ fn write_gaussian(moments: &Moments, out: &Path) -> Result<()> {
     ))
 }
 
-fn describe(name: DatasetName, data: &Dataset, json: bool) -> Result<()> {
+fn describe(name: DatasetName, loaded: &Loaded, json: bool) -> Result<()> {
+    let data = &loaded.dataset;
+    report_unread(&loaded.unread);
     let summary = info::summarize(data);
     if json {
         return print(&format!("{}\n", serde_json::to_string(&summary)?));

@@ -33,6 +33,7 @@ impl Configuration for ClassifierConfig {
     const SAMPLE_DEFAULTS: &'static [(&'static str, i64)] = &[];
 
     fn validate(&self) -> Result<()> {
+        self.data.validate()?;
         self.classifier.validate()?;
         self.train.validate()?;
         let channels = &self.classifier.block_out_channels;

@@ -3,7 +3,7 @@
 use crate::target_file;
 use anyhow::{Context, Result, bail, ensure};
 use ddpm_core::{Target, TargetSpec};
-use ddpm_data::DatasetName;
+use ddpm_data::{DatasetName, ImageOptions, ImageSize, OnError, Resize};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -19,11 +19,52 @@ pub(crate) struct ImageData {
     /// Leave the images (an image folder or tar shards) on the disk and read them ahead of the steps: for sets larger than memory.
     #[serde(default)]
     pub(crate) stream: bool,
+    /// Height and width of the images of an image folder; those of the first image where none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) image_size: Option<ImageSize>,
+    /// How an image of another size is brought to `image_size`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) resize: Resize,
+    /// 1 for grey, 3 for RGB: images of the other kind are converted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) channels: Option<usize>,
+    /// What happens at an image that cannot be read.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) on_error: OnError,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl ImageData {
-    /// Only images in files can be streamed.
+    /// How the files of an image folder become images of one shape.
+    pub(crate) fn options(&self) -> ImageOptions {
+        ImageOptions {
+            size: self.image_size,
+            resize: self.resize,
+            channels: self.channels,
+            on_error: self.on_error,
+        }
+    }
+
+    /// Only images in files can be streamed, resized and skipped.
     pub(crate) fn validate(&self) -> Result<()> {
+        self.options().validate()?;
+        if self.name != DatasetName::ImageFolder {
+            let given = [
+                ("image_size", self.image_size.is_some()),
+                ("resize", self.resize != Resize::default()),
+                ("channels", self.channels.is_some()),
+                ("on_error", self.on_error != OnError::default()),
+            ];
+            if let Some((key, _)) = given.into_iter().find(|(_, given)| *given) {
+                bail!(
+                    "data.{key} has no effect on {}, whose images have one size and kind; it is for data.name = \"image-folder\"",
+                    self.name
+                );
+            }
+        }
         ensure!(
             !self.stream || self.name == DatasetName::ImageFolder,
             "data.stream: {} is always held in memory; expected data.name = \"image-folder\"",
@@ -34,7 +75,7 @@ impl ImageData {
 
     /// Which images, wherever they are read from.
     pub(super) fn trained_part(&self) -> Self {
-        ImageData { name: self.name, dir: None, stream: false }
+        ImageData { dir: None, stream: false, on_error: OnError::default(), ..self.clone() }
     }
 }
 

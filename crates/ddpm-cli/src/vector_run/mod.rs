@@ -9,7 +9,7 @@ use crate::runtime::StopFlag;
 use crate::sampling::{Model, SamplingJob, VisitedLevels};
 use crate::stages::Stages;
 use crate::terminal_noise::warn_of_signal;
-use crate::training;
+use crate::training::{self, Origin};
 use anyhow::Result;
 use ddpm_core::{Target, Variance};
 use ddpm_nets::checkpoint::VectorCheckpoint;
@@ -35,7 +35,8 @@ impl Stages for VectorConfig {
         let noising = config.diffusion.build()?;
         warn_of_signal(&noising)?;
         let task = ScoreMatching::new(model, source, noising, config.objective, config.train.seed)?;
-        training::train(task, &config.train, &config.to_toml()?, &run.dir, resume, None, stop)
+        let origin = Origin { config_toml: &config.to_toml()?, images: None };
+        training::train(task, &config.train, origin, &run.dir, resume, None, stop)
     }
 
     /// Samples, the score's error and the report; prints the errors.

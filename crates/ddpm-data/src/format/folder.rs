@@ -1,223 +1,225 @@
 //! Folders of image files:
 //!
 //! ```text
-//! ROOT/train/CLASS/*.png   ROOT/test/CLASS/*.png     (or `val`, `validation`; may be missing)
-//! ROOT/CLASS/*.png                                   (no held-out split)
-//! ROOT/train/*.png         ROOT/*.png                (no labels)
+//! ROOT/train/CLASS/**/*.png   ROOT/test/CLASS/**/*.png     (or `val`, `validation`; may be missing)
+//! ROOT/CLASS/**/*.png                                      (no held-out split)
+//! ROOT/train/*.png            ROOT/*.png                   (no labels)
 //! ```
 //!
-//! PNG and JPEG, 8 bits a channel, all of one size: nothing is cropped or resized here. Classes and files are sorted
-//! by name, so that the order does not depend on the file system. Where any image has colour, grey ones become RGB;
-//! orientation tags are not applied. JPEG leaves the rounding to the decoder: two decoders may differ by a few levels
-//! in a pixel, so that only PNG copies are equal to the byte everywhere.
+//! The folders at the top are the classes; images are found at any depth below them, as torchvision's `ImageFolder` finds them. Class
+//! folders whose names are all numbers are sorted as numbers, others by name; files are sorted by their paths, so that the order does not
+//! depend on the file system. Files whose names begin with a dot are not read.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
-
-use super::image_file::{READABLE, UNREADABLE, decode_file, read_header};
+use super::image_file::{FORMATS, READABLE, UNREADABLE};
 use super::split_folders::SplitFolders;
 use crate::error::{DataError, Place, Result};
-use crate::image_set::{Dataset, ImageSet, ImageShape};
+use crate::unread::kind_of;
 
-/// Properties of the images that are known before the folder is read.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Expected<'a> {
-    /// The shape that each image must have; `None`: that of the first image.
-    pub(crate) shape: Option<ImageShape>,
-    /// The names that class folders may have, in the order of their labels; `None`: every folder is a class.
-    pub(crate) class_names: Option<&'a [&'a str]>,
+/// The images of one split.
+#[derive(Debug)]
+pub(crate) struct ImageList {
+    /// The files with their sizes in bytes, sorted.
+    pub(crate) files: Vec<(PathBuf, u64)>,
+    /// One class index a file, unless the images lie in no class folder.
+    pub(crate) labels: Option<Vec<i64>>,
+    /// The classes' names.
+    pub(crate) class_names: Vec<String>,
+    /// Images that cannot be read, from their names or kinds.
+    pub(crate) refused: Vec<(PathBuf, DataError)>,
+    /// Other files by kind.
+    pub(crate) other_files: BTreeMap<String, usize>,
+}
+
+/// Classes that are known before a folder is read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KnownClasses<'a> {
+    /// Their names, in the order of their labels.
+    pub(crate) names: &'a [String],
+    /// Whether a class may also go by its number: not every name can be a folder's ("T-shirt/top").
+    pub(crate) by_number: bool,
 }
 
 /// Whether `root` looks like a folder of images, for choosing between layouts.
 pub(crate) fn is_image_folder(root: &Path) -> bool {
     // A folder that is refused for its content holds images as well: loading it names the error.
-    let holds_images = |listing: &Result<Listing>| match listing {
-        Ok(listing) => !listing.images.is_empty(),
-        Err(error) => matches!(error, DataError::Malformed(_)),
-    };
+    let holds_images = |found: &Contents| !found.files.is_empty() || !found.refused.is_empty();
     let inside = |folder: &Path| {
-        let listing = scan(folder);
-        holds_images(&listing)
-            || listing.is_ok_and(|found| found.folders.iter().any(|class| holds_images(&scan(class))))
+        scan(folder).is_ok_and(|found| {
+            holds_images(&found)
+                || found.folders.iter().any(|class| walk(class).is_ok_and(|below| holds_images(&below)))
+        })
     };
     inside(&SplitFolders::find(root).train) || inside(root)
 }
 
-/// The images below a folder, listed and found to be of one size.
-pub(crate) struct Found {
-    /// The training images.
-    pub(crate) train: Files,
-    /// The held-out images.
-    pub(crate) held_out: Option<Files>,
-    /// The shape of all.
-    pub(crate) shape: ImageShape,
-}
-
-/// Reads the images below `root`.
-pub(crate) fn load(root: &Path, expected: Expected<'_>) -> Result<Dataset> {
-    let Found { train, held_out, shape } = find(root, expected)?;
-    Ok(Dataset {
-        train: train.decode(shape)?,
-        held_out: held_out.map(|files| files.decode(shape)).transpose()?,
-    })
-}
-
-/// Lists the images below `root` and reads their headers.
-pub(crate) fn find(root: &Path, expected: Expected<'_>) -> Result<Found> {
-    let SplitFolders { train, held_out } = SplitFolders::find(root);
-    let train_files = list(&train, expected.class_names)?;
-    let held_out_files = if let Some(held_out) = held_out {
-        let known: Vec<&str> = train_files.class_names.iter().map(String::as_str).collect();
-        let files = list(&held_out, expected.class_names.or(Some(&known)))?;
-        if files.labels.is_some() != train_files.labels.is_some() {
-            let expected = format!(
-                "class folders in both `{}` and `{}`, or in neither",
-                name_of(&train),
-                name_of(&held_out)
-            );
-            return Err(DataError::no_data(&held_out, expected, "them in one"));
+/// Lists the images of a split, by class where there are class folders.
+pub(crate) fn list(folder: &Path, known: Option<KnownClasses<'_>>) -> Result<ImageList> {
+    let top = scan(folder)?;
+    let refuse = |expected: String, got: String| DataError::no_data(folder, expected, got);
+    match (top.files.first().or(top.refused.first().map(|(path, _)| path)), top.folders.first()) {
+        (None, None) => {
+            Err(refuse(format!("images ({FORMATS}), or one folder of them a class"), "neither".to_string()))
         }
-        Some(files)
-    } else {
-        None
+        (Some(image), Some(class)) => Err(refuse(
+            "either images or class folders".to_string(),
+            format!("both, such as {} and {}", name_of(image), name_of(class)),
+        )),
+        (Some(_), None) => Ok(ImageList {
+            files: with_sizes(top.files)?,
+            labels: None,
+            class_names: Vec::new(),
+            refused: top.refused,
+            other_files: top.other_files,
+        }),
+        (None, Some(_)) => list_classes(top, known),
+    }
+}
+
+fn list_classes(top: Contents, known: Option<KnownClasses<'_>>) -> Result<ImageList> {
+    let mut folders = top.folders;
+    sort_classes(&mut folders);
+    let class_names = match known {
+        Some(known) => known.names.to_vec(),
+        None => folders.iter().map(|folder| name_of(folder)).collect(),
     };
-
-    let all = || train_files.paths.iter().chain(held_out_files.iter().flat_map(|files| &files.paths));
-    let shape = common_shape(&all().collect::<Vec<_>>(), expected.shape)?;
-    Ok(Found { train: train_files, held_out: held_out_files, shape })
+    let by_number = known.is_some_and(|known| known.by_number);
+    let (mut files, mut labels, mut refused, mut other_files) =
+        (Vec::new(), Vec::new(), Vec::new(), top.other_files);
+    for folder in &folders {
+        let name = name_of(folder);
+        let by_name = class_names.iter().position(|class| *class == name);
+        let number = || name.parse::<usize>().ok().filter(|&number| by_number && number < class_names.len());
+        let label = by_name.or_else(number).ok_or_else(|| {
+            let expected = format!("a class folder among {}", class_names.join(", "));
+            DataError::no_data(folder, expected, format!("`{name}`"))
+        })?;
+        let found = walk(folder)?;
+        if found.files.is_empty() && found.refused.is_empty() {
+            return Err(DataError::no_data(folder, format!("images ({FORMATS})"), "none"));
+        }
+        labels.extend(std::iter::repeat_n(label as i64, found.files.len()));
+        files.extend(with_sizes(found.files)?);
+        refused.extend(found.refused);
+        found
+            .other_files
+            .into_iter()
+            .for_each(|(kind, count)| *other_files.entry(kind).or_default() += count);
+    }
+    Ok(ImageList { files, labels: Some(labels), class_names, refused, other_files })
 }
 
-/// The images of one split.
-#[derive(Debug)]
-pub(crate) struct Files {
-    /// The files, sorted.
-    pub(crate) paths: Vec<PathBuf>,
-    /// One class index a path, unless the images lie in no class folder.
-    pub(crate) labels: Option<Vec<i64>>,
-    /// The classes' names.
-    pub(crate) class_names: Vec<String>,
+/// Sorts class folders by name; as numbers if all are numbers, so that 10 comes after 9.
+fn sort_classes(folders: &mut [PathBuf]) {
+    let number = |path: &PathBuf| {
+        let name = name_of(path);
+        // The digits without leading zeros compare as numbers by length, then by text, whatever their size.
+        let digits = name.bytes().all(|byte| byte.is_ascii_digit()) && !name.is_empty();
+        let significant = name.trim_start_matches('0').to_string();
+        digits.then_some((significant.len(), significant, name))
+    };
+    if folders.iter().all(|path| number(path).is_some()) {
+        folders.sort_by_cached_key(number);
+    } else {
+        folders.sort_unstable();
+    }
 }
 
-/// What a folder holds, sorted by name.
-struct Listing {
-    images: Vec<PathBuf>,
+/// What a folder holds; the lists are sorted.
+#[derive(Default)]
+struct Contents {
+    files: Vec<PathBuf>,
     folders: Vec<PathBuf>,
+    refused: Vec<(PathBuf, DataError)>,
+    other_files: BTreeMap<String, usize>,
 }
 
-fn scan(folder: &Path) -> Result<Listing> {
-    let mut listing = Listing { images: Vec::new(), folders: Vec::new() };
+/// What lies directly in a folder.
+fn scan(folder: &Path) -> Result<Contents> {
+    let mut found = Contents::default();
     for entry in fs::read_dir(folder).map_err(DataError::io("read the folder", folder))? {
         let path = entry.map_err(DataError::io("read the folder", folder))?.path();
-        if name_of(&path).starts_with('.') {
-            continue;
-        }
+        let name = name_of(&path);
         let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+        let hidden = name.starts_with('.');
         if path.is_dir() {
-            listing.folders.push(path);
-        } else if READABLE.contains(&extension.as_str()) {
-            // Opening a pipe would wait for a writer.
-            if !path.is_file() {
-                return Err(DataError::malformed(&path, Place::WholeFile, "a regular file", "another kind"));
+            if !hidden {
+                found.folders.push(path);
             }
-            listing.images.push(path);
-        } else if UNREADABLE.contains(&extension.as_str()) {
-            let expected = "PNG or JPEG (convert it first)";
-            return Err(DataError::malformed(
-                &path,
-                Place::WholeFile,
-                expected,
-                format!("a .{extension} file"),
-            ));
+        } else if !hidden && READABLE.contains(&extension.as_str()) {
+            if path.is_file() {
+                found.files.push(path);
+            } else {
+                // Opening a pipe would wait for a writer.
+                let got = if path.exists() { "another kind" } else { "a link to nothing" };
+                let error = DataError::malformed(&path, Place::WholeFile, "a regular file", got);
+                found.refused.push((path, error));
+            }
+        } else if !hidden && UNREADABLE.contains(&extension.as_str()) {
+            let expected = format!("{FORMATS} (convert it first)");
+            let got = format!("a .{extension} file");
+            let error = DataError::malformed(&path, Place::WholeFile, expected, got);
+            found.refused.push((path, error));
+        } else {
+            *found.other_files.entry(kind_of(&name)).or_default() += 1;
         }
     }
-    listing.images.sort_unstable();
-    listing.folders.sort_unstable();
-    Ok(listing)
+    found.files.sort_unstable();
+    found.folders.sort_unstable();
+    found.refused.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    Ok(found)
+}
+
+/// What lies in a folder and in all folders below it. A link to a folder that contains it is refused.
+fn walk(folder: &Path) -> Result<Contents> {
+    let mut all = Contents::default();
+    let mut waiting = vec![(folder.to_path_buf(), Vec::new())];
+    while let Some((folder, mut above)) = waiting.pop() {
+        above.push(fs::canonicalize(&folder).map_err(DataError::io("read the folder", &folder))?);
+        let found = scan(&folder)?;
+        for below in found.folders {
+            let real = fs::canonicalize(&below).map_err(DataError::io("read the folder", &below))?;
+            if above.iter().any(|above| above.starts_with(&real)) {
+                return Err(DataError::no_data(&below, "a folder", "a link to a folder that contains it"));
+            }
+            waiting.push((below, above.clone()));
+        }
+        all.files.extend(found.files);
+        all.refused.extend(found.refused);
+        found
+            .other_files
+            .into_iter()
+            .for_each(|(kind, count)| *all.other_files.entry(kind).or_default() += count);
+    }
+    all.files.sort_unstable();
+    all.refused.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    Ok(all)
+}
+
+fn with_sizes(files: Vec<PathBuf>) -> Result<Vec<(PathBuf, u64)>> {
+    let size = |path: &PathBuf| Ok(fs::metadata(path).map_err(DataError::io("read", path))?.len());
+    files.into_iter().map(|path| size(&path).map(|size| (path, size))).collect()
 }
 
 fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Lists the images of a split, by class where there are class folders.
-fn list(folder: &Path, known_classes: Option<&[&str]>) -> Result<Files> {
-    let listing = scan(folder)?;
-    let refuse = |expected: &str, got: String| DataError::no_data(folder, expected, got);
-    match (listing.images.is_empty(), listing.folders.is_empty()) {
-        (true, true) => {
-            Err(refuse("PNG or JPEG images, or one folder of them a class", "neither".to_string()))
-        }
-        (false, false) => Err(refuse(
-            "either images or class folders",
-            format!("both, such as {} and {}", name_of(&listing.images[0]), name_of(&listing.folders[0])),
-        )),
-        (false, true) => Ok(Files { paths: listing.images, labels: None, class_names: Vec::new() }),
-        (true, false) => list_classes(&listing.folders, known_classes),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn list_classes(folders: &[PathBuf], known_classes: Option<&[&str]>) -> Result<Files> {
-    let class_names: Vec<String> = match known_classes {
-        Some(known) => known.iter().map(ToString::to_string).collect(),
-        None => folders.iter().map(|folder| name_of(folder)).collect(),
-    };
-    let (mut paths, mut labels) = (Vec::new(), Vec::new());
-    for folder in folders {
-        let name = name_of(folder);
-        // A class may also go by its number: not every name can be a folder's ("T-shirt/top").
-        let by_name = class_names.iter().position(|class| *class == name);
-        let by_number = || name.parse::<usize>().ok().filter(|&number| number < class_names.len());
-        let label = by_name.or_else(by_number).ok_or_else(|| {
-            let expected = format!("a class folder among {}", class_names.join(", "));
-            DataError::no_data(folder, expected, format!("`{name}`"))
-        })?;
-        let listing = scan(folder)?;
-        if listing.images.is_empty() || !listing.folders.is_empty() {
-            let got = format!("{} images and {} folders", listing.images.len(), listing.folders.len());
-            return Err(DataError::no_data(folder, "PNG or JPEG images and nothing below", got));
-        }
-        labels.extend(std::iter::repeat_n(label as i64, listing.images.len()));
-        paths.extend(listing.images);
-    }
-    Ok(Files { paths, labels: Some(labels), class_names })
-}
-
-/// The shape that all images share, read from their headers, so that a misfit is found before an image is decoded.
-fn common_shape(paths: &[&PathBuf], expected: Option<ImageShape>) -> Result<ImageShape> {
-    let headers = paths.par_iter().map(|path| read_header(path)).collect::<Result<Vec<_>>>()?;
-    let channels = headers.iter().map(|header| header.channels).max().unwrap_or(1);
-    let shape = match (expected, headers.first()) {
-        (Some(shape), _) => shape,
-        (None, Some(first)) => ImageShape { channels, ..*first },
-        (None, None) => return Err(DataError::mismatch("images in a folder", "at least 1", 0)),
-    };
-    let misfit = headers.iter().position(|header| {
-        (header.height, header.width) != (shape.height, shape.width) || header.channels > shape.channels
-    });
-    match misfit {
-        None => Ok(shape),
-        Some(k) => {
-            let describe = |shape: &ImageShape| {
-                let colour = if shape.channels == 1 { "grey" } else { "RGB" };
-                format!("{}x{} {colour}", shape.width, shape.height)
-            };
-            let expected = format!("an image of {}", describe(&shape));
-            Err(DataError::malformed(paths[k], Place::WholeFile, expected, describe(&headers[k])))
-        }
-    }
-}
-
-impl Files {
-    fn decode(self, shape: ImageShape) -> Result<ImageSet> {
-        let mut pixels = vec![0; self.paths.len() * shape.dimension()];
-        let targets = pixels.par_chunks_mut(shape.dimension());
-        targets.zip(&self.paths).try_for_each(|(planes, path)| decode_file(path, shape, planes))?;
-        let set = ImageSet::new(shape, pixels)?;
-        match self.labels {
-            Some(labels) => set.with_labels(labels, self.class_names),
-            None => Ok(set),
-        }
+    #[test]
+    fn class_folders_that_are_all_numbers_are_sorted_as_numbers() {
+        let sorted = |names: &[&str]| {
+            let mut folders: Vec<PathBuf> = names.iter().map(|name| Path::new("r").join(name)).collect();
+            sort_classes(&mut folders);
+            folders.iter().map(|folder| name_of(folder)).collect::<Vec<_>>()
+        };
+        assert_eq!(sorted(&["10", "9", "100", "0", "009"]), ["0", "009", "9", "10", "100"]);
+        assert_eq!(sorted(&["10", "9", "a"]), ["10", "9", "a"]);
     }
 }

@@ -15,15 +15,25 @@ pub(crate) struct SplitFolders {
     pub(crate) train: PathBuf,
     /// `test`, `val` or `validation` beside `train`.
     pub(crate) held_out: Option<PathBuf>,
+    /// Other folders beside them, sorted, which are not read.
+    pub(crate) others: Vec<PathBuf>,
 }
 
 impl SplitFolders {
     /// Finds the folders below `root`; upper and lower case are the same.
     pub(crate) fn find(root: &Path) -> Self {
-        match sub_folder(root, TRAIN) {
-            Some(train) => Self { train, held_out: HELD_OUT.iter().find_map(|name| sub_folder(root, name)) },
-            None => Self { train: root.to_path_buf(), held_out: None },
-        }
+        let Some(train) = sub_folder(root, TRAIN) else {
+            return Self { train: root.to_path_buf(), held_out: None, others: Vec::new() };
+        };
+        let held_out = HELD_OUT.iter().find_map(|name| sub_folder(root, name));
+        let mut others: Vec<PathBuf> =
+            fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        others.retain(|path| {
+            let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+            path.is_dir() && !hidden && *path != train && Some(path) != held_out.as_ref()
+        });
+        others.sort_unstable();
+        Self { train, held_out, others }
     }
 }
 
@@ -52,15 +62,18 @@ mod tests {
         let found = |folders: &[&str]| {
             let root = tempfile::tempdir().unwrap();
             folders.iter().for_each(|name| fs::create_dir(root.path().join(name)).unwrap());
-            let SplitFolders { train, held_out } = SplitFolders::find(root.path());
+            let SplitFolders { train, held_out, others } = SplitFolders::find(root.path());
             let name = |path: PathBuf| path.strip_prefix(root.path()).unwrap().display().to_string();
-            (name(train), held_out.map(name))
+            (name(train), held_out.map(name), others.into_iter().map(name).collect::<Vec<_>>())
         };
-        let both = |train: &str, held_out: &str| (train.to_string(), Some(held_out.to_string()));
+        let both = |train: &str, held_out: &str| (train.to_string(), Some(held_out.to_string()), vec![]);
         assert_eq!(found(&["train", "test"]), both("train", "test"));
         assert_eq!(found(&["Train", "Validation"]), both("Train", "Validation"));
-        assert_eq!(found(&["train", "val", "test"]), both("train", "test"));
-        assert_eq!(found(&["train", "cat"]), ("train".to_string(), None));
-        assert_eq!(found(&["cat", "test"]), (String::new(), None), "classes of a set without splits");
+        assert_eq!(found(&["train", "val"]), both("train", "val"));
+        let others = |name: &str| vec![name.to_string()];
+        let (train, test) = ("train".to_string(), Some("test".to_string()));
+        assert_eq!(found(&["train", "val", "test"]), (train.clone(), test, others("val")));
+        assert_eq!(found(&["train", "cat"]), (train, None, others("cat")));
+        assert_eq!(found(&["cat", "test"]), (String::new(), None, vec![]), "classes of a set without splits");
     }
 }

@@ -1,47 +1,59 @@
 //! Images as single files, in the layouts of [`crate::format::folder`].
 
-use std::path::Path;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
 
-use super::source::{ImageSource, check_read};
+use super::encoded::{EncodedImages, Listed, retain};
 use crate::error::Result;
-use crate::format::folder::{Expected, Files, find};
-use crate::format::image_file::decode_file;
-use crate::image_set::ImageShape;
+use crate::format::folder::{KnownClasses, list};
+use crate::format::image_file::{Header, MAX_FILE, header};
+use crate::format::regular_file;
+use crate::image_options::OnError;
+use crate::unread::Unread;
 
 /// The files of one split.
 #[derive(Debug)]
-pub(super) struct ImageFiles {
-    files: Files,
-    shape: ImageShape,
+struct ImageFiles(Vec<PathBuf>);
+
+/// Lists the files below the folder of a split.
+pub(super) fn listed(
+    folder: &Path,
+    known: Option<KnownClasses<'_>>,
+    on_error: OnError,
+    unread: &mut Unread,
+) -> Result<Listed> {
+    let list = list(folder, known)?;
+    for (path, error) in list.refused {
+        match on_error {
+            OnError::Stop => return Err(error),
+            OnError::Skip => unread.skip(&path, &error),
+        }
+    }
+    unread.add_other_files(list.other_files);
+    let name = |path: &Path| path.strip_prefix(folder).unwrap_or(path).to_string_lossy().into_owned();
+    Ok(Listed {
+        files: list.files.iter().map(|(path, size)| (name(path), *size)).collect(),
+        images: Box::new(ImageFiles(list.files.into_iter().map(|(path, _)| path).collect())),
+        labels: list.labels,
+        class_names: list.class_names,
+    })
 }
 
-/// The files below `root`: training and held-out images.
-pub(super) fn open(root: &Path) -> Result<(ImageFiles, Option<ImageFiles>)> {
-    let found = find(root, Expected::default())?;
-    let shape = found.shape;
-    let source = |files| ImageFiles { files, shape };
-    Ok((source(found.train), found.held_out.map(source)))
-}
-
-impl ImageSource for ImageFiles {
-    fn len(&self) -> usize {
-        self.files.paths.len()
+impl EncodedImages for ImageFiles {
+    fn place(&self, index: usize) -> PathBuf {
+        self.0[index].clone()
     }
 
-    fn shape(&self) -> ImageShape {
-        self.shape
+    fn bytes(&self, index: usize) -> Result<Vec<u8>> {
+        regular_file::read(&self.0[index], MAX_FILE)
     }
 
-    fn labels(&self) -> Option<&[i64]> {
-        self.files.labels.as_deref()
+    fn header(&self, index: usize) -> Result<Header> {
+        let path = &self.0[index];
+        header(BufReader::new(regular_file::open(path)?.0), path)
     }
 
-    fn class_names(&self) -> &[String] {
-        &self.files.class_names
-    }
-
-    fn read(&self, index: usize, planes: &mut [u8]) -> Result<()> {
-        check_read(self, index, planes)?;
-        decode_file(&self.files.paths[index], self.shape, planes)
+    fn retain(&mut self, kept: &[bool]) {
+        retain(&mut self.0, kept);
     }
 }

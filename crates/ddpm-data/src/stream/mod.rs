@@ -4,15 +4,19 @@
 //! in memory, and resuming at any step is exact. [`Prefetch`] reads and decodes the batches of the coming steps on threads of its own.
 //!
 //! ```text
-//! ROOT/train/CLASS/*.png   ROOT/test/CLASS/*.png     folders, in every layout of an image folder
-//! ROOT/train/*.tar         ROOT/test/*.tar           shards, or ROOT/*.tar
+//! ROOT/train/CLASS/**/*.png   ROOT/test/CLASS/**/*.png   folders, in every layout of an image folder
+//! ROOT/train/*.tar            ROOT/test/*.tar            shards, or ROOT/*.tar
 //! ```
 
+mod encoded;
+mod file_window;
 mod files;
+mod open;
 mod prefetch;
 mod shards;
 mod source;
 
+pub(crate) use open::{Expected, open as open_expecting};
 pub use prefetch::{Block, Prefetch};
 pub use source::{ImageSource, resident};
 
@@ -20,7 +24,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::format::split_folders::SplitFolders;
+use crate::image_options::ImageOptions;
+use crate::unread::Unread;
 
 /// A data set on the disk.
 #[derive(Debug, Clone)]
@@ -29,22 +34,11 @@ pub struct StreamedDataset {
     pub train: Arc<dyn ImageSource>,
     /// Held-out images.
     pub held_out: Option<Arc<dyn ImageSource>>,
+    /// What lies among them and is not read.
+    pub unread: Unread,
 }
 
-/// Lists the images below `root` and checks their sizes; none is decoded.
-pub fn open(root: &Path) -> Result<StreamedDataset> {
-    let folders = SplitFolders::find(root);
-    if shards::is_folder_of_shards(&folders.train) {
-        let train: Arc<dyn ImageSource> = Arc::new(shards::Shards::open(&folders.train, None)?);
-        let held_out =
-            folders.held_out.map(|folder| shards::Shards::open(&folder, Some(train.as_ref()))).transpose()?;
-        return Ok(StreamedDataset { train, held_out: held_out.map(|images| Arc::new(images) as _) });
-    }
-    let (train, held_out) = files::open(root)?;
-    Ok(StreamedDataset { train: Arc::new(train), held_out: held_out.map(|images| Arc::new(images) as _) })
-}
-
-/// Whether `root` holds tar shards.
-pub fn is_sharded(root: &Path) -> bool {
-    shards::is_folder_of_shards(&SplitFolders::find(root).train)
+/// Lists the images below `root` and checks their headers; none is decoded, unless images that cannot be decoded are to be skipped.
+pub fn open(root: &Path, options: &ImageOptions) -> Result<StreamedDataset> {
+    open_expecting(root, options, Expected::default())
 }

@@ -5,7 +5,9 @@ use std::fmt::Debug;
 use rayon::prelude::*;
 
 use crate::error::{DataError, Result};
+use crate::fingerprint::Fingerprint;
 use crate::image_set::{ImageSet, ImageShape};
+use crate::memory::check_fits;
 
 /// Images of one shape that are read one by one.
 pub trait ImageSource: Debug + Send + Sync {
@@ -26,16 +28,28 @@ pub trait ImageSource: Debug + Send + Sync {
     /// The names of the classes, in the order of their indices; empty without labels.
     fn class_names(&self) -> &[String];
 
+    /// The images in short, for noticing that they changed.
+    fn fingerprint(&self) -> &Fingerprint;
+
     /// Decodes one image into its channel planes; `planes` has room for exactly one.
     fn read(&self, index: usize, planes: &mut [u8]) -> Result<()>;
 }
 
-/// Decodes `count` images (all of them if there are fewer) that lie evenly over the source into memory.
+/// Decodes `count` images (all of them if there are fewer) that lie evenly over the source into memory. Refused where they do not fit.
 pub fn resident(source: &dyn ImageSource, count: usize) -> Result<ImageSet> {
     let (len, count) = (source.len(), count.min(source.len()));
     let indices: Vec<usize> =
         (0..count).map(|k| (k as u128 * len as u128 / count as u128) as usize).collect();
-    let set = ImageSet::new(source.shape(), read_all(source, &indices)?)?;
+    let shape = source.shape();
+    let what = format!(
+        "{count} images of {} x {} x {} (channels, height, width) in memory",
+        shape.channels, shape.height, shape.width
+    );
+    check_fits(&what, count as u128 * shape.dimension() as u128)?;
+    let mut set = ImageSet::new(shape, read_all(source, &indices)?)?;
+    if count == len {
+        set = set.with_fingerprint(source.fingerprint().clone());
+    }
     match source.labels() {
         Some(labels) => {
             set.with_labels(indices.iter().map(|&k| labels[k]).collect(), source.class_names().to_vec())

@@ -6,6 +6,7 @@
 mod cifar;
 mod fashion;
 mod folder;
+mod pictures;
 mod stream;
 
 use std::path::Path;

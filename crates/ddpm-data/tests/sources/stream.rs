@@ -4,13 +4,17 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use ddpm_data::stream::{self, Prefetch};
-use ddpm_data::{DatasetName, ImageShape, Result, Shard, ShuffledOrder};
+use ddpm_data::stream::{self, Prefetch, StreamedDataset};
+use ddpm_data::{DatasetName, ImageOptions, ImageShape, Result, Shard, ShuffledOrder};
 use tempfile::TempDir;
 
 use crate::{from_folder, planes, write_png};
 
 const SHAPE: ImageShape = ImageShape::new(3, 4, 6);
+
+fn open(folder: &TempDir) -> Result<StreamedDataset> {
+    stream::open(folder.path(), &ImageOptions::default())
+}
 
 fn refusal<T: std::fmt::Debug>(result: Result<T>) -> String {
     result.unwrap_err().to_string()
@@ -68,7 +72,7 @@ fn shards() -> TempDir {
 #[test]
 fn shards_are_read_in_order_with_labels_from_either_member() {
     let folder = shards();
-    let streamed = stream::open(folder.path()).unwrap();
+    let streamed = open(&folder).unwrap();
     assert_eq!((streamed.train.len(), streamed.train.shape()), (5, SHAPE));
     assert_eq!(streamed.train.labels(), Some(&[2_i64, 0, 1, 1, 0][..]));
     assert_eq!(streamed.train.class_names(), ["0", "1", "2"]);
@@ -98,7 +102,7 @@ fn a_folder_streams_what_it_loads() {
         write_png(&folder.path().join(path), SHAPE, k);
     }
     let loaded = from_folder(DatasetName::ImageFolder, folder.path()).unwrap();
-    let streamed = stream::open(folder.path()).unwrap();
+    let streamed = open(&folder).unwrap();
     assert_eq!(stream::resident(streamed.train.as_ref(), usize::MAX).unwrap(), loaded.train);
     assert_eq!(stream::resident(streamed.held_out.unwrap().as_ref(), 9).unwrap(), loaded.held_out.unwrap());
 }
@@ -106,7 +110,7 @@ fn a_folder_streams_what_it_loads() {
 #[test]
 fn blocks_follow_the_order_wherever_they_are_asked_for() {
     let folder = shards();
-    let source = stream::open(folder.path()).unwrap().train;
+    let source = open(&folder).unwrap().train;
     let order = ShuffledOrder::new(3, source.len()).unwrap();
     let mut reader = Prefetch::new(Arc::clone(&source), order).unwrap();
     let part = |rank| Shard::new(rank, 2, 2).unwrap();
@@ -135,17 +139,17 @@ fn blocks_follow_the_order_wherever_they_are_asked_for() {
 fn what_is_wrong_with_a_shard_is_named() {
     let folder = shards();
     let train = folder.path().join("train");
-    let refused = || refusal(stream::open(folder.path()));
+    let refused = || refusal(open(&folder));
     let good = png(1);
     let write = |members: &[(&str, &[u8])]| write_shard(&train.join("c.tar"), members);
     write(&[("7.png", &good)]);
     assert!(
-        refused().contains("c.tar/7: whole file: expected a .cls or .json beside every image"),
+        refused().contains("c.tar/7.png: whole file: expected a .cls or .json beside every image"),
         "{}",
         refused()
     );
-    write(&[("7.png", &good), ("7.cls", b"1"), ("8.webp", b"?")]);
-    assert!(refused().contains("c.tar/8.webp: whole file: expected PNG or JPEG"), "{}", refused());
+    write(&[("7.png", &good), ("7.cls", b"1"), ("8.avif", b"?")]);
+    assert!(refused().contains("c.tar/8.avif: whole file: expected PNG, JPEG"), "{}", refused());
     write(&[("7.png", &good), ("7.cls", b"cat")]);
     assert!(
         refused()
@@ -164,17 +168,50 @@ fn what_is_wrong_with_a_shard_is_named() {
     assert!(refused().contains("c.tar.gz: whole file: expected an uncompressed tar file"), "{}", refused());
     fs::remove_file(compressed).unwrap();
 
-    // Another size is found when the image is read: only its bytes tell.
     write_png(&folder.path().join("wide.png"), ImageShape::new(3, 4, 7), 0);
     let wide = fs::read(folder.path().join("wide.png")).unwrap();
     write(&[("7.png", &wide), ("7.cls", b"1")]);
-    let source = stream::open(folder.path()).unwrap().train;
+    assert!(
+        ["a.tar/0.png", "c.tar/7.png", "data.resize", "7x4"].iter().all(|word| refused().contains(word)),
+        "{}",
+        refused()
+    );
+
+    // What only decoding finds is handed on by a reader instead of a batch.
+    let mut corrupt = good.clone();
+    let middle = corrupt.len() / 2;
+    corrupt[middle] ^= 0xff;
+    write(&[("7.png", &corrupt), ("7.cls", b"1")]);
+    let source = open(&folder).unwrap().train;
     let error = refusal(source.read(5, &mut vec![0; SHAPE.dimension()]));
-    assert!(error.contains("c.tar") && error.contains("expected an image of 6x4, got 7x4"), "{error}");
-    // A reader hands the error on instead of a batch.
+    assert!(error.contains("c.tar/7.png"), "{error}");
     let order = ShuffledOrder::new(0, source.len()).unwrap();
     let mut reader = Prefetch::new(source, order).unwrap();
-    assert!(refusal(reader.block(0, &Shard::single(6).unwrap())).contains("7x4"));
+    assert!(refusal(reader.block(0, &Shard::single(6).unwrap())).contains("c.tar/7.png"));
+}
+
+/// A label, or a size that a header claims, is checked before memory is asked for.
+#[test]
+fn a_member_that_claims_too_much_is_refused_with_the_figure() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("train/a.tar");
+    for (name, size, figure) in [
+        ("0.png", 1_000_000_000_000_000, "1.0 PB"),
+        ("0.txt", 1 << 62, "4.6 EB"),
+        ("0.cls", 1 << 50, "1.1 PB"),
+    ] {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let mut header = tar::Header::new_gnu();
+        header.set_path(name).unwrap();
+        header.set_size(size);
+        header.set_cksum();
+        fs::write(&path, [header.as_bytes(), &[0; 1536][..]].concat()).unwrap();
+        let error = refusal(open(&folder));
+        assert!(error.contains(&format!("a.tar/{name}")) && error.contains(figure), "{error}");
+    }
+    fs::remove_file(&path).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    assert!(refusal(open(&folder)).contains("a.tar: whole file: expected a regular file"));
 }
 
 /// A cut between two members leaves whole members, and only the missing end-of-archive marker tells.
@@ -190,24 +227,48 @@ fn a_shard_that_was_cut_anywhere_is_refused_by_name() {
     assert_eq!(whole.len(), members + 1024);
     for length in (512..members + 512).step_by(512).chain([members + 511, members - 100]) {
         fs::write(&path, &whole[..length]).unwrap();
-        let error = refusal(stream::open(folder.path()));
+        let error = refusal(open(&folder));
         assert!(error.contains("a.tar"), "cut at {length}: {error}");
     }
     fs::write(&path, &whole[..members + 512]).unwrap();
-    assert_eq!(stream::open(folder.path()).unwrap().train.len(), 3);
+    assert_eq!(open(&folder).unwrap().train.len(), 3);
 }
 
-/// The first image of a shard decides that the set is grey: a colour image must not lose its colours silently.
+/// Bytes after the end-of-archive marker may be a second archive, whose images would be passed over.
 #[test]
-fn a_colour_image_in_a_grey_set_is_refused() {
+fn a_shard_with_trailing_bytes_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("train/a.tar");
+    let image = png(0);
+    write_shard(&path, &[("0.png", &image)]);
+    let whole = fs::read(&path).unwrap();
+    for garbage in [b"x".to_vec(), [vec![0; 100_000], vec![1]].concat(), whole.clone()] {
+        fs::write(&path, [whole.clone(), garbage].concat()).unwrap();
+        let error = refusal(open(&folder));
+        assert!(error.contains("a.tar: byte ") && error.contains("nothing but zeros"), "{error}");
+    }
+    fs::write(&path, [whole, vec![0; 10_240]].concat()).unwrap();
+    assert_eq!(open(&folder).unwrap().train.len(), 1);
+}
+
+/// The kind of the whole set counts, not that of its first image.
+#[test]
+fn a_set_of_grey_and_colour_images_is_refused_with_both_names_or_converted() {
     let folder = tempfile::tempdir().unwrap();
     let (grey, path) = (ImageShape::new(1, 4, 6), folder.path().join("grey.png"));
     write_png(&path, grey, 0);
     let first = fs::read(&path).unwrap();
     write_shard(&folder.path().join("train/a.tar"), &[("0.png", &first), ("1.png", &png(1))]);
-    let source = stream::open(folder.path()).unwrap().train;
-    let mut image = vec![0; grey.dimension()];
+    let error = refusal(open(&folder));
+    assert!(
+        ["a.tar/0.png", "a.tar/1.png", "data.channels"].iter().all(|word| error.contains(word)),
+        "{error}"
+    );
+    let options = ImageOptions { channels: Some(3), ..ImageOptions::default() };
+    let source = stream::open(folder.path(), &options).unwrap().train;
+    let mut image = vec![0; SHAPE.dimension()];
     source.read(0, &mut image).unwrap();
-    let error = refusal(source.read(1, &mut image));
-    assert!(error.contains("expected a grey image") && error.contains("a.tar"), "{error}");
+    assert_eq!(image, planes(grey, 0).repeat(3));
+    source.read(1, &mut image).unwrap();
+    assert_eq!(image, planes(SHAPE, 1));
 }

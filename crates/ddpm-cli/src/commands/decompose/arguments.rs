@@ -1,5 +1,6 @@
 //! Command-line arguments of `ddpm decompose`.
 
+use crate::image_file_options::ImageFileOptions;
 use crate::noising_options::NoisingOptions;
 use crate::numbers::{count, whole};
 use crate::output::JsonOutput;
@@ -88,6 +89,8 @@ pub(crate) struct NetworkOptions {
     /// A local folder instead of the cache
     #[arg(long, value_name = "DIR")]
     pub(super) data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) images: ImageFileOptions,
     /// A better checkpoint on the same schedule: the floor on held-out images
     #[arg(long, value_name = "DIR")]
     pub(super) reference: Option<PathBuf>,

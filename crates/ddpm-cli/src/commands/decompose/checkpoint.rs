@@ -2,6 +2,7 @@
 
 use super::arguments::{Decompose, NetworkOptions};
 use crate::checkpoints::load_images;
+use crate::datasets::load_data;
 use crate::global_options::Global;
 use crate::image_model::image_shape;
 use crate::image_run::measure;
@@ -9,7 +10,7 @@ use crate::runtime::{self, StopFlag};
 use crate::terminal_noise::warn_of_signal_in;
 use anyhow::{Context, Result, bail, ensure};
 use ddpm_core::{Schedule, Scheme, TimeIndex, Variance};
-use ddpm_data::{Dataset, DatasetName, Source};
+use ddpm_data::{Dataset, DatasetName};
 use ddpm_eval::{EvalConfig, NetworkStudy, Spectrum, StudyNames, StudySettings, decompose};
 use ddpm_nets::checkpoint::Checkpoint;
 use ddpm_report::results::DecomposeReport;
@@ -47,7 +48,8 @@ impl Decompose {
         let steps = self.steps.unwrap_or(checkpoint.scheduler.schedule().steps());
         ensure!(steps >= 2, "--steps must be at least 2 for a checkpoint, got {steps}");
         let name = options.data.context("--data is needed with --checkpoint")?;
-        let data = ddpm_data::load(name, &Source::from_data_dir(options.data_dir.as_deref())?)?;
+        let images = options.images.of(name, &global.given)?;
+        let data = load_data(name, options.data_dir.as_deref(), &images)?;
         check_data(dir, &checkpoint, name, &data)?;
 
         let settings = StudySettings {
