@@ -1,15 +1,13 @@
 //! Sampling a checkpoint of a network on images: its own levels, thresholding and stored errors.
 
 use crate::image_model::ImageModel;
-use crate::runtime::StopFlag;
 use crate::sampling::{Model, SamplingJob, VisitedLevels};
 use anyhow::{Result, ensure};
 use ddpm_core::{Grid, Level, Noising, Scheme, Variance};
 use ddpm_data::Split;
 use ddpm_report::results::DenoisingError;
-use ddpm_sample::{NoiseInput, Options, Record, Samples, Tolerance};
+use ddpm_sample::{NoiseInput, Options, Record, Tolerance};
 use std::path::Path;
-use tch::Device;
 
 /// How a checkpoint is sampled.
 pub(crate) struct ImageSampling<'a> {
@@ -40,9 +38,9 @@ pub(crate) struct ImageSampling<'a> {
 /// Frames and images of the trajectory picture.
 pub(crate) const TRAJECTORY: Record = Record { frames: 11, images: 8 };
 
-impl ImageSampling<'_> {
-    /// Draws the images [num, channels, height, width] in model space.
-    pub(crate) fn run(self, device: Device, stop: &StopFlag) -> Result<Samples> {
+impl<'a> ImageSampling<'a> {
+    /// The job, whose samples are images [num, channels, height, width] in model space.
+    pub(crate) fn job(self) -> Result<SamplingJob<'a>> {
         let checkpoint = self.model.checkpoint;
         let levels = match self.scheme {
             Scheme::Langevin { .. } => {
@@ -63,7 +61,7 @@ impl ImageSampling<'_> {
                 levels
             }
         };
-        let job = SamplingJob {
+        Ok(SamplingJob {
             scheme: self.scheme,
             levels,
             options: Options {
@@ -75,8 +73,7 @@ impl ImageSampling<'_> {
             num: self.num,
             batch_size: self.batch_size,
             model: Model::Images(self.model),
-        };
-        job.run(device, stop)
+        })
     }
 }
 

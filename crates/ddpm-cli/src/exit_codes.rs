@@ -2,6 +2,7 @@
 
 use ddpm_eval::EvalError;
 use ddpm_sample::SampleError;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Success.
@@ -19,6 +20,18 @@ pub(crate) struct Interrupted {
     pub(crate) step: u64,
     /// How to resume.
     pub(crate) remedy: &'static str,
+}
+
+/// Samples that were asked to stop before all were drawn.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted: {finished} of {num} samples of {} are kept; the same command makes the rest", path.display())]
+pub(crate) struct Unfinished {
+    /// The file or folder.
+    pub(crate) path: PathBuf,
+    /// Samples that are kept.
+    pub(crate) finished: u64,
+    /// Samples in all.
+    pub(crate) num: u64,
 }
 
 /// Work of which nothing is kept, or nothing needs to be, and that was asked to stop.
@@ -72,6 +85,7 @@ fn out_of_range(error: &clap::Error) -> Option<String> {
 /// Whether the user asked for the stop: of training, sampling, evaluation or a sweep.
 fn was_interrupted(error: &anyhow::Error) -> bool {
     error.is::<Interrupted>()
+        || error.is::<Unfinished>()
         || error.is::<Abandoned>()
         || error.is::<ddpm_benchmark::Stopped>()
         || matches!(error.downcast_ref(), Some(SampleError::Interrupted { .. }))

@@ -12,11 +12,11 @@ use tch::{Device, Tensor};
 pub(crate) struct ImageModel<'a> {
     /// The network.
     pub(crate) checkpoint: &'a Checkpoint,
-    /// A class for each image; none for an unconditional model.
+    /// Classes that images have in turn; none for an unconditional model.
     pub(crate) labels: Option<Vec<i64>>,
     /// Weight of classifier-free guidance (1 is the conditional model) and where it acts; none evaluates the model alone.
     pub(crate) guidance: Option<(f64, Interval)>,
-    /// A classifier that guides, with a class for each image.
+    /// A classifier that guides, with classes that images have in turn.
     pub(crate) classifier: Option<(GuidingClassifier, Vec<i64>)>,
 }
 
@@ -29,15 +29,16 @@ pub(crate) struct BatchDenoiser<'a> {
 
 impl<'a> ImageModel<'a> {
     /// The network with the classes that it is given unless told otherwise, without guidance.
-    pub(crate) fn plain(checkpoint: &'a Checkpoint, num: u64) -> Self {
-        let labels = checkpoint.classes.as_ref().map(|classes| classes.in_turn(num));
+    pub(crate) fn plain(checkpoint: &'a Checkpoint) -> Self {
+        let labels = checkpoint.classes.as_ref().map(|classes| classes.labels().to_vec());
         ImageModel { checkpoint, labels, guidance: None, classifier: None }
     }
 
     /// The denoiser of these images.
     pub(crate) fn batch(&'a self, images: &Range<u64>, device: Device) -> BatchDenoiser<'a> {
         let part = |classes: &[i64]| {
-            Tensor::from_slice(&classes[images.start as usize..images.end as usize]).to_device(device)
+            let of = |image: u64| classes[(image % classes.len() as u64) as usize];
+            Tensor::from_slice(&images.clone().map(of).collect::<Vec<_>>()).to_device(device)
         };
         BatchDenoiser {
             model: self,

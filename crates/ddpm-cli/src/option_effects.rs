@@ -81,6 +81,7 @@ const ROWS: &[Row] = &[
     ("sample", "classifier_scale", "2", UNCONDITIONAL),
     ("sample", "batch_size", "3", &[LIST]),
     ("sample", "trajectory", "DIR/t.png", NO_IMAGES),
+    ("sample", "shards", "", &[TARGET, IMAGE, VECTOR, LIST]),
     ("sample", "out", "DIR/out.safetensors", &[LIST]),
     ("sample", "list_samplers", "", ALWAYS),
     ("sample", "sampler", "ddim", &[LIST]),

@@ -1,9 +1,9 @@
 //! Pictures of a run: samples one by one and as a grid, the reverse process, and the forward process.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_core::{Schedule, TimeIndex};
-use ddpm_data::picture::{GridLayout, Picture, write_png_folder};
+use ddpm_data::picture::{GridLayout, Picture, png_name};
 use ddpm_data::{Dataset, ImageShape};
 use ddpm_nets::pixels::{from_u8, to_u8};
 use ddpm_nets::{noised, normal_rows};
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use tch::Tensor;
 
 /// Images in the sample grid.
-const GRID_IMAGES: i64 = 64;
+const GRID_IMAGES: u64 = 64;
 /// Columns of the forward picture: data, then noisier and noisier.
 pub(crate) const FORWARD_COLUMNS: usize = 12;
 /// Rows of the forward picture.
@@ -51,17 +51,6 @@ pub(crate) fn grid(images: &Tensor) -> Result<Picture> {
     Ok(Picture::grid(&bytes(images)?, shape, &layout)?)
 }
 
-/// Writes images [n, c, h, w] in model space as one grid.
-pub(crate) fn write_grid(path: &Path, images: &Tensor) -> Result<()> {
-    Ok(grid(images)?.write_png(path)?)
-}
-
-/// Writes images [n, c, h, w] in model space as one PNG each.
-pub(crate) fn write_each(folder: &Path, images: &Tensor) -> Result<()> {
-    write_png_folder(folder, &bytes(images)?, shape_of(images), 0)?;
-    Ok(())
-}
-
 /// Writes the recorded frames: a row an image and a column a frame, the last being the sample.
 pub(crate) fn write_trajectory(path: &Path, samples: &Samples) -> Result<()> {
     let rows = samples.frames.first().map_or(0, |frame| frame.x_t.size()[0]);
@@ -70,17 +59,21 @@ pub(crate) fn write_trajectory(path: &Path, samples: &Samples) -> Result<()> {
     write_columns(path, &columns)
 }
 
-/// Writes everything that sampling leaves in a run.
-pub(crate) fn write_samples(run: &RunDir, samples: &Samples) -> Result<()> {
-    let pictures = Pictures::of(run);
-    write_grid(&pictures.grid, &samples.x.narrow(0, 0, samples.x.size()[0].min(GRID_IMAGES)))?;
-    write_trajectory(&pictures.trajectory, samples)?;
-    write_each(&run.samples().join("images"), &samples.x)
+/// Writes the grid of the first samples of a run, from their files.
+pub(crate) fn write_sample_grid(run: &RunDir, num: u64) -> Result<()> {
+    let folder = run.samples().join("images");
+    let read = |index| Picture::read_png(folder.join(png_name(index)));
+    let pictures = (0..num.min(GRID_IMAGES)).map(read).collect::<Result<Vec<_>, _>>()?;
+    let first = pictures.first().context("a grid needs at least one sample")?;
+    let shape = ImageShape::new(first.channels(), first.height(), first.width());
+    let planes: Vec<u8> = pictures.iter().flat_map(Picture::planes).collect();
+    let layout = GridLayout::square(pictures.len(), shape);
+    Ok(Picture::grid(&planes, shape, &layout)?.write_png(Pictures::of(run).grid)?)
 }
 
 /// Writes as many training images as the sample grid has, to compare with.
 pub(crate) fn write_data(run: &RunDir, dataset: &Dataset, count: u64) -> Result<()> {
-    let images = dataset.train.first(count.min(GRID_IMAGES as u64) as usize);
+    let images = dataset.train.first(count.min(GRID_IMAGES) as usize);
     let layout = GridLayout::square(images.len(), images.shape());
     Ok(Picture::grid(images.pixels(), images.shape(), &layout)?.write_png(Pictures::of(run).data)?)
 }

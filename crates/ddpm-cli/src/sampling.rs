@@ -3,14 +3,19 @@
 use crate::image_model::ImageModel;
 use crate::progress::{Progress, human_seconds};
 use crate::runtime::StopFlag;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use ddpm_core::Trajectory;
 use ddpm_core::decomposition::mmse_per_component;
 use ddpm_core::{Grid, Level, Noising, Schedule, Scheme, Target, TimeIndex, Variance};
+use ddpm_data::sha256_bytes;
 use ddpm_nets::Denoiser;
-use ddpm_sample::{NoiseInput, Options, Samples, sample, sample_batches, sample_on_grid};
+use ddpm_sample::{
+    NoiseInput, Options, SampleError, Samples, Tolerance, sample, sample_batches, sample_on_grid,
+};
+use serde_json::{Map, Value, json};
+use std::ops::{ControlFlow, Range};
 use std::time::Instant;
-use tch::Device;
+use tch::{Device, Tensor};
 
 /// Steps of a whole run beyond which the plan would not fit in memory.
 const MOST_STEPS: usize = 10_000_000;
@@ -19,6 +24,7 @@ const MOST_STEPS: usize = 10_000_000;
 const MOST_RELATIVE_SIZE: f64 = 3.0;
 
 /// The levels that a sampler visits.
+#[derive(Debug)]
 pub(crate) struct VisitedLevels {
     /// The levels, the noisiest first.
     pub(crate) trajectory: Trajectory,
@@ -118,12 +124,19 @@ pub(crate) struct SamplingJob<'a> {
 }
 
 impl SamplingJob<'_> {
-    /// Draws the samples [num, ...], as the model gives them.
+    /// Draws samples `from`..num and passes each batch [n, ...], as the model gives it, on to `take`. The result is the first of these batches,
+    /// with its recorded states.
     ///
     /// Fails before anything runs where the sampler cannot visit these levels, and in between when a stop is requested.
-    pub(crate) fn run(&self, device: Device, stop: &StopFlag) -> Result<Samples> {
-        let SamplingJob { model, scheme, levels, noise, num, batch_size, .. } = self;
-        let VisitedLevels { trajectory, discrete } = levels;
+    pub(crate) fn draw(
+        &self,
+        from: u64,
+        device: Device,
+        stop: &StopFlag,
+        take: &mut dyn FnMut(&Tensor) -> Result<()>,
+    ) -> Result<Samples> {
+        let SamplingJob { model, scheme, num, batch_size, .. } = self;
+        let trajectory = &self.levels.trajectory;
         if let Scheme::AnnealedLangevin { steps, .. } | Scheme::Langevin { steps, .. } = scheme {
             let all = steps.saturating_mul(trajectory.levels().len());
             ensure!(
@@ -135,58 +148,127 @@ impl SamplingJob<'_> {
         // What this sampler cannot do along these levels comes out before anything runs.
         let planned = scheme.plan(trajectory)?.len() as u64;
         let begun = Instant::now();
-        let batches = num.div_ceil(*batch_size);
+        let (skipped, batches) = (from / batch_size, num.div_ceil(*batch_size));
         // A method that chooses its own steps is as far as its finished batches.
-        let (unit, end) =
-            if *scheme == Scheme::OdeRk45 { ("samples", *num) } else { ("steps", batches * planned) };
-        let mut progress = Progress::new("sample", unit, 0, end);
-        let mut done = 0;
-        let samples = sample_batches(*num, *batch_size, |range| {
-            let of_batch;
-            let denoiser: &dyn Denoiser = match model {
-                Model::Denoiser(denoiser) => *denoiser,
-                Model::Images(images) => {
-                    of_batch = images.batch(&range, device);
-                    &of_batch
-                }
-            };
-            let first = range.start;
-            let noise = &mut noise.batch(range, device)?;
-            let mut report = |at: &ddpm_sample::Progress| {
+        let is_adaptive = *scheme == Scheme::OdeRk45;
+        let mut progress = if is_adaptive {
+            Progress::new("sample", "samples", from, *num)
+        } else {
+            Progress::new("sample", "steps", skipped * planned, batches * planned)
+        };
+        let (mut done, mut evaluations, mut relative_size) = (0, 0, 0.0f64);
+        let mut first: Option<Samples> = None;
+        let one = |range: Range<u64>| {
+            let start = range.start;
+            self.batch(range, device, &mut |at| {
                 match at.steps {
                     Some(steps) => {
                         done += 1;
                         progress.set_end(batches * steps as u64);
-                        progress.set(done, String::new);
+                        progress.set(skipped * steps as u64 + done, String::new);
                     }
-                    None => progress.set(first, || format!("step {}", at.step)),
+                    None => progress.set(start, || format!("step {}", at.step)),
                 }
                 stop.flow()
-            };
-            match discrete {
-                Some((schedule, grid)) => {
-                    let options = &self.options;
-                    sample_on_grid(denoiser, scheme, schedule, *grid, trajectory, noise, options, &mut report)
-                }
-                None => sample(denoiser, scheme, trajectory, noise, &self.options, &mut report),
-            }
-        })?;
-        if samples.relative_size > MOST_RELATIVE_SIZE {
+            })
+        };
+        let keep = |range: Range<u64>, samples: Samples| {
+            take(&samples.x)?;
+            evaluations += samples.evaluations;
+            relative_size = relative_size.max(samples.relative_size);
+            let steps = samples.steps;
+            first.get_or_insert(samples);
+            // A batch of one step cannot be stopped in between.
+            ensure!(range.end == *num || !stop.is_set(), SampleError::Interrupted { steps });
+            Ok(())
+        };
+        sample_batches(from..*num, *batch_size, one, keep)?;
+        let mut first = first.context("no batch was sampled")?;
+        (first.evaluations, first.relative_size) = (evaluations, relative_size);
+        if relative_size > MOST_RELATIVE_SIZE {
             tracing::warn!(
-                "the samples are {:.0} times as large as the denoiser's last prediction: {} steps of {} are too long here, and what is \
-                 left is mostly noise; take more steps or another sampler",
-                samples.relative_size,
-                samples.steps,
+                "the samples are {relative_size:.0} times as large as the denoiser's last prediction: {} steps of {} are too long here, and \
+                 what is left is mostly noise; take more steps or another sampler",
+                first.steps,
                 scheme.name()
             );
         }
         progress.finish(&format!(
-            "{num} {} with {}, {} evaluations, {}",
+            "{} {} with {}, {evaluations} evaluations, {}",
+            num - from,
             if matches!(model, Model::Images(_)) { "images" } else { "samples" },
             scheme.name(),
-            samples.evaluations,
             human_seconds(begun.elapsed().as_secs_f64())
         ));
+        Ok(first)
+    }
+
+    /// All samples [num, ...] in memory.
+    pub(crate) fn collect(&self, device: Device, stop: &StopFlag) -> Result<Samples> {
+        let mut parts = Vec::new();
+        let mut samples = self.draw(0, device, stop, &mut |batch| {
+            parts.push(batch.shallow_clone());
+            Ok(())
+        })?;
+        samples.x = torch_ext::fence(|| Tensor::cat(&parts, 0))?;
         Ok(samples)
+    }
+
+    /// The first batch alone, for its recorded states.
+    pub(crate) fn first_batch(&self, device: Device, stop: &StopFlag) -> Result<Samples> {
+        Ok(self.batch(0..self.batch_size.min(self.num), device, &mut |_| stop.flow())?)
+    }
+
+    /// One batch of samples.
+    fn batch(
+        &self,
+        range: Range<u64>,
+        device: Device,
+        report: &mut dyn FnMut(&ddpm_sample::Progress) -> ControlFlow<()>,
+    ) -> Result<Samples, SampleError> {
+        let VisitedLevels { trajectory, discrete } = &self.levels;
+        let of_batch;
+        let denoiser: &dyn Denoiser = match &self.model {
+            Model::Denoiser(denoiser) => *denoiser,
+            Model::Images(images) => {
+                of_batch = images.batch(&range, device);
+                &of_batch
+            }
+        };
+        let (scheme, options) = (&self.scheme, &self.options);
+        let noise = &mut self.noise.batch(range, device)?;
+        match discrete {
+            Some((schedule, grid)) => {
+                sample_on_grid(denoiser, scheme, schedule, *grid, trajectory, noise, options, report)
+            }
+            None => sample(denoiser, scheme, trajectory, noise, options, report),
+        }
+    }
+
+    /// What the samples depend on besides the model: the sampler with its options, the levels, and what is done to predictions.
+    pub(crate) fn settings(&self) -> Result<Map<String, Value>> {
+        let levels = self.levels.trajectory.levels();
+        let ends = [levels.first(), levels.last()]
+            .map(|level| level.map(Level::log_snr).filter(|snr| snr.is_finite()));
+        let mut settings = Map::new();
+        settings.insert("sampler".into(), serde_json::to_value(self.scheme)?);
+        settings.insert(
+            "levels".into(),
+            json!({
+                "visited": self.levels.trajectory.steps(),
+                "first_and_last_log_snr": ends,
+                // Every level with what belongs to it, in full precision.
+                "sha256": sha256_bytes(format!("{:?}", self.levels).as_bytes()),
+            }),
+        );
+        settings.insert("threshold".into(), serde_json::to_value(self.options.threshold)?);
+        if self.scheme == Scheme::OdeRk45 {
+            let Tolerance { relative, absolute } = self.options.tolerance;
+            settings.insert("tolerance".into(), json!({ "relative": relative, "absolute": absolute }));
+        }
+        if let NoiseInput::Keyed { seed, .. } = &self.noise {
+            settings.insert("seed".into(), json!(seed));
+        }
+        Ok(settings)
     }
 }

@@ -337,7 +337,7 @@ fn what_cannot_be_is_refused_in_one_line() {
         (&["--checkpoint", "x"], "cannot be used with"),
         (&["--class", "1"], "cannot be used with"),
         (&["--out", "grid.png"], "expected FILE.safetensors"),
-        (&["--out", "nowhere/s.safetensors"], "nowhere: the folder does not exist"),
+        (&["--out", "nowhere/s.safetensors"], "the folder nowhere does not exist"),
         (&["--num", "0"], "--num must be at least 1"),
     ] {
         refused(&[&["sample", "--target", "g.json"], arguments].concat(), expected);

@@ -14,15 +14,28 @@ pub fn write<F>(path: impl AsRef<Path>, content: F) -> Result<()>
 where
     F: FnOnce(&mut dyn Write) -> io::Result<()>,
 {
-    let path = path.as_ref();
+    let folder = folder_of(path.as_ref());
+    fs::create_dir_all(folder).map_err(DataError::io("create the folder", folder))?;
+    place(path.as_ref(), content)?;
+    sync_folder(folder)
+}
+
+/// The folder of a file.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// [`write`] into an existing folder, whose renames the caller makes durable with [`sync_folder`]: for many files at once.
+pub(crate) fn place<F>(path: &Path, content: F) -> Result<()>
+where
+    F: FnOnce(&mut dyn Write) -> io::Result<()>,
+{
     let name = path.file_name().ok_or_else(|| {
         DataError::io("write", path)(io::Error::new(io::ErrorKind::InvalidInput, "the path has no file name"))
     })?;
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(folder).map_err(DataError::io("create the folder", folder))?;
 
     let mut prefix = std::ffi::OsString::from(".");
     prefix.push(name);
@@ -32,14 +45,20 @@ where
     // Temporary files are private by default; a result is as readable as the user's umask says.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let file = builder.tempfile_in(folder).map_err(DataError::io("write", path))?;
+    let file = builder.tempfile_in(folder_of(path)).map_err(DataError::io("write", path))?;
 
     let mut writer = BufWriter::new(file);
     content(&mut writer).map_err(DataError::io("write", path))?;
     let file = writer.into_inner().map_err(|error| DataError::io("write", path)(error.into_error()))?;
     file.as_file().sync_all().map_err(DataError::io("flush", path))?;
     file.persist(path).map_err(|error| DataError::io("write", path)(error.error))?;
-    sync_folder(folder)
+    Ok(())
+}
+
+/// Gives a complete file, which is on the disk, its final name; an existing file is replaced.
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).map_err(DataError::io("write", to))?;
+    sync_folder(folder_of(to))
 }
 
 /// Writes `bytes` as the whole content of `path`.

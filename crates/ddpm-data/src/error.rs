@@ -45,6 +45,37 @@ pub enum DataError {
         holder: String,
     },
 
+    /// A folder has files that no sampling left.
+    #[error("{}: has other files, such as {file}; choose a new folder or an empty one for samples", folder.display())]
+    ForeignFiles {
+        /// The folder.
+        folder: PathBuf,
+        /// The first of them.
+        file: String,
+    },
+
+    /// The samples in a place were made with other settings.
+    #[error("{}: its samples were made with {difference}: give the same settings to go on, choose another place, or remove {}", place.display(), folder.display())]
+    OtherSamples {
+        /// The output.
+        place: PathBuf,
+        /// The first setting that differs, with its value in the samples and its value now.
+        difference: String,
+        /// The folder with the samples.
+        folder: PathBuf,
+    },
+
+    /// The file system has no room.
+    #[error("{}: needs {needed}, and {free} are free; free space or choose another place", folder.display())]
+    DiskFull {
+        /// The folder.
+        folder: PathBuf,
+        /// Bytes that are needed, with a unit.
+        needed: String,
+        /// Bytes that are free, with a unit.
+        free: String,
+    },
+
     /// The content of a file contradicts its format.
     #[error(transparent)]
     Malformed(Mismatch),

@@ -7,6 +7,7 @@
 //! - [`fetch`]: downloads the files of a dataset, resumes transfers, and verifies them against the [`manifest`].
 //! - [`info`] and [`moments`]: summary of a dataset; mean and covariance of its images.
 //! - [`ShuffledOrder`] and [`Shard`]: the images of each training batch, as a pure function of a seed.
+//! - [`samples`]: folders and files of samples, written batch by batch and resumed after an interruption.
 //! - [`picture`]: PNG grids, single PNGs and GIFs.
 //! - [`atomic`]: writing files atomically.
 //! - [`folder_lock`] and [`own_files`]: one process at a time in a folder of results; removal of a program's own files.
@@ -50,6 +51,7 @@ mod order;
 pub mod own_files;
 mod permutation;
 pub mod picture;
+pub mod samples;
 mod shard;
 pub mod stream;
 mod unread;
@@ -63,6 +65,7 @@ pub use folder_lock::FolderLock;
 pub use image_options::{ImageOptions, ImageSize, OnError, Resize};
 pub use image_set::{Dataset, ImageSet, ImageShape, Split};
 pub use load::{Loaded, Source, load, load_with};
+pub use memory::{available_memory, human_bytes};
 pub use name::{DatasetName, UnknownDataset};
 pub use order::{Batch, ShuffledOrder};
 pub use own_files::OwnFiles;

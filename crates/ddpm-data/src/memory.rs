@@ -19,8 +19,13 @@ pub(crate) fn check_fits(what: &str, bytes: u128) -> Result<()> {
     }
 }
 
+/// Bytes that this process may still take (Linux); none where the system does not say.
+pub fn available_memory() -> Option<u64> {
+    available(Path::new("/"))
+}
+
 /// Bytes as text with a decimal unit: `3.2 GB`.
-pub(crate) fn human_bytes(bytes: u128) -> String {
+pub fn human_bytes(bytes: u128) -> String {
     let mut value = bytes as f64;
     let mut units = ["bytes", "kB", "MB", "GB", "TB", "PB", "EB"].into_iter();
     let mut unit = units.next().unwrap_or_default();

@@ -41,7 +41,7 @@ const OTHERS: [(&str, &[&str]); 7] = [
             "plane.svg",
         ],
     ),
-    ("samples/images", &["#.png"]),
+    ("samples/images", &["#.png", "samples.json", ".lock"]),
     ("report", &["index.html", "classical.json", "decomposition.json"]),
     ("report/decomposition", &["index.html", "report.json"]),
     ("checkpoints", &["latest", ".latest.partial"]),

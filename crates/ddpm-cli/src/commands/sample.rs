@@ -8,22 +8,27 @@ use crate::guiding_classifier::GuidingClassifier;
 use crate::image_model::{ImageModel, image_shape};
 use crate::noising_options::NoisingOptions;
 use crate::numbers::{count, count64};
-use crate::output::{print, refuse_overwriting};
+use crate::output::{check_files, print};
 use crate::pictures;
 use crate::runtime::{self, StopFlag};
+use crate::sample_files::{SampleFiles, network_digest, settings};
 use crate::sampler_options::{Origin, SamplerOptions};
 use crate::sampling::{Model, SamplingJob, VisitedLevels};
+use crate::sampling_memory;
 use crate::target_file;
 use crate::terminal_noise::{warn_of_signal, warn_of_signal_in};
 use anyhow::{Context, Result, bail, ensure};
 use ddpm_core::Grid;
 use ddpm_core::{Noising, Variance};
 use ddpm_core::{SAMPLERS, Scheme};
+use ddpm_data::samples::{Existing, SampleFormat};
+use ddpm_data::{sha256_bytes, sha256_file};
 use ddpm_nets::checkpoint::{Checkpoint, Classes, VectorCheckpoint};
 use ddpm_nets::targets::ideal_denoiser;
-use ddpm_nets::{Denoiser, ScoreDenoiser, Threshold, tensor_file};
+use ddpm_nets::{Denoiser, ScoreDenoiser, Threshold};
 use ddpm_sample::guidance::Interval;
-use ddpm_sample::{NoiseInput, Options, Record, Samples};
+use ddpm_sample::{NoiseInput, Options, Record};
+use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use tch::Device;
 
@@ -43,7 +48,8 @@ Examples:
   ddpm sample --target mixture.json --sampler ode-rk45 --rtol 1e-4 --atol 1e-4 --out samples.safetensors
 A target file: {\"kind\":\"mixture\",\"weights\":[0.3,0.7],\"means\":[[-1.5],[1]],\"stds\":[0.25,0.4]} (or covs), or
 {\"kind\":\"gaussian\",\"mean\":[0,0],\"cov\":[[1,0.5],[0.5,1]]} (or var, or file, a safetensors file beside it with f64 mean and cov).
-Image i gets the same noise at every --batch-size.")]
+Image i gets the same noise at every --batch-size. Samples are written batch by batch: after an interruption the same command makes the rest.
+A folder has samples.json with the settings; other files have them in their metadata under the key ddpm.")]
 pub(crate) struct Sample {
     /// A diffusers pipeline directory
     #[arg(long, value_name = "DIR", required_unless_present_any = ["list_samplers", "target"], conflicts_with = "target")]
@@ -90,6 +96,9 @@ pub(crate) struct Sample {
     /// A grid (.png), a folder of single PNGs (ends in /), or tensors (.safetensors) [default: grid.png; samples.safetensors for a target]
     #[arg(long, value_name = "PATH")]
     out: Option<PathBuf>,
+    /// Fill the folder with safetensors files of 1000 images each (`images` u8 [n, c, h, w]) instead of PNGs
+    #[arg(long)]
+    shards: bool,
     /// List the samplers: order, evaluations and noise draws a step
     #[arg(long)]
     list_samplers: bool,
@@ -131,8 +140,10 @@ impl Sample {
             given.refuse(&["seed"], "with --noise, which holds all starting states and draws")?;
         }
         let [betas, alpha_bars] = self.noising.inputs();
-        refuse_overwriting(
-            &[("--out", self.out.as_deref()), ("--trajectory", self.trajectory.as_deref())],
+        let out = self.out.as_deref();
+        let single = out.filter(|out| !is_folder(out));
+        check_files(
+            &[("--out", single), ("--trajectory", self.trajectory.as_deref())],
             &[
                 ("--noise", self.noise.as_deref()),
                 ("--target", self.target.as_deref()),
@@ -164,7 +175,7 @@ impl Sample {
         given.refuse_group::<NoisingOptions>("with --checkpoint, which has its own noising process")?;
         given.refuse(&["final_denoise"], "with --checkpoint: it is for --process")?;
         let out = self.out.as_deref().unwrap_or(Path::new("grid.png"));
-        let output = Output::of(out)?;
+        let format = self.format(out)?;
         let device = runtime::prepare(global.device, global.threads)?;
         if VectorCheckpoint::is_at(dir)? {
             return self.of_vectors(dir, global, device);
@@ -182,8 +193,28 @@ impl Sample {
         let scale = self.classifier_scale.unwrap_or(1.0);
         let load = |dir: &PathBuf| GuidingClassifier::load(dir, scale, &checkpoint, device);
         let classifier = self.classifier.as_ref().map(load).transpose()?;
-        let labels = self.labels(&checkpoint, classifier.is_some(), num)?;
-        let classes = classifier.as_ref().map(|guide| self.guided_classes(guide, num)).transpose()?;
+        let labels = self.labels(&checkpoint, classifier.is_some())?;
+        let classes = classifier.as_ref().map(|guide| self.guided_classes(guide)).transpose()?;
+        let batch_size = self.batch_size.unwrap_or(IMAGES);
+        sampling_memory::check_images(batch_size.min(num), checkpoint.network.config(), device)?;
+        let guided_by = self.classifier.as_deref().map(network_digest).transpose()?;
+        let files = SampleFiles {
+            path: out,
+            format,
+            existing: Existing::Refuse,
+            model: settings([
+                ("checkpoint", network_digest(dir)?),
+                ("guidance", json!(self.guidance)),
+                ("guidance_interval", json!(self.guidance_interval)),
+                ("null_class", json!(self.null_class)),
+                ("classifier", json!(guided_by)),
+                ("classifier_scale", json!(self.classifier.as_ref().map(|_| scale))),
+                ("noise_sha256", json!(self.noise_digest()?)),
+            ]),
+            source: settings([("checkpoint", json!(dir))]),
+            shape: image_shape(&checkpoint).to_vec(),
+            classes: labels.clone().or(classes.clone()),
+        };
         let job = ImageSampling {
             dir,
             scheme: self.scheme(checkpoint.scheduler.variance(), given)?,
@@ -192,7 +223,7 @@ impl Sample {
             at: self.at,
             tolerance: self.sampler.tolerance(),
             num,
-            batch_size: self.batch_size.unwrap_or(IMAGES),
+            batch_size,
             noise,
             record: if self.trajectory.is_some() { TRAJECTORY } else { Record::default() },
             model: ImageModel {
@@ -202,11 +233,10 @@ impl Sample {
                 classifier: classifier.zip(classes),
             },
         };
-        let samples = job.run(device, &StopFlag::install()?)?;
-        if let Some(path) = &self.trajectory {
-            pictures::write_trajectory(path, &samples)?;
+        let first = files.write(&job.job()?, device, &StopFlag::install()?)?;
+        if let (Some(path), Some(first)) = (&self.trajectory, first) {
+            pictures::write_trajectory(path, &first)?;
         }
-        output.write(&samples)?;
         print(&format!("{}\n", out.display()))
     }
 
@@ -221,7 +251,10 @@ impl Sample {
         let (scheme, levels) =
             VisitedLevels::of_scheme(&checkpoint.noising, scheme, self.steps, self.grid, self.at)?;
         let dim = checkpoint.network.config().dim;
-        self.write_numbers(&ScoreDenoiser(&checkpoint.network), dim, scheme, levels, global, device)
+        let model = settings([("checkpoint", network_digest(dir)?)]);
+        let source = settings([("checkpoint", json!(dir))]);
+        let denoiser = &ScoreDenoiser(&checkpoint.network);
+        self.write_numbers(Vectors { denoiser, dim, model, source }, (scheme, levels), global, device)
     }
 
     /// Samples of a closed-form target, unclipped.
@@ -247,21 +280,31 @@ impl Sample {
         let levels = levels.with_ideal_error(&target, &scheme)?;
         let device = runtime::prepare(global.device, global.threads)?;
         let denoiser = ideal_denoiser(&target, device)?;
-        self.write_numbers(denoiser.as_ref(), target.dim() as i64, scheme, levels, global, device)
+        let model = settings([("target_sha256", json!(sha256_bytes(format!("{target:?}").as_bytes())))]);
+        let source = settings([("target", json!(path))]);
+        let dim = target.dim() as i64;
+        let vectors = Vectors { denoiser: denoiser.as_ref(), dim, model, source };
+        self.write_numbers(vectors, (scheme, levels), global, device)
     }
 
     /// Samples vectors [num, dim] and writes them.
     fn write_numbers(
         &self,
-        denoiser: &dyn Denoiser,
-        dim: i64,
-        scheme: Scheme,
-        levels: VisitedLevels,
+        Vectors { denoiser, dim, mut model, source }: Vectors<'_>,
+        (scheme, levels): (Scheme, VisitedLevels),
         global: &Global,
         device: Device,
     ) -> Result<()> {
         let out = self.out.as_deref().unwrap_or(Path::new("samples.safetensors"));
-        let output = Output::of_numbers(out)?;
+        let format = self.format(out)?;
+        ensure!(
+            format == SampleFormat::Tensors,
+            "--out {}: these samples are numbers, not pictures; expected FILE.safetensors",
+            out.display()
+        );
+        if let Some(digest) = self.noise_digest()? {
+            model.insert("noise_sha256".into(), json!(digest));
+        }
         let (noise, num) = self.noise(&[dim], global)?;
         let job = SamplingJob {
             model: Model::Denoiser(denoiser),
@@ -272,7 +315,11 @@ impl Sample {
             num,
             batch_size: self.batch_size.unwrap_or((NUMBERS / dim as u64).max(1)),
         };
-        output.write(&job.run(device, &StopFlag::install()?)?)?;
+        sampling_memory::check_vectors(job.batch_size.min(num), dim, device)?;
+        let (path, shape) = (out, vec![dim]);
+        let files =
+            SampleFiles { path, format, existing: Existing::Refuse, model, source, shape, classes: None };
+        files.write(&job, device, &StopFlag::install()?)?;
         print(&format!("{}\n", out.display()))
     }
 
@@ -294,6 +341,26 @@ impl Sample {
         Ok(Some((weight, interval)))
     }
 
+    /// The kind of files that `--out` names.
+    fn format(&self, out: &Path) -> Result<SampleFormat> {
+        if is_folder(out) {
+            return Ok(if self.shards { SampleFormat::Shards } else { SampleFormat::Png });
+        }
+        ensure!(!self.shards, "--shards needs a folder, whose path ends in /; got --out {}", out.display());
+        match out.extension().and_then(|extension| extension.to_str()) {
+            Some("png") => Ok(SampleFormat::Grid),
+            Some("safetensors") => Ok(SampleFormat::Tensors),
+            _ => bail!(
+                "--out {}: expected FILE.png, FILE.safetensors or a folder that ends in /",
+                out.display()
+            ),
+        }
+    }
+
+    fn noise_digest(&self) -> Result<Option<String>> {
+        Ok(self.noise.as_deref().map(sha256_file).transpose()?)
+    }
+
     /// The noise, and how many samples it is for.
     fn noise(&self, shape: &[i64], global: &Global) -> Result<(NoiseInput, u64)> {
         let noise = match &self.noise {
@@ -308,8 +375,8 @@ impl Sample {
         Ok((noise, num))
     }
 
-    /// The class that a classifier guides each image to: the given one, or all in turn.
-    fn guided_classes(&self, classifier: &GuidingClassifier, num: u64) -> Result<Vec<i64>> {
+    /// The classes that a classifier guides images to in turn: the given one, or all.
+    fn guided_classes(&self, classifier: &GuidingClassifier) -> Result<Vec<i64>> {
         let classes = classifier.classes();
         match self.class {
             Some(class) => {
@@ -318,75 +385,45 @@ impl Sample {
                     "--class must lie between 0 and {}, the classifier's last, got {class}",
                     classes - 1
                 );
-                Ok(vec![class; num as usize])
+                Ok(vec![class])
             }
-            None => Ok((0..num as i64).map(|i| i % classes).collect()),
+            None => Ok((0..classes).collect()),
         }
     }
 
-    /// The class of each image for a class-conditional network.
-    fn labels(&self, checkpoint: &Checkpoint, guided: bool, num: u64) -> Result<Option<Vec<i64>>> {
+    /// The classes that images of a class-conditional network have in turn.
+    fn labels(&self, checkpoint: &Checkpoint, guided: bool) -> Result<Option<Vec<i64>>> {
         match (&checkpoint.classes, self.class) {
             (None, None) => Ok(None),
             (None, Some(_)) if guided => Ok(None),
             (None, Some(_)) => {
                 bail!("--class: this model is unconditional; --classifier DIR can guide it to a class")
             }
-            (Some(classes), None) => Ok(Some(classes.in_turn(num))),
+            (Some(classes), None) => Ok(Some(classes.labels().to_vec())),
             (Some(classes), Some(class)) => {
                 let last = classes.labels().last().copied().unwrap_or(0);
                 let null = classes.null().map_or_else(String::new, |null| format!(" (or {null}, no class)"));
                 ensure!(classes.knows(class), "--class must lie between 0 and {last}{null}, got {class}");
-                Ok(Some(vec![class; num as usize]))
+                Ok(Some(vec![class]))
             }
         }
     }
 }
 
-/// The kind of output that `--out` names.
-enum Output<'a> {
-    Grid(&'a Path),
-    Folder(&'a Path),
-    Tensors(&'a Path),
+/// A model of vectors.
+struct Vectors<'a> {
+    denoiser: &'a dyn Denoiser,
+    /// Numbers in a vector.
+    dim: i64,
+    /// What identifies it.
+    model: Map<String, Value>,
+    /// Where it was found.
+    source: Map<String, Value>,
 }
 
-impl<'a> Output<'a> {
-    fn of(path: &'a Path) -> Result<Self> {
-        if path.to_string_lossy().ends_with('/') || path.is_dir() {
-            return Ok(Output::Folder(path));
-        }
-        // Found before sampling rather than after.
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            ensure!(folder.is_dir(), "{}: the folder does not exist; create it first", folder.display());
-        }
-        match path.extension().and_then(|e| e.to_str()) {
-            Some("png") => Ok(Output::Grid(path)),
-            Some("safetensors") => Ok(Output::Tensors(path)),
-            _ => bail!(
-                "--out {}: expected FILE.png, FILE.safetensors or a folder that ends in /",
-                path.display()
-            ),
-        }
-    }
-
-    /// A file of numbers.
-    fn of_numbers(path: &'a Path) -> Result<Self> {
-        let output = Output::of(path)?;
-        ensure!(
-            matches!(output, Output::Tensors(_)),
-            "--out {}: these samples are numbers, not pictures; expected FILE.safetensors",
-            path.display()
-        );
-        Ok(output)
-    }
-
-    fn write(&self, samples: &Samples) -> Result<()> {
-        match self {
-            Output::Grid(path) => pictures::write_grid(path, &samples.x),
-            Output::Folder(path) => pictures::write_each(path, &samples.x),
-            Output::Tensors(path) => Ok(tensor_file::write(path, [("samples", &samples.x)])?),
-        }
-    }
+/// Whether a path names a folder.
+fn is_folder(path: &Path) -> bool {
+    path.to_string_lossy().ends_with('/') || path.is_dir()
 }
 
 /// Prints the table of samplers.

@@ -84,7 +84,7 @@ impl<'a> ImagePreview<'a> {
         let config = &self.run.config.sample;
         let num = config.preview_num.unwrap_or(1);
         let job = ImageSampling {
-            model: ImageModel::plain(model, num),
+            model: ImageModel::plain(model),
             dir: self.run.dir.root(),
             scheme: Scheme::ddim(0.0),
             // A short schedule has fewer levels than the default asks for.
@@ -97,7 +97,7 @@ impl<'a> ImagePreview<'a> {
             noise: NoiseInput::keyed(config.seed, &image_shape(model)),
             record: Record::default(),
         };
-        let samples = job.run(self.run.device, self.stop)?;
+        let samples = job.job()?.collect(self.run.device, self.stop)?;
         let picture = pictures::grid(&samples.x)?;
         picture.write_png(self.run.dir.samples().join(format!("step-{step:08}.png")))?;
         Ok(Picture {

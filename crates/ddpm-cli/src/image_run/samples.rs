@@ -3,14 +3,17 @@
 use crate::checkpoint_sampling::{ImageSampling, TRAJECTORY};
 use crate::checkpoints::load_images;
 use crate::image_model::{ImageModel, image_shape};
-use crate::pictures;
+use crate::pictures::{self, Pictures};
 use crate::run::Run;
 use crate::runtime::StopFlag;
+use crate::sample_files::{SampleFiles, network_digest, settings};
 use crate::stage_marks::{self, Stage};
 use anyhow::Result;
 use ddpm_data::Dataset;
+use ddpm_data::samples::{Existing, SampleFormat};
 use ddpm_sample::NoiseInput;
 use ddpm_sample::guidance::Interval;
+use serde_json::json;
 
 /// Samples as `[sample]` says, unless that was done.
 pub(super) fn sample_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) -> Result<()> {
@@ -18,8 +21,10 @@ pub(super) fn sample_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) ->
     Stage::Sample.unless_done(run, &stage_marks::inputs(run, config)?, || {
         let dir = run.dir.latest();
         let checkpoint = load_images(&dir, run.device)?;
-        let mut model = ImageModel::plain(&checkpoint, config.num);
+        let mut model = ImageModel::plain(&checkpoint);
+        let classes = model.labels.clone();
         model.guidance = config.guidance.map(|weight| (weight, Interval::ALL));
+        let shape = image_shape(&checkpoint);
         let job = ImageSampling {
             model,
             dir: &dir,
@@ -30,11 +35,26 @@ pub(super) fn sample_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) ->
             tolerance: config.sampler.tolerance(),
             num: config.num,
             batch_size: config.batch_size,
-            noise: NoiseInput::keyed(config.seed, &image_shape(&checkpoint)),
+            noise: NoiseInput::keyed(config.seed, &shape),
             record: TRAJECTORY,
+        }
+        .job()?;
+        let folder = run.dir.samples().join("images");
+        std::fs::create_dir_all(run.dir.samples())?;
+        let files = SampleFiles {
+            path: &folder,
+            format: SampleFormat::Png,
+            // The folder is the run's.
+            existing: Existing::Replace,
+            model: settings([("checkpoint", network_digest(&dir)?), ("guidance", json!(config.guidance))]),
+            source: settings([("checkpoint", json!(dir))]),
+            shape: shape.to_vec(),
+            classes,
         };
-        let samples = job.run(run.device, stop)?;
-        pictures::write_samples(&run.dir, &samples)?;
+        if let Some(first) = files.write(&job, run.device, stop)? {
+            pictures::write_trajectory(&Pictures::of(&run.dir).trajectory, &first)?;
+        }
+        pictures::write_sample_grid(&run.dir, config.num)?;
         pictures::write_data(&run.dir, dataset, config.num)?;
         pictures::write_forward(&run.dir, dataset, checkpoint.scheduler.schedule())
     })

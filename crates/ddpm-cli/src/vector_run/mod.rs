@@ -66,5 +66,5 @@ fn sample(
         num: config.num,
         batch_size: config.batch_size,
     };
-    job.run(run.device, stop)
+    job.collect(run.device, stop)
 }

@@ -7,5 +7,6 @@ mod raster;
 
 pub use gif::write_gif;
 pub use grid::GridLayout;
+pub use png::png_name;
 pub use png::write_png_folder;
 pub use raster::Picture;

@@ -1,10 +1,10 @@
 //! PNG files of pictures.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 
-use image::codecs::png::PngEncoder;
-use image::{DynamicImage, ExtendedColorType, ImageEncoder, ImageFormat};
+use image::{DynamicImage, ImageFormat};
 
 use crate::atomic;
 use crate::error::{DataError, Place, Result};
@@ -15,15 +15,37 @@ use super::raster::{Colour, Picture, count_images};
 impl Picture {
     /// The picture as the bytes of a PNG file.
     pub fn encode_png(&self) -> Result<Vec<u8>> {
-        let colour = match self.colour {
-            Colour::Grey => ExtendedColorType::L8,
-            Colour::Rgb => ExtendedColorType::Rgb8,
-        };
+        self.encode(None)
+    }
+
+    /// The same with an entry of text, in ASCII: a chunk `tEXt` with this key.
+    pub fn encode_png_with_text(&self, key: &str, text: &str) -> Result<Vec<u8>> {
+        self.encode(Some((key, text)))
+    }
+
+    fn encode(&self, text: Option<(&str, &str)>) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        PngEncoder::new(&mut bytes)
-            .write_image(&self.pixels, self.width as u32, self.height as u32, colour)
-            .map_err(DataError::picture("encode", "a PNG"))?;
+        self.encode_into(&mut bytes, text).map_err(|error| {
+            let error = io::Error::other(error.to_string());
+            DataError::picture("encode", "a PNG")(image::ImageError::IoError(error))
+        })?;
         Ok(bytes)
+    }
+
+    fn encode_into(&self, bytes: &mut Vec<u8>, text: Option<(&str, &str)>) -> Result<(), png::EncodingError> {
+        let mut encoder = png::Encoder::new(bytes, self.width as u32, self.height as u32);
+        encoder.set_color(match self.colour {
+            Colour::Grey => png::ColorType::Grayscale,
+            Colour::Rgb => png::ColorType::Rgb,
+        });
+        encoder.set_compression(png::Compression::Fast);
+        encoder.set_filter(png::Filter::Adaptive);
+        if let Some((key, text)) = text {
+            encoder.add_text_chunk(key.to_string(), text.to_string())?;
+        }
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(&self.pixels)?;
+        writer.finish()
     }
 
     /// Writes the picture as a PNG file, atomically.
@@ -50,6 +72,11 @@ impl Picture {
     }
 }
 
+/// The name of image `index` in a folder of PNGs.
+pub fn png_name(index: u64) -> String {
+    format!("{index:06}.png")
+}
+
 /// Writes each image of `planes`, `[n, channels, height, width]`, as `folder/000000.png` and so on, numbered from
 /// `first`.
 pub fn write_png_folder(
@@ -60,7 +87,7 @@ pub fn write_png_folder(
 ) -> Result<()> {
     count_images(planes, shape)?;
     for (k, image) in planes.chunks_exact(shape.dimension()).enumerate() {
-        let path = folder.as_ref().join(format!("{:06}.png", first + k));
+        let path = folder.as_ref().join(png_name((first + k) as u64));
         Picture::from_planes(image, shape)?.write_png(path)?;
     }
     Ok(())

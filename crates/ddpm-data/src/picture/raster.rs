@@ -68,6 +68,12 @@ impl Picture {
         &self.pixels
     }
 
+    /// The values by channel, as [`Picture::from_planes`] takes them.
+    pub fn planes(&self) -> Vec<u8> {
+        let channel = |c| self.pixels.iter().skip(c).step_by(self.channels()).copied();
+        (0..self.channels()).flat_map(channel).collect()
+    }
+
     pub(super) fn filled(width: usize, height: usize, colour: Colour, value: u8) -> Self {
         Self { width, height, colour, pixels: vec![value; width * height * colour.channels()] }
     }

@@ -58,11 +58,6 @@ impl Classes {
         self.null == Some(label) || self.labels.binary_search(&label).is_ok()
     }
 
-    /// A class for each of `num` images: all in turn.
-    pub fn in_turn(&self, num: u64) -> Vec<i64> {
-        self.labels.iter().copied().cycle().take(num as usize).collect()
-    }
-
     /// Adds the keys to a network's configuration.
     pub(super) fn state(&self, config: &mut Map<String, Value>) {
         config.insert(NUM_CLASSES.into(), json!(self.labels.len()));
@@ -109,7 +104,7 @@ mod tests {
         let dir = folder.path();
         let read = |config: Value| Classes::read(dir, &config, 4).map_err(|e| e.to_string());
         assert_eq!(read(json!({})).unwrap(), Classes::every_row(4));
-        assert_eq!(read(json!({})).unwrap().in_turn(5), [0, 1, 2, 3, 0]);
+        assert_eq!(read(json!({})).unwrap().labels(), [0, 1, 2, 3]);
         for shown in [true, false] {
             let own = Classes::with_last_row_null(4, shown);
             let mut keys = Map::new();

@@ -100,6 +100,13 @@ pub(super) fn write(
     write_json(&dir.join("model_index.json"), &index)
 }
 
+/// The files that a pipeline's network is read from: its configuration, and its weights.
+pub fn network_files(dir: &Path) -> Result<Vec<PathBuf>, NetsError> {
+    let mut files = vec![network_path(dir)];
+    files.extend(weight_files::paths(&network_folder(dir))?);
+    Ok(files)
+}
+
 /// Loads the weights of a pipeline directory into a network and switches their gradients off.
 pub(super) fn load_weights(dir: &Path, parameters: &Parameters) -> Result<(), NetsError> {
     let (weights, path) = weight_files::read(&network_folder(dir))?;

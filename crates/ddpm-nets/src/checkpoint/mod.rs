@@ -21,5 +21,6 @@ mod weight_files;
 pub use classes::Classes;
 pub use classifier_checkpoint::ClassifierCheckpoint;
 pub use image_checkpoint::{Checkpoint, read_scheduler, read_unet_config};
+pub use layout::network_files;
 pub use scheduler::{SamplingDefaults, Scheduler};
 pub use vector_checkpoint::VectorCheckpoint;

@@ -11,7 +11,7 @@ use super::python_json::read_json;
 use crate::NetsError;
 use crate::tensor_file::{self, TensorMap};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 const STEM: &str = "diffusion_pytorch_model";
@@ -30,6 +30,16 @@ pub(super) fn read(folder: &Path) -> Result<(TensorMap, PathBuf), NetsError> {
         tensor_file::read(&path)?
     };
     Ok((tensors, path))
+}
+
+/// The files with the weights of a network's folder.
+pub(super) fn paths(folder: &Path) -> Result<Vec<PathBuf>, NetsError> {
+    let path = find(folder)?;
+    if path.extension().is_none_or(|e| e != "json") {
+        return Ok(vec![path]);
+    }
+    let files: BTreeSet<String> = list(&path)?.into_values().collect();
+    Ok(files.into_iter().map(|file| path.with_file_name(file)).collect())
 }
 
 /// The one file, or the list of several.
@@ -82,15 +92,15 @@ fn variant(name: &str) -> Option<&str> {
     of_index.or(of_file).filter(|word| !word.is_empty() && !word.contains("-of-"))
 }
 
-/// The tensors of all files of a list.
-fn read_parts(index: &Path) -> Result<TensorMap, NetsError> {
+/// A list of files: the file of each tensor.
+fn list(index: &Path) -> Result<BTreeMap<String, String>, NetsError> {
     let value = read_json(index)?;
     let wrong = |reason: String| NetsError::format(index, reason);
     let map = value
         .get("weight_map")
         .and_then(Value::as_object)
         .ok_or_else(|| wrong("weight_map: expected an object of file names by tensor".into()))?;
-    let mut files = BTreeSet::new();
+    let mut files = BTreeMap::new();
     for (tensor, file) in map {
         // A name alone: a list must not lead out of its folder.
         let name = file.as_str().filter(|name| Path::new(name).file_name().is_some_and(|file| file == *name));
@@ -102,12 +112,18 @@ fn read_parts(index: &Path) -> Result<TensorMap, NetsError> {
                 "weight_map.{tensor}: {name} is no safetensors file, and others are not read"
             )));
         }
-        files.insert(name);
+        files.insert(tensor.clone(), name.to_owned());
     }
+    Ok(files)
+}
+
+/// The tensors of all files of a list.
+fn read_parts(index: &Path) -> Result<TensorMap, NetsError> {
+    let map = list(index)?;
     let mut tensors = TensorMap::new();
-    for file in files {
+    for file in map.values().collect::<BTreeSet<_>>() {
         let part = tensor_file::read(&index.with_file_name(file))?;
-        tensors.extend(part.into_iter().filter(|(tensor, _)| map.get(tensor).is_some_and(|of| of == file)));
+        tensors.extend(part.into_iter().filter(|(tensor, _)| map.get(tensor) == Some(file)));
     }
     Ok(tensors)
 }
