@@ -79,7 +79,7 @@ fn an_interrupted_output_keeps_whole_batches_and_the_same_command_makes_the_rest
         if code == 75 {
             assert_eq!(kept["complete"], false);
             let finished = kept["finished"].as_u64().unwrap();
-            assert!(finished > 0 && finished % 4 == 0, "{kept}");
+            assert!(finished > 0 && finished.is_multiple_of(4), "{kept}");
             assert!(said.contains(&format!("{finished} of 48 samples of {out} are kept")), "{said}");
             ddpm(dir)
                 .args(arguments(out, &[more, &["--seed", "1"]].concat()))
