@@ -4,7 +4,7 @@ use crate::exit_codes::Unfinished;
 use crate::runtime::StopFlag;
 use crate::sampling::SamplingJob;
 use anyhow::{Context, Result};
-use ddpm_data::samples::{Existing, Labels, Rows, SampleFormat, SampleOutput, SamplePlan};
+use ddpm_data::samples::{Existing, Labels, Rows, SampleFormat, SampleOutput, SamplePlan, SampleWriter};
 use ddpm_data::{sha256_bytes, sha256_file};
 use ddpm_nets::checkpoint::network_files;
 use ddpm_nets::pixels::to_u8;
@@ -46,14 +46,15 @@ impl SampleFiles<'_> {
         let output = SampleOutput::reserve(self.path, self.format, self.existing)?;
         let mut settings = self.model;
         settings.extend(job.settings()?);
-        let mut writer = output.begin(SamplePlan {
+        let plan = SamplePlan {
             settings,
             source: self.source,
             num: job.num,
             batch_size: job.batch_size,
             shape: self.shape.iter().map(|&side| side as usize).collect(),
             labels: self.classes.and_then(Labels::in_turn),
-        })?;
+        };
+        let mut writer = SampleWriter::begin(output, plan)?;
         let from = writer.finished();
         if from > 0 {
             note!("sample: {from} of {} samples are in {} already", job.num, self.path.display());

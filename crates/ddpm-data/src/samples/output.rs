@@ -4,8 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::record::{self, Record, SamplePlan};
-use super::writer::{self, SampleWriter};
+use super::record::{self, Record};
 use super::{png_files, shard_files};
 use crate::error::{DataError, Result};
 use crate::folder_lock::FolderLock;
@@ -95,13 +94,6 @@ impl SampleOutput {
             }
         }
         Ok(output)
-    }
-
-    /// Compares the plan with the samples that are there, and goes on after them.
-    ///
-    /// Fails where they were made with other settings ([`DataError::OtherSamples`]), and where the plan does not fit the format or the disk.
-    pub fn begin(self, plan: SamplePlan) -> Result<SampleWriter> {
-        writer::begin(self, plan)
     }
 
     /// Whether samples of other settings give way; those of which none is finished always do.

@@ -64,7 +64,7 @@ fn append(writer: &mut SampleWriter, format: SampleFormat) -> crate::Result<()> 
 /// Samples until the end or for at most `batches`; how many were finished when it began.
 fn sample(folder: &Path, format: SampleFormat, batches: u64) -> u64 {
     let output = SampleOutput::reserve(&place(folder, format), format, Existing::Refuse).unwrap();
-    let mut writer = output.begin(seed(1)).unwrap();
+    let mut writer = SampleWriter::begin(output, seed(1)).unwrap();
     let begun = writer.finished();
     for _ in 0..batches {
         if writer.finished() == NUM {
@@ -157,7 +157,8 @@ fn samples_of_other_settings_are_kept_and_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = place(folder.path(), format);
         let begin = |plan: SamplePlan, existing| {
-            SampleOutput::reserve(&path, format, existing).and_then(|output| output.begin(plan))
+            SampleOutput::reserve(&path, format, existing)
+                .and_then(|output| SampleWriter::begin(output, plan))
         };
         sample(folder.path(), format, 2);
         let before = content(folder.path());
@@ -189,7 +190,7 @@ fn an_output_is_refused_before_the_first_sample() {
         |name: &str, format| SampleOutput::reserve(&folder.path().join(name), format, Existing::Refuse);
     let refused = |name: &str, format, shape: &[usize], num| {
         let plan = SamplePlan { shape: shape.to_vec(), num, ..seed(1) };
-        reserve(name, format).and_then(|output| output.begin(plan)).err().unwrap().to_string()
+        reserve(name, format).and_then(|output| SampleWriter::begin(output, plan)).err().unwrap().to_string()
     };
     for (name, format, shape, num, expected) in [
         ("a", SampleFormat::Png, &[2, 4, 4][..], 1, "1 or 3 channels for a PNG (a .safetensors file"),

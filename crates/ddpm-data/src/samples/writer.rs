@@ -49,39 +49,6 @@ impl Files {
     }
 }
 
-/// Compares a plan with what is in its place; see [`SampleOutput::begin`].
-pub(super) fn begin(mut output: SampleOutput, plan: SamplePlan) -> Result<SampleWriter> {
-    let shape = check_format(&output, &plan)?;
-    let mut record = Record::new(&plan, output.format.name());
-    let mut files = files(&output, &plan, &record, shape);
-    output.remove_temporary()?;
-    let old = output.record()?;
-    match &old {
-        Some(old) if let Some(found) = old.difference(&record) => {
-            if !output.replaces(old) {
-                let place = output.path.clone();
-                let (key, old, new) = (found.key, found.old, found.new);
-                let folder = output.folder.clone();
-                let difference = format!("{key} {old}, not {new}");
-                return Err(DataError::OtherSamples { place, difference, folder });
-            }
-            output.clear()?;
-        }
-        Some(old) => record.finished = files.store().kept(old.finished.min(plan.num))?,
-        None => output.clear()?,
-    }
-    if record.finished < plan.num {
-        // A batch is computed as a whole: then its samples are the same to the last bit.
-        record.finished -= record.finished % plan.batch_size.max(1);
-    }
-    check_space(&output, &plan, record.finished)?;
-    record.complete = old.is_some_and(|old| old.complete) && record.finished == plan.num;
-    output.bare = record.finished == 0;
-    record.write(&output.folder)?;
-    files.store().resume(record.finished)?;
-    Ok(SampleWriter { output, plan, record, files })
-}
-
 /// Refuses what the format cannot hold; the shape of the images where it takes images.
 fn check_format(output: &SampleOutput, plan: &SamplePlan) -> Result<ImageShape> {
     let [channels, height, width] = match (output.format, plan.shape.as_slice()) {
@@ -141,6 +108,41 @@ fn files(output: &SampleOutput, plan: &SamplePlan, record: &Record, shape: Image
 }
 
 impl SampleWriter {
+    /// Compares the plan with the samples that are there, and goes on after them.
+    ///
+    /// Fails where they were made with other settings ([`DataError::OtherSamples`]), and where the plan does not fit the format or the disk.
+    pub fn begin(mut output: SampleOutput, plan: SamplePlan) -> Result<Self> {
+        let shape = check_format(&output, &plan)?;
+        let mut record = Record::new(&plan, output.format.name());
+        let mut files = files(&output, &plan, &record, shape);
+        output.remove_temporary()?;
+        let old = output.record()?;
+        match &old {
+            Some(old) if let Some(found) = old.difference(&record) => {
+                if !output.replaces(old) {
+                    let place = output.path.clone();
+                    let (key, old, new) = (found.key, found.old, found.new);
+                    let folder = output.folder.clone();
+                    let difference = format!("{key} {old}, not {new}");
+                    return Err(DataError::OtherSamples { place, difference, folder });
+                }
+                output.clear()?;
+            }
+            Some(old) => record.finished = files.store().kept(old.finished.min(plan.num))?,
+            None => output.clear()?,
+        }
+        if record.finished < plan.num {
+            // A batch is computed as a whole: then its samples are the same to the last bit.
+            record.finished -= record.finished % plan.batch_size.max(1);
+        }
+        check_space(&output, &plan, record.finished)?;
+        record.complete = old.is_some_and(|old| old.complete) && record.finished == plan.num;
+        output.bare = record.finished == 0;
+        record.write(&output.folder)?;
+        files.store().resume(record.finished)?;
+        Ok(SampleWriter { output, plan, record, files })
+    }
+
     /// Samples on the disk. The next batch begins here, at a multiple of the batch size.
     pub fn finished(&self) -> u64 {
         self.record.finished

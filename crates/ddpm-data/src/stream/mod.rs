@@ -16,29 +16,7 @@ mod prefetch;
 mod shards;
 mod source;
 
-pub(crate) use open::{Expected, open as open_expecting};
+pub(crate) use open::{Expected, open_expecting};
+pub use open::{StreamedDataset, open};
 pub use prefetch::{Block, Prefetch};
 pub use source::{ImageSource, resident};
-
-use std::path::Path;
-use std::sync::Arc;
-
-use crate::error::Result;
-use crate::image_options::ImageOptions;
-use crate::unread::Unread;
-
-/// A data set on the disk.
-#[derive(Debug, Clone)]
-pub struct StreamedDataset {
-    /// Training images.
-    pub train: Arc<dyn ImageSource>,
-    /// Held-out images.
-    pub held_out: Option<Arc<dyn ImageSource>>,
-    /// What lies among them and is not read.
-    pub unread: Unread,
-}
-
-/// Lists the images below `root` and checks their headers; none is decoded, unless images that cannot be decoded are to be skipped.
-pub fn open(root: &Path, options: &ImageOptions) -> Result<StreamedDataset> {
-    open_expecting(root, options, Expected::default())
-}

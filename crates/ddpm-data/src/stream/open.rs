@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::encoded::{Listed, none_left};
-use super::{StreamedDataset, files, shards};
+use super::source::ImageSource;
+use super::{files, shards};
 use crate::error::{DataError, Place, Result};
 use crate::format::folder::KnownClasses;
 use crate::format::image_file::{Decoding, Described, Header};
@@ -22,6 +23,22 @@ pub(crate) struct Expected<'a> {
     pub(crate) class_names: Option<&'a [&'a str]>,
 }
 
+/// A data set on the disk.
+#[derive(Debug, Clone)]
+pub struct StreamedDataset {
+    /// Training images.
+    pub train: Arc<dyn ImageSource>,
+    /// Held-out images.
+    pub held_out: Option<Arc<dyn ImageSource>>,
+    /// What lies among them and is not read.
+    pub unread: Unread,
+}
+
+/// Lists the images below `root` and checks their headers; none is decoded, unless images that cannot be decoded are to be skipped.
+pub fn open(root: &Path, options: &ImageOptions) -> Result<StreamedDataset> {
+    open_expecting(root, options, Expected::default())
+}
+
 /// A split with the headers of its images.
 struct Split {
     listed: Listed,
@@ -29,7 +46,11 @@ struct Split {
 }
 
 /// Lists the images below `root`, reads their headers and finds the shape of all.
-pub(crate) fn open(root: &Path, options: &ImageOptions, expected: Expected<'_>) -> Result<StreamedDataset> {
+pub(crate) fn open_expecting(
+    root: &Path,
+    options: &ImageOptions,
+    expected: Expected<'_>,
+) -> Result<StreamedDataset> {
     options.validate()?;
     let folders = SplitFolders::find(root);
     let mut unread = Unread { other_folders: folders.others, ..Unread::default() };
