@@ -46,6 +46,7 @@ mod stop;
 mod target_file;
 mod terminal;
 mod terminal_noise;
+mod text_file;
 mod training;
 mod vector_run;
 

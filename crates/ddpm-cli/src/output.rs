@@ -95,8 +95,8 @@ pub(crate) fn check_files(outputs: &[(&str, Option<&Path>)], inputs: &[(&str, Op
     Ok(())
 }
 
-/// Refuses a file in a folder that does not exist.
-fn check_folder(option: &str, path: &Path) -> Result<()> {
+/// Refuses a file or a folder in a folder that does not exist.
+pub(crate) fn check_folder(option: &str, path: &Path) -> Result<()> {
     match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         Some(folder) if !folder.is_dir() => bail!(
             "{option} {}: the folder {} does not exist; create it first",

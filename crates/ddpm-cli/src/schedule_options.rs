@@ -1,14 +1,12 @@
 //! A noise schedule from the command line, for every command that takes one.
 
+use crate::text_file;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use ddpm_core::{CoreError, Schedule, ScheduleConfig, ScheduleKind};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Levels of the longest schedule: a thousand times the usual number.
 const MOST_LEVELS: usize = 1_000_000;
-/// Bytes of the longest file of numbers.
-const MOST_BYTES: u64 = 1 << 25;
 
 /// The schedule and its parameters. What is left out takes the schedule's default.
 #[derive(clap::Args, Debug, Clone, Default)]
@@ -107,13 +105,7 @@ impl ScheduleOptions {
 /// Reads a JSON list of numbers, or one number a line.
 fn numbers(path: &Path) -> Result<Vec<f64>> {
     let name = path.display();
-    let mut text = String::new();
-    let file = std::fs::File::open(path).with_context(|| name.to_string())?;
-    file.take(MOST_BYTES + 1).read_to_string(&mut text).with_context(|| name.to_string())?;
-    ensure!(
-        text.len() as u64 <= MOST_BYTES,
-        "{name}: expected a list of numbers of at most {MOST_BYTES} bytes"
-    );
+    let text = text_file::read(path)?;
     if text.trim_start().starts_with('[') {
         return serde_json::from_str(&text).with_context(|| format!("{name}: expected a list of numbers"));
     }

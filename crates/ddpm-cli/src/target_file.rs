@@ -1,6 +1,7 @@
 //! Target files: a closed-form distribution as JSON, and its moments as tensors.
 
 use crate::serde_text;
+use crate::text_file;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use ddpm_core::targets::{Covariance, Gaussian};
 use ddpm_core::{Target, TargetSpec};
@@ -15,7 +16,7 @@ const COVARIANCE: &str = "cov";
 /// Reads a closed-form target. Moments that it keeps in another file are looked for beside it.
 pub(crate) fn read(path: &Path) -> Result<Target> {
     let name = path.display();
-    let text = std::fs::read_to_string(path).with_context(|| name.to_string())?;
+    let text = text_file::read(path)?;
     let spec: TargetSpec =
         serde_json::from_str(&text).map_err(|error| anyhow!("{name}: {}", serde_text::plain(&error)))?;
     build(&spec, path).with_context(|| name.to_string())

@@ -145,7 +145,7 @@ fn checkpoints_and_tensors() {
             vec!["sample", "--target", "far.json", "--steps", "5", "--out", "out.safetensors"],
             "NaN or infinity",
         ),
-        (sample(&["--out", "nowhere/grid.png"]), "nowhere: the folder does not exist"),
+        (sample(&["--out", "nowhere/grid.png"]), "the folder nowhere does not exist"),
         (sample(&["--out", "grid.jpeg"]), "expected FILE.png"),
         (sample(&["--eta", "0.5"]), "--eta belongs to the sampler ddim"),
         (sample(&["--sampler", "ddim", "--eta", "1.5"]), "--eta must lie between 0 and 1"),
@@ -171,4 +171,27 @@ fn checkpoints_and_tensors() {
     std::fs::remove_file(path("run/checkpoints/latest/state/manifest.json")).unwrap();
     let line = refused_in_one_line(folder.path(), &sample(&[]));
     assert!(line.contains("diffusion_pytorch_model.safetensors: not a complete"), "{line}");
+}
+
+/// A device has no end, and a pipe may have no writer.
+#[test]
+fn endless_inputs_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("g.json"), r#"{"kind":"gaussian","file":"/dev/zero"}"#).unwrap();
+    std::fs::create_dir(folder.path().join("ck")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", folder.path().join("ck/model_index.json")).unwrap();
+    for arguments in [
+        &["sample", "--target", "/dev/zero"][..],
+        &["sample", "--target", "g.json"],
+        &["sample", "--checkpoint", "ck"],
+        &["decompose", "--target", "/dev/zero"],
+        &["config", "check", "/dev/zero"],
+        &["train", "--config", "/dev/zero"],
+        &["schedule", "--betas", "/dev/zero"],
+        &["data", "info", "digits", "--data-dir", "/dev/zero"],
+        &["denoise", "--target", "g.json", "--input", "/dev/zero", "--output", "y"],
+    ] {
+        let text = refused_in_one_line(folder.path(), arguments);
+        assert!(text.contains("/dev/zero") || text.contains("model_index.json"), "{arguments:?}: {text}");
+    }
 }

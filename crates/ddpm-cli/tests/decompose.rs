@@ -272,7 +272,7 @@ fn what_cannot_be_is_refused_in_one_line() {
         (&["m.json", "--w2", "--sampler", "langevin"], "langevin stays at one"),
         (&["m.json", "--w2", "--variance", "learned-range"], "needs a network"),
         (&["m.json", "--report", "g.json"], "g.json: expected a folder for the report, got a file"),
-        (&["m.json", "--report", "g.json/below"], "g.json: expected a folder"),
+        (&["m.json", "--report", "g.json/below"], "the folder g.json does not exist"),
         (&["m.json", "--report", "/proc/1/nowhere"], "the report cannot be written here"),
         (&["m.json", "--t-min", "0.1"], "--process"),
         (&["g.json", "--w2", "--sampler", "langevin"], "langevin stays at one"),

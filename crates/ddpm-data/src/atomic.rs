@@ -1,7 +1,7 @@
 //! Atomic writing: a file appears complete under its final name, or not at all.
 //!
 //! The content goes to a temporary file in the same folder, is flushed to the disk, and takes its final name by one
-//! rename. A crash at any moment leaves the old file, or none.
+//! rename. A crash at any moment leaves the old file, or none. A device or a pipe is written to directly, and a link to a file stays a link.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -33,6 +33,13 @@ pub(crate) fn place<F>(path: &Path, content: F) -> Result<()>
 where
     F: FnOnce(&mut dyn Write) -> io::Result<()>,
 {
+    // A rename would replace the device, the pipe or the link that the path names.
+    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        let mut file = File::options().write(true).open(path).map_err(DataError::io("write", path))?;
+        return content(&mut file).map_err(DataError::io("write", path));
+    }
+    let behind_link = if path.is_symlink() { fs::canonicalize(path).ok() } else { None };
+    let path = behind_link.as_deref().unwrap_or(path);
     let name = path.file_name().ok_or_else(|| {
         DataError::io("write", path)(io::Error::new(io::ErrorKind::InvalidInput, "the path has no file name"))
     })?;
@@ -77,6 +84,31 @@ pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A rename would put a file in the place of a device or of a link.
+    #[cfg(unix)]
+    #[test]
+    fn devices_pipes_and_links_stay_what_they_are() {
+        use std::os::unix::fs::FileTypeExt;
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || fs::read_to_string(pipe).unwrap()
+        });
+        write_bytes(&pipe, b"through").unwrap();
+        assert_eq!(reader.join().unwrap(), "through");
+        assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
+
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "old").unwrap();
+        std::os::unix::fs::symlink("file", &link).unwrap();
+        write_bytes(&link, b"new").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "nothing is left beside them");
+    }
 
     #[test]
     fn a_failed_write_leaves_the_old_file_and_no_litter() {

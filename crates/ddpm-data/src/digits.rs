@@ -3,11 +3,11 @@
 //! Alpaydin and Kaynak, *Optical Recognition of Handwritten Digits*, UCI Machine Learning Repository, 1998,
 //! <https://doi.org/10.24432/C50P49>, CC BY 4.0. `datasets/README.md` has the attribution in full.
 
-use std::fs;
 use std::path::Path;
 
 use crate::error::{DataError, Place, Result};
 use crate::format::gzip;
+use crate::format::regular_file::{self, MOST_BYTES};
 use crate::image_set::{Dataset, ImageSet, ImageShape};
 
 /// 64 comma-separated grey levels and the digit, a line an image; gzip.
@@ -44,7 +44,7 @@ pub fn load() -> Result<Dataset> {
 
 /// The digits from another copy of the same file.
 pub(crate) fn load_file(path: &Path) -> Result<Dataset> {
-    parse(path, &fs::read(path).map_err(DataError::io("read", path))?)
+    parse(path, &regular_file::read(path, MOST_BYTES)?)
 }
 
 /// Spreads a grey level `0..=16` over `0..=255`: `round(level * 255 / 16)`.

@@ -13,7 +13,7 @@ pub type TensorMap = BTreeMap<String, Tensor>;
 
 /// Reads all tensors of a safetensors file.
 pub fn read(path: &Path) -> Result<TensorMap, NetsError> {
-    let bytes = std::fs::read(path).map_err(NetsError::io(path))?;
+    let bytes = read_regular(path)?;
     let file = SafeTensors::deserialize(&bytes)
         .map_err(|e| NetsError::format(path, format!("not a complete safetensors file ({e})")))?;
     let mut tensors = TensorMap::new();
@@ -27,6 +27,15 @@ pub fn read(path: &Path) -> Result<TensorMap, NetsError> {
         tensors.insert(name.to_string(), tensor);
     }
     Ok(tensors)
+}
+
+/// The content of a regular file: opening a pipe waits for a writer, and a device has no end.
+pub(crate) fn read_regular(path: &Path) -> Result<Vec<u8>, NetsError> {
+    let found = std::fs::metadata(path).map_err(NetsError::io(path))?;
+    if !found.is_file() {
+        return Err(NetsError::format(path, "expected a regular file"));
+    }
+    std::fs::read(path).map_err(NetsError::io(path))
 }
 
 /// Writes tensors in the order given, with the `{"format": "pt"}` that PyTorch's readers expect, under a temporary name first.
@@ -57,6 +66,13 @@ pub fn write<'a>(
 
 /// Writes a whole file under a temporary name in the same folder, flushes it to disk and renames it. The folder must exist.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), NetsError> {
+    // A rename would replace the device, the pipe or the link that the path names.
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        let mut file = std::fs::File::options().write(true).open(path).map_err(NetsError::io(path))?;
+        return file.write_all(bytes).map_err(NetsError::io(path));
+    }
+    let behind_link = if path.is_symlink() { std::fs::canonicalize(path).ok() } else { None };
+    let path = behind_link.as_deref().unwrap_or(path);
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Temporary files are private to their owner by default; results follow the user's umask.
     let mode = std::fs::Permissions::from_mode(0o666);

@@ -24,6 +24,7 @@ pub(crate) use preset::{PRESETS, Preset, find};
 pub(crate) use resume::check_unchanged;
 pub(crate) use vector_config::VectorConfig;
 
+use crate::text_file;
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use toml::{Table, Value};
@@ -45,7 +46,7 @@ pub(crate) fn load(word: &str, changes: &[String]) -> Result<(String, RunConfig)
     let is_file = word.ends_with(".toml") || word.contains(std::path::MAIN_SEPARATOR);
     let (name, text) = if is_file {
         let path = Path::new(word);
-        let text = std::fs::read_to_string(path).with_context(|| word.to_string())?;
+        let text = text_file::read(path)?;
         let stem = path.file_stem().map_or_else(|| "run".into(), |stem| stem.to_string_lossy().into_owned());
         (stem, text)
     } else {

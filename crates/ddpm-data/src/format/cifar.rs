@@ -1,13 +1,14 @@
 //! The binary version of CIFAR-10 (<https://www.cs.toronto.edu/~kriz/cifar.html>): six batches of 10,000 records, a
 //! record being one label byte and 3,072 pixel bytes, the red plane first, then green, then blue.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::GzDecoder;
 
 use crate::error::{DataError, Place, Result};
+use crate::format::regular_file::{self, MOST_BYTES};
 use crate::image_set::{Dataset, ImageSet, ImageShape};
 
 /// The shape of an image.
@@ -44,7 +45,7 @@ pub(crate) fn load_folder(folder: &Path) -> Result<Dataset> {
     let mut parts = Parts::default();
     for name in TRAIN_FILES.iter().chain([&HELD_OUT_FILE]) {
         let path = folder.join(name);
-        let bytes = fs::read(&path).map_err(DataError::io("read", &path))?;
+        let bytes = regular_file::read(&path, MOST_BYTES)?;
         parts.add(name, &path, &bytes)?;
     }
     parts.finish(folder)

@@ -8,18 +8,18 @@
 //! the rest     the elements, the last dimension fastest
 //! ```
 
-use std::fs;
 use std::path::Path;
 
 use super::gzip;
 use crate::error::{DataError, Place, Result};
+use crate::format::regular_file::{self, MOST_BYTES};
 
 const UNSIGNED_BYTE: u8 = 8;
 
 /// Reads an IDX file of unsigned bytes whose dimensions must be `expected`, and returns its elements.
 pub(crate) fn read<const D: usize>(path: &Path, expected: [usize; D]) -> Result<Vec<u8>> {
     let header = 4 + 4 * D;
-    let mut bytes = fs::read(path).map_err(DataError::io("read", path))?;
+    let mut bytes = regular_file::read(path, MOST_BYTES)?;
     if bytes.starts_with(&[0x1f, 0x8b]) {
         bytes = gzip::decompress(path, &bytes, header + expected.iter().product::<usize>())?;
     }
@@ -59,6 +59,8 @@ pub(crate) fn read<const D: usize>(path: &Path, expected: [usize; D]) -> Result<
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use std::io::Write;
     use std::path::PathBuf;
 

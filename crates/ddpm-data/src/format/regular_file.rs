@@ -8,6 +8,9 @@ use std::path::Path;
 use crate::error::{DataError, Place, Result};
 use crate::memory::human_bytes;
 
+/// Bytes of a file of one of the named data sets at most: twice the largest, CIFAR-10's archive.
+pub(crate) const MOST_BYTES: u64 = 400_000_000;
+
 /// Opens a regular file; its length in bytes.
 pub(crate) fn open(path: &Path) -> Result<(File, u64)> {
     let metadata = fs::metadata(path).map_err(DataError::io("read", path))?;

@@ -1,12 +1,14 @@
 //! JSON files as Python writes them, with the bare words `NaN` and `Infinity`.
 
 use crate::NetsError;
+use crate::tensor_file::read_regular;
 use serde_json::Value;
 use std::path::Path;
 
 /// Reads a JSON file as Python writes it: bare `NaN` and `Infinity` become strings, which no numeric key accepts.
 pub(super) fn read_json(path: &Path) -> Result<Value, NetsError> {
-    let text = std::fs::read_to_string(path).map_err(NetsError::io(path))?;
+    let text = String::from_utf8(read_regular(path)?)
+        .map_err(|_| NetsError::format(path, "expected text in UTF-8"))?;
     serde_json::from_str(&quoted(&text)).map_err(|e| NetsError::format(path, format!("not valid JSON ({e})")))
 }
 

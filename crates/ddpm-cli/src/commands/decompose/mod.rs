@@ -30,6 +30,7 @@ impl Decompose {
         ensure!(self.perturb.is_finite(), "--perturb must be a finite number, got {}", self.perturb);
         let problem = self.target.as_ref().map(|path| self.problem(path, &global.given)).transpose()?;
         if let Some(folder) = &self.report {
+            output::check_folder("--report", folder)?;
             check_folder(folder)?;
         }
         if let Some(problem) = &problem {
