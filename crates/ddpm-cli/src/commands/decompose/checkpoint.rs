@@ -2,7 +2,7 @@
 
 use super::arguments::{Decompose, NetworkOptions};
 use crate::checkpoints::load_images;
-use crate::datasets::load_data;
+use crate::datasets::report_unread;
 use crate::global_options::Global;
 use crate::image_model::image_shape;
 use crate::image_run::measure;
@@ -10,7 +10,7 @@ use crate::runtime::{self, StopFlag};
 use crate::terminal_noise::warn_of_signal_in;
 use anyhow::{Context, Result, bail, ensure};
 use ddpm_core::{Schedule, Scheme, TimeIndex, Variance};
-use ddpm_data::{Dataset, DatasetName};
+use ddpm_data::{Dataset, DatasetName, Loaded, Source};
 use ddpm_eval::{EvalConfig, NetworkStudy, Spectrum, StudyNames, StudySettings, decompose};
 use ddpm_nets::checkpoint::Checkpoint;
 use ddpm_report::results::DecomposeReport;
@@ -49,7 +49,9 @@ impl Decompose {
         ensure!(steps >= 2, "--steps must be at least 2 for a checkpoint, got {steps}");
         let name = options.data.context("--data is needed with --checkpoint")?;
         let images = options.images.of(name, &global.given)?;
-        let data = load_data(name, options.data_dir.as_deref(), &images)?;
+        let source = Source::from_data_dir(options.data_dir.as_deref())?;
+        let Loaded { dataset: data, unread } = ddpm_data::load_with(name, &source, &images)?;
+        report_unread(&unread);
         check_data(dir, &checkpoint, name, &data)?;
 
         let settings = StudySettings {
