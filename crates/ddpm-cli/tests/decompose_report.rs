@@ -76,9 +76,9 @@ fn the_page_stands_by_itself_and_its_data_lie_beside_it() {
     let arguments = ["--target", "m.json", "--train-steps", "60", "--steps", "20", "--perturb", "0.1"];
     // A grid that visits the lowest level, to which the page's sweeps continue every grid.
     let page_options =
-        ["--grid", "linspace", "--report", "out/page", "--samples", "400", "--variance", "analytic"];
+        ["--grid", "linspace", "--report", "page", "--samples", "400", "--variance", "analytic"];
     let result = json(folder.path(), &[&arguments[..], &page_options].concat());
-    let page = folder.path().join("out/page");
+    let page = folder.path().join("page");
     let mut names: Vec<_> = std::fs::read_dir(&page)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -106,7 +106,7 @@ fn the_page_stands_by_itself_and_its_data_lie_beside_it() {
     // Over an existing page.
     ddpm(folder.path())
         .args(["decompose", "--target", "m.json", "--train-steps", "60", "--steps", "5", "--samples", "100"])
-        .args(["--report", "out/page"])
+        .args(["--report", "page"])
         .assert()
         .success();
     assert_ne!(std::fs::read_to_string(page.join("index.html")).unwrap(), html);

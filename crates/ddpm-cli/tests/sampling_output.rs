@@ -46,7 +46,7 @@ fn interrupted(folder: &Path, arguments: &[&str], done: impl Fn() -> bool) -> (i
         assert!(begun.elapsed() < Duration::from_secs(120), "no sample appears");
         std::thread::sleep(Duration::from_millis(2));
     }
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
     (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned())
 }

@@ -156,7 +156,7 @@ fn a_second_signal_ends_the_process_at_once() {
     wait_for(&folder.path().join("run/config.toml"));
     for _ in 0..2 {
         std::thread::sleep(Duration::from_millis(300));
-        send("-INT", &child);
+        send("-TERM", &child);
     }
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
