@@ -16,6 +16,7 @@ Examples:
   ddpm sample --checkpoint runs/digits/checkpoints/latest --num 64 --out grid.png
   ddpm schedule --schedule cosine               a noise schedule as a table, JSON or picture
   ddpm decompose --target mixture.json --steps 50   where a sampler's error comes from
+  ddpm eval fid --images samples/ --data digits --extractor pixels   how far samples are from data
   ddpm error-benchmark --quick                  which schedule, variance and sampler: a sweep and a report
   ddpm config show digits                       a complete configuration to start from
 Exit codes: 0 success, 2 wrong usage or input, 75 interrupted but resumable.")]
@@ -40,6 +41,7 @@ impl Cli {
             Command::Sample(command) => command.run(&global),
             Command::Denoise(command) => command.run(&global),
             Command::Decompose(command) => command.run(&global),
+            Command::Eval(command) => command.run(&global),
             Command::ErrorBenchmark(command) => command.run(&global),
             Command::Data(command) => command.run(&global),
             Command::Config(command) => command.run(&global),
@@ -86,6 +88,8 @@ pub(crate) enum Command {
     Sample(commands::sample::Sample),
     Denoise(commands::denoise::Denoise),
     Decompose(commands::decompose::Decompose),
+    #[command(subcommand)]
+    Eval(commands::eval::Eval),
     ErrorBenchmark(commands::error_benchmark::ErrorBenchmark),
     #[command(subcommand)]
     Data(commands::data::Data),

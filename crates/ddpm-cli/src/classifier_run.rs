@@ -1,4 +1,4 @@
-//! Runs that train a classifier of noised images.
+//! Runs that train a classifier of noised or of clean images.
 
 use crate::config::{ClassifierConfig, Configuration};
 use crate::datasets::load_data;
@@ -25,10 +25,15 @@ impl Stages for ClassifierConfig {
 
     fn train_model(run: &Run<Self>, dataset: &Dataset, resume: bool, stop: &StopFlag) -> Result<Outcome> {
         let config = &run.config;
-        let scheduler = config.diffusion.scheduler()?;
+        let scheduler = if config.clean_images { None } else { Some(config.diffusion.scheduler()?) };
         let images = TrainingImages::on_device(&dataset.train, config.train.seed, run.device)?;
-        let model =
-            ImageClassification::new(&config.train, &config.classifier, &scheduler, images, run.device)?;
+        let model = ImageClassification::new(
+            &config.train,
+            &config.classifier,
+            scheduler.as_ref(),
+            images,
+            run.device,
+        )?;
         let images = dataset.train.fingerprint();
         let origin = Origin { config_toml: &config.to_toml()?, images: Some(&images) };
         training::train(model, &config.train, origin, &run.dir, resume, None, stop)

@@ -3,11 +3,24 @@
 use crate::progress::Progress;
 use crate::runtime::StopFlag;
 use anyhow::Result;
+use ddpm_data::manifest::FileEntry;
 use ddpm_data::{Dataset, DatasetName, FetchProgress, ImageOptions, Loaded, Source, Unread};
 use std::path::{Path, PathBuf};
 
 /// Downloads a data set into the cache, with progress.
 pub(crate) fn fetch(name: DatasetName) -> Result<PathBuf> {
+    with_progress(|report| Ok(ddpm_data::fetch(name, &ddpm_data::datasets_dir()?, report)?))
+}
+
+/// Downloads one file into a folder, with progress, unless it is there intact.
+pub(crate) fn fetch_file(file: &FileEntry, folder: &Path) -> Result<()> {
+    if folder.join(&file.name).is_file() {
+        return Ok(ddpm_data::fetch_file(file, folder, &mut |_| {})?);
+    }
+    with_progress(|report| Ok(ddpm_data::fetch_file(file, folder, report)?))
+}
+
+fn with_progress<T>(work: impl FnOnce(&mut dyn FnMut(FetchProgress<'_>)) -> Result<T>) -> Result<T> {
     let mut current: Option<(String, Progress)> = None;
     let mut report = |progress: FetchProgress<'_>| {
         if current.as_ref().is_none_or(|(file, _)| file != progress.file) {
@@ -22,7 +35,7 @@ pub(crate) fn fetch(name: DatasetName) -> Result<PathBuf> {
     // Also while a server does not answer, when nobody could be asked.
     StopFlag::install()?
         .abandonable("what has arrived is kept, and the same command goes on from there", || {
-            Ok(ddpm_data::fetch(name, &ddpm_data::datasets_dir()?, &mut report)?)
+            work(&mut report)
         })
 }
 

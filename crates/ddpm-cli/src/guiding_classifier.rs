@@ -1,14 +1,18 @@
 //! A trained classifier that guides a model, and the check that the two fit.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use ddpm_core::Parameterization;
 use ddpm_nets::checkpoint::{Checkpoint, ClassifierCheckpoint};
+use ddpm_nets::unet::NoiseClassifier;
 use std::path::Path;
 use tch::Device;
 
 /// A classifier and the weight of its gradient.
 pub(crate) struct GuidingClassifier {
     /// The classifier.
-    pub(crate) classifier: ClassifierCheckpoint,
+    pub(crate) network: NoiseClassifier,
+    /// What the classifier reads of x_t.
+    pub(crate) parameterization: Parameterization,
     /// 1 is Bayes' rule.
     pub(crate) scale: f64,
 }
@@ -18,7 +22,14 @@ impl GuidingClassifier {
     pub(crate) fn load(dir: &Path, scale: f64, model: &Checkpoint, device: Device) -> Result<Self> {
         ensure!(scale.is_finite(), "--classifier-scale must be finite, got {scale}");
         let classifier = ClassifierCheckpoint::load(dir, device)?;
-        let (own, its) = (classifier.scheduler.schedule(), model.scheduler.schedule());
+        let ClassifierCheckpoint { network, scheduler } = classifier;
+        let scheduler = scheduler.with_context(|| {
+            format!(
+                "{}: was trained on clean images, for features; guidance needs a classifier of noised images",
+                dir.display()
+            )
+        })?;
+        let (own, its) = (scheduler.schedule(), model.scheduler.schedule());
         let same = own.steps() == its.steps()
             && own
                 .levels()
@@ -29,7 +40,7 @@ impl GuidingClassifier {
             "{}: was trained under another noising process than the model; train it with the model's [diffusion]",
             dir.display()
         );
-        let (a, b) = (classifier.network.config(), model.network.config());
+        let (a, b) = (network.config(), model.network.config());
         ensure!(
             (a.sample_size.height_width(), a.in_channels) == (b.sample_size.height_width(), b.in_channels),
             "{}: classifies images of {:?} with {} channels, the model makes {:?} with {}",
@@ -39,11 +50,11 @@ impl GuidingClassifier {
             b.sample_size.height_width(),
             b.in_channels
         );
-        Ok(GuidingClassifier { classifier, scale })
+        Ok(GuidingClassifier { network, parameterization: scheduler.parameterization(), scale })
     }
 
     /// Number of classes.
     pub(crate) fn classes(&self) -> i64 {
-        self.classifier.network.config().num_classes
+        self.network.config().num_classes
     }
 }

@@ -67,9 +67,8 @@ impl Denoiser for BatchDenoiser<'_> {
             (labels, ..) => Box::new(network(labels)),
         };
         let Some((guide, classes)) = &self.classes else { return denoiser.predict(x_t, level) };
-        let parameterization = guide.classifier.scheduler.parameterization();
         let classifier =
-            NetworkClassifier::new(&guide.classifier.network, parameterization, classes.shallow_clone());
+            NetworkClassifier::new(&guide.network, guide.parameterization, classes.shallow_clone());
         ClassifierGuided::new(denoiser.as_ref(), &classifier, guide.scale, Interval::ALL).predict(x_t, level)
     }
 }

@@ -54,12 +54,24 @@ pub enum EvalError {
     /// libtorch failed.
     #[error(transparent)]
     Torch(#[from] TorchError),
+    /// A feature extractor cannot be loaded, or does not take the images.
+    #[error("{name}: {reason}")]
+    Extractor {
+        /// Its file or its name.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A report could not be made.
     #[error(transparent)]
     Report(#[from] ReportError),
 }
 
 impl EvalError {
+    pub(crate) fn extractor(name: impl Display, reason: impl Into<String>) -> EvalError {
+        EvalError::Extractor { name: name.to_string(), reason: reason.into() }
+    }
+
     pub(crate) fn mismatch(what: &'static str, expected: impl Display, got: impl Display) -> EvalError {
         Mismatch::new(what, expected, got).into()
     }

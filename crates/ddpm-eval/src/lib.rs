@@ -14,8 +14,9 @@
 //! - [`target_study`]: everything that the decomposition page of a target shows;
 //! - [`score`]: a learned score against the exact one.
 //!
-//! Evaluation depends on [`ddpm_nets::Denoiser`]s and images, not on training loops or command lines. Quantities that need Inception features
-//! (FID, KID, precision and recall) are not measured here.
+//! Sets of images: [`extractor`] maps them to features, [`sample_metrics`] compares the features.
+//!
+//! Evaluation depends on [`ddpm_nets::Denoiser`]s and images, not on training loops or command lines.
 #![deny(missing_docs)]
 
 mod classical;
@@ -23,8 +24,10 @@ mod decomposition;
 mod denoising_error;
 mod error;
 mod eval_config;
+pub mod extractor;
 pub mod measurement;
 mod network_study;
+pub mod sample_metrics;
 pub mod sampled_w2;
 pub mod score;
 mod spectrum;

@@ -29,6 +29,14 @@ pub fn read(path: &Path) -> Result<TensorMap, NetsError> {
     Ok(tensors)
 }
 
+/// The metadata of a safetensors file.
+pub fn metadata(path: &Path) -> Result<HashMap<String, String>, NetsError> {
+    let bytes = read_regular(path)?;
+    let (_, header) = SafeTensors::read_metadata(&bytes)
+        .map_err(|e| NetsError::format(path, format!("not a complete safetensors file ({e})")))?;
+    Ok(header.metadata().clone().unwrap_or_default())
+}
+
 /// The content of a regular file: opening a pipe waits for a writer, and a device has no end.
 pub(crate) fn read_regular(path: &Path) -> Result<Vec<u8>, NetsError> {
     let found = std::fs::metadata(path).map_err(NetsError::io(path))?;
@@ -42,6 +50,15 @@ pub(crate) fn read_regular(path: &Path) -> Result<Vec<u8>, NetsError> {
 pub fn write<'a>(
     path: &Path,
     tensors: impl IntoIterator<Item = (&'a str, &'a Tensor)>,
+) -> Result<(), NetsError> {
+    write_with(path, tensors, &[])
+}
+
+/// [`write()`] with further metadata.
+pub fn write_with<'a>(
+    path: &Path,
+    tensors: impl IntoIterator<Item = (&'a str, &'a Tensor)>,
+    metadata: &[(&str, &str)],
 ) -> Result<(), NetsError> {
     let mut payload = Vec::new();
     for (name, tensor) in tensors {
@@ -58,7 +75,9 @@ pub fn write<'a>(
         })
         .collect::<Result<Vec<_>, _>>()
         .map_err(|e| NetsError::format(path, e.to_string()))?;
-    let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
+    let texts = [("format", "pt")].iter().chain(metadata);
+    let metadata: HashMap<String, String> =
+        texts.map(|(key, text)| ((*key).into(), (*text).into())).collect();
     let bytes =
         safetensors::serialize(views, Some(metadata)).map_err(|e| NetsError::format(path, e.to_string()))?;
     write_atomically(path, &bytes)

@@ -1,7 +1,7 @@
-//! Training of a classifier of noised images, for classifier guidance (Dhariwal & Nichol 2021, sec. 4).
+//! Training of a classifier: of noised images, for classifier guidance (Dhariwal & Nichol 2021, sec. 4), or of clean images, for features.
 
 use crate::train_config::TrainConfig;
-use crate::{TimeSampler, TrainError, Trainable, TrainingImages};
+use crate::{ImageBatch, TimeSampler, TrainError, Trainable, TrainingImages};
 use ddpm_core::Parameterization;
 use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_data::Shard;
@@ -14,40 +14,60 @@ use tch::{Device, Kind, Tensor};
 /// A classifier and its labelled training images. The loss is the cross-entropy, in nats.
 #[derive(Debug)]
 pub struct ImageClassification<'a> {
-    scheduler: &'a Scheduler,
-    parameterization: Parameterization,
     network: NoiseClassifier,
     images: TrainingImages,
-    times: TimeSampler,
-    noise: NoiseSource,
+    noising: Option<Noising<'a>>,
     dropout: NoiseSource,
     horizontal_flips: bool,
 }
 
+/// How images are noised before they are classified.
+#[derive(Debug)]
+struct Noising<'a> {
+    scheduler: &'a Scheduler,
+    parameterization: Parameterization,
+    times: TimeSampler,
+    noise: NoiseSource,
+}
+
+impl Noising<'_> {
+    /// What the network sees of a batch, in the scaling of the denoiser that is to be guided, so that one classifier serves all its samplers.
+    fn network_input(&self, batch: &ImageBatch, images: usize) -> Result<NetworkInput, TrainError> {
+        let samples = batch.first_sample..batch.first_sample + images as u64;
+        let draws = self.times.draw(batch.first_sample, images);
+        let levels = draws.iter().map(|draw| draw.level).collect();
+        let noised = NoisedBatch::keyed(&batch.x0, levels, &self.noise, samples, 0)?;
+        Ok(noised.network_input(self.parameterization)?)
+    }
+}
+
 impl<'a> ImageClassification<'a> {
-    /// A network with fresh weights on a device, and a copy of the images there. The seed of everything random is the configuration's.
+    /// A network with fresh weights on a device, and a copy of the images there. The seed of everything random is the configuration's. Without a
+    /// scheduler it learns from the clean images, at time 0.
     pub fn new(
         config: &TrainConfig,
         model: &ClassifierConfig,
-        scheduler: &'a Scheduler,
+        scheduler: Option<&'a Scheduler>,
         images: TrainingImages,
         device: Device,
     ) -> Result<Self, TrainError> {
         check_images(model, &images)?;
         Ok(ImageClassification {
-            parameterization: scheduler.parameterization(),
             network: torch_ext::fence(|| NoiseClassifier::new(model.clone(), device, config.seed))??,
             images,
-            times: TimeSampler::new(
-                config.times,
-                scheduler.schedule().clone(),
-                config.batch_size,
-                config.seed,
-            ),
-            noise: NoiseSource::new(config.seed, Purpose::TrainingNoise),
+            noising: scheduler.map(|scheduler| Noising {
+                parameterization: scheduler.parameterization(),
+                times: TimeSampler::new(
+                    config.times,
+                    scheduler.schedule().clone(),
+                    config.batch_size,
+                    config.seed,
+                ),
+                noise: NoiseSource::new(config.seed, Purpose::TrainingNoise),
+                scheduler,
+            }),
             dropout: NoiseSource::new(config.seed, Purpose::Dropout),
             horizontal_flips: config.horizontal_flips,
-            scheduler,
         })
     }
 }
@@ -59,13 +79,14 @@ impl Trainable for ImageClassification<'_> {
 
     fn loss(&self, step: u64, shard: &Shard) -> Result<Tensor, TrainError> {
         let batch = self.images.batch(step, shard, self.horizontal_flips)?;
-        let (x0, labels) = (batch.x0, batch.labels.ok_or_else(no_labels)?);
-        let samples = batch.first_sample..batch.first_sample + shard.local_batch() as u64;
-        let draws = self.times.draw(batch.first_sample, shard.local_batch());
-        let levels = draws.iter().map(|draw| draw.level).collect();
-        let noised = NoisedBatch::keyed(&x0, levels, &self.noise, samples, 0)?;
-        // The scaling of the denoiser that is to be guided, so that one classifier serves all its samplers.
-        let NetworkInput { input, condition } = noised.network_input(self.parameterization)?;
+        let NetworkInput { input, condition } = match &self.noising {
+            Some(noising) => noising.network_input(&batch, shard.local_batch())?,
+            None => NetworkInput {
+                condition: batch.x0.new_zeros([batch.x0.size()[0]], (Kind::Float, batch.x0.device())),
+                input: batch.x0.shallow_clone(),
+            },
+        };
+        let labels = batch.labels.ok_or_else(no_labels)?;
         self.network.check_input(&input, &condition)?;
         Ok(torch_ext::fence(|| {
             if self.network.config().dropout > 0.0 {
@@ -81,7 +102,12 @@ impl Trainable for ImageClassification<'_> {
     }
 
     fn publish(&self, dir: &Path, weights: &[Tensor]) -> Result<(), TrainError> {
-        Ok(ClassifierCheckpoint::save(dir, &self.network, weights, self.scheduler)?)
+        Ok(ClassifierCheckpoint::save(
+            dir,
+            &self.network,
+            weights,
+            self.noising.as_ref().map(|noising| noising.scheduler),
+        )?)
     }
 }
 

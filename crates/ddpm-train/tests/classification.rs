@@ -1,4 +1,4 @@
-//! A classifier of noised images learns, and its checkpoint answers as it did.
+//! Classifiers of noised and of clean images learn, and their checkpoints answer as they did.
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
 use ddpm_core::Grid;
@@ -28,20 +28,13 @@ struct Silent;
 
 impl TrainingCallbacks for Silent {}
 
-#[test]
-fn a_classifier_is_sure_at_low_noise_and_unsure_at_high() {
+/// A classifier trained for 200 steps on dark and bright images, of noised images where a scheduler is given.
+fn trained(scheduler: Option<&Scheduler>) -> ClassifierCheckpoint {
     let model: ClassifierConfig = serde_json::from_value(json!({
         "sample_size": 4, "in_channels": 1, "num_classes": 2, "block_out_channels": [8, 8], "layers_per_block": 1,
         "down_block_types": ["DownBlock2D", "DownBlock2D"], "norm_num_groups": 4,
     }))
     .unwrap();
-    let sampling = SamplingDefaults {
-        spacing: Grid::Trailing,
-        variance: Variance::FixedLarge,
-        threshold: Threshold::UNIT,
-    };
-    let scheduler =
-        Scheduler::new(&ScheduleConfig::default(), PredictionKind::Epsilon.into(), sampling).unwrap();
     let config = TrainConfig {
         steps: 200,
         batch_size: 32,
@@ -52,7 +45,7 @@ fn a_classifier_is_sure_at_low_noise_and_unsure_at_high() {
         ..TrainConfig::default()
     };
     let images = TrainingImages::on_device(&images(), 0, Device::Cpu).unwrap();
-    let classifier = ImageClassification::new(&config, &model, &scheduler, images, Device::Cpu).unwrap();
+    let classifier = ImageClassification::new(&config, &model, scheduler, images, Device::Cpu).unwrap();
     let before = classifier.loss(0, &Shard::single(32).unwrap()).unwrap().double_value(&[]);
     assert!((before - 2f64.ln()).abs() < 0.3, "{before}");
     let folder = tempfile::tempdir().unwrap();
@@ -60,8 +53,21 @@ fn a_classifier_is_sure_at_low_noise_and_unsure_at_high() {
     let mut trainer = Trainer::new(&config, classifier, "", &run, false).unwrap();
     assert_eq!(trainer.run(&mut Silent).unwrap(), Outcome::Finished);
 
-    let checkpoint = ClassifierCheckpoint::load(&run.latest(), Device::Cpu).unwrap();
-    let schedule = checkpoint.scheduler.schedule();
+    ClassifierCheckpoint::load(&run.latest(), Device::Cpu).unwrap()
+}
+
+#[test]
+fn a_classifier_is_sure_at_low_noise_and_unsure_at_high() {
+    let sampling = SamplingDefaults {
+        spacing: Grid::Trailing,
+        variance: Variance::FixedLarge,
+        threshold: Threshold::UNIT,
+    };
+    let scheduler =
+        Scheduler::new(&ScheduleConfig::default(), PredictionKind::Epsilon.into(), sampling).unwrap();
+    let checkpoint = trained(Some(&scheduler));
+    let scheduler = checkpoint.scheduler.as_ref().unwrap();
+    let schedule = scheduler.schedule();
     tch::manual_seed(0);
     // The mean probability of the truth among many noised images of either class.
     let truth = |t: u32| {
@@ -76,4 +82,21 @@ fn a_classifier_is_sure_at_low_noise_and_unsure_at_high() {
     };
     assert!(truth(10) > 0.95, "{}", truth(10));
     assert!((truth(999) - 0.5).abs() < 0.1, "{}", truth(999));
+}
+
+#[test]
+fn a_classifier_of_clean_images_has_no_noising_process_and_features_that_give_its_answer() {
+    let checkpoint = trained(None);
+    assert!(checkpoint.scheduler.is_none());
+    let images = images();
+    let x0 = Tensor::from_slice(images.pixels()).reshape([64, 1, 4, 4]);
+    let x0 = ddpm_nets::pixels::from_u8(&x0);
+    let t = Tensor::zeros([64], (Kind::Float, Device::Cpu));
+    let features = tch::no_grad(|| checkpoint.network.features(&x0, &t, false));
+    assert_eq!(features.size(), [64, 8]);
+    let log_p = tch::no_grad(|| checkpoint.network.log_probabilities_of(&features));
+    assert!(log_p.equal(&tch::no_grad(|| checkpoint.network.log_probabilities(&x0, &t, false))));
+    let labels = Tensor::from_slice(images.labels().unwrap());
+    let right = log_p.argmax(1, false).eq_tensor(&labels).to_kind(Kind::Double).mean(Kind::Double);
+    assert_eq!(right.double_value(&[]), 1.0);
 }

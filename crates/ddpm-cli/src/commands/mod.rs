@@ -6,6 +6,7 @@ pub(crate) mod decompose;
 pub(crate) mod denoise;
 pub(crate) mod devices;
 pub(crate) mod error_benchmark;
+pub(crate) mod eval;
 pub(crate) mod gpu_check;
 pub(crate) mod reproduce;
 mod run_options;

@@ -1,4 +1,4 @@
-//! The configuration of a run that trains a classifier of noised images: `[classifier]` stands where a denoiser has `[model]`.
+//! The configuration of a run that trains a classifier of images: `[classifier]` stands where a denoiser has `[model]`.
 
 use super::configuration::Configuration;
 use super::data_config::ImageData;
@@ -16,6 +16,9 @@ use tch::Device;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClassifierConfig {
+    /// Train on the images without noise: such a classifier does not guide a model; its features compare sets of images.
+    #[serde(default)]
+    pub(crate) clean_images: bool,
     /// Which images.
     pub(crate) data: ImageData,
     /// The network.
@@ -46,6 +49,12 @@ impl Configuration for ClassifierConfig {
             images as f64 * widest as f64,
         )?;
         let scheduler = self.diffusion.scheduler()?;
+        if self.clean_images {
+            ensure!(
+                self.diffusion == DiffusionConfig::default() && self.train.times == TimesConfig::default(),
+                "[diffusion] and train.times have no effect with clean_images = true; leave them out"
+            );
+        }
         for (key, every) in [
             ("train.sample_every", self.train.sample_every),
             ("train.validate_every", self.train.validate_every),

@@ -1,10 +1,11 @@
-//! Checkpoints of classifiers of noised images, for which diffusers has no classes.
+//! Checkpoints of classifiers of images, for which diffusers has no classes: of noised images, which guide a model, and of clean images, whose
+//! features compare sets of images.
 //!
 //! ```text
-//! DIR/model_index.json                                _class_name NoiseClassifierPipeline
+//! DIR/model_index.json                                _class_name NoiseClassifierPipeline or ImageClassifierPipeline
 //! DIR/unet/config.json                                _class_name NoiseClassifier, the network's configuration
 //! DIR/unet/diffusion_pytorch_model.safetensors        weights (averaged)
-//! DIR/scheduler/scheduler_config.json                 the noising process it was trained under
+//! DIR/scheduler/scheduler_config.json                 the noising process it was trained under; none for clean images
 //! ```
 
 use super::layout::{self, index_path, network_path, scheduler_path};
@@ -16,16 +17,17 @@ use serde_json::Value;
 use std::path::Path;
 use tch::{Device, Tensor};
 
-const PIPELINE: &str = "NoiseClassifierPipeline";
+const NOISED: &str = "NoiseClassifierPipeline";
+const CLEAN: &str = "ImageClassifierPipeline";
 const NETWORK: &str = "NoiseClassifier";
 
-/// A trained classifier and its noising process.
+/// A trained classifier and the noising process of its images.
 #[derive(Debug)]
 pub struct ClassifierCheckpoint {
     /// The network, gradients of its weights off.
     pub network: NoiseClassifier,
-    /// The noising process, and how the network is told a noise level.
-    pub scheduler: Scheduler,
+    /// The noising process, and how the network is told a noise level; none where it was trained on clean images, which have time 0.
+    pub scheduler: Option<Scheduler>,
 }
 
 impl ClassifierCheckpoint {
@@ -34,14 +36,13 @@ impl ClassifierCheckpoint {
         let index = index_path(dir)?;
         let class =
             read_json(&index)?.get("_class_name").and_then(Value::as_str).unwrap_or("none").to_owned();
-        if class != PIPELINE {
-            let reason =
-                format!("_class_name: expected {PIPELINE} (a classifier of noised images), got {class}");
+        if ![NOISED, CLEAN].contains(&class.as_str()) {
+            let reason = format!("_class_name: expected {NOISED} or {CLEAN} (a classifier), got {class}");
             return Err(NetsError::format(&index, reason));
         }
         let path = network_path(dir);
         let config: ClassifierConfig = own_class::read(&path, NETWORK)?;
-        let scheduler = Scheduler::read(&scheduler_path(dir))?;
+        let scheduler = if class == NOISED { Some(Scheduler::read(&scheduler_path(dir))?) } else { None };
         let network = torch_ext::fence(|| NoiseClassifier::new(config, device, 0))?
             .map_err(|e| NetsError::format(&path, e.to_string()))?;
         layout::load_weights(dir, network.parameters())?;
@@ -53,9 +54,11 @@ impl ClassifierCheckpoint {
         dir: &Path,
         network: &NoiseClassifier,
         weights: &[Tensor],
-        scheduler: &Scheduler,
+        scheduler: Option<&Scheduler>,
     ) -> Result<(), NetsError> {
         let model = own_class::part(&network_path(dir), NETWORK, network.config())?;
-        layout::write(dir, PIPELINE, &model, network.parameters(), weights, &scheduler.part())
+        let pipeline = if scheduler.is_some() { NOISED } else { CLEAN };
+        let scheduler = scheduler.map(Scheduler::part);
+        layout::write(dir, pipeline, &model, network.parameters(), weights, scheduler.as_ref())
     }
 }

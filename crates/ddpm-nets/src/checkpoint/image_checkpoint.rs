@@ -57,7 +57,7 @@ impl Checkpoint {
         let config = unet_file::to_json(network.config(), classes);
         let model = Part { library: "diffusers", class: "UNet2DModel", config };
         let pipeline = scheduler.pipeline_class();
-        layout::write(dir, pipeline, &model, network.parameters(), weights, &scheduler.part())
+        layout::write(dir, pipeline, &model, network.parameters(), weights, Some(&scheduler.part()))
     }
 }
 

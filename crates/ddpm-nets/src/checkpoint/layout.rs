@@ -74,28 +74,31 @@ pub(super) struct Part {
     pub(super) config: Value,
 }
 
-/// Writes a pipeline directory of the named class into `dir`, which must exist; `weights` are in the order of the network's parameters.
+/// Writes a pipeline directory of the named class into `dir`, which must exist; `weights` are in the order of the network's parameters. A network
+/// on clean data has no scheduler.
 pub(super) fn write(
     dir: &Path,
     pipeline: &str,
     network: &Part,
     parameters: &Parameters,
     weights: &[Tensor],
-    scheduler: &Part,
+    scheduler: Option<&Part>,
 ) -> Result<(), NetsError> {
-    for part in ["unet", "scheduler"] {
-        let folder = dir.join(part);
-        std::fs::create_dir_all(&folder).map_err(NetsError::io(&folder))?;
-    }
+    let make = |folder: &Path| std::fs::create_dir_all(folder).map_err(NetsError::io(folder));
     let unet = dir.join("unet");
+    make(&unet)?;
     tensor_file::write(&unet.join(WEIGHTS), parameters.names().iter().map(String::as_str).zip(weights))?;
     write_json(&unet.join(CONFIG), &network.config)?;
-    write_json(&dir.join("scheduler").join(SCHEDULER_CONFIG), &scheduler.config)?;
     let mut index = json!({ "_class_name": pipeline });
     if network.library == "diffusers" {
         index["_diffusers_version"] = json!(DIFFUSERS_VERSION);
     }
-    index["scheduler"] = json!([scheduler.library, scheduler.class]);
+    if let Some(scheduler) = scheduler {
+        let folder = dir.join("scheduler");
+        make(&folder)?;
+        write_json(&folder.join(SCHEDULER_CONFIG), &scheduler.config)?;
+        index["scheduler"] = json!([scheduler.library, scheduler.class]);
+    }
     index["unet"] = json!([network.library, network.class]);
     write_json(&dir.join("model_index.json"), &index)
 }

@@ -60,6 +60,6 @@ impl VectorCheckpoint {
     ) -> Result<(), NetsError> {
         let model = own_class::part(&network_path(dir), NETWORK, network.config())?;
         let noising = own_class::part(&scheduler_path(dir), NOISING, noising)?;
-        layout::write(dir, PIPELINE, &model, network.parameters(), weights, &noising)
+        layout::write(dir, PIPELINE, &model, network.parameters(), weights, Some(&noising))
     }
 }

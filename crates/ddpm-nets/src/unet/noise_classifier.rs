@@ -1,5 +1,5 @@
-//! A classifier of noised images: the way down of a U-Net, a mean over positions, and a dense layer. Dhariwal & Nichol (2021, sec. 4) pool by
-//! attention instead.
+//! A classifier of images, noised ones for guidance or clean ones for features: the way down of a U-Net, a mean over positions, and a dense
+//! layer. Dhariwal & Nichol (2021, sec. 4) pool by attention instead.
 
 use super::levels::{DownLevel, Middle, attended, build_down};
 use super::unet_config::{DownBlockType, SampleSize, TimeScaleShift, UNetConfig, UpBlockType, check_input};
@@ -144,6 +144,11 @@ impl NoiseClassifier {
     ///
     /// Shapes must have been checked ([`NoiseClassifier::check_input`]): libtorch panics on others.
     pub fn log_probabilities(&self, x: &Tensor, t: &Tensor, train: bool) -> Tensor {
+        self.log_probabilities_of(&self.features(x, t, train))
+    }
+
+    /// What the last layer reads, [n, width of the coarsest level] f32, for the same arguments.
+    pub fn features(&self, x: &Tensor, t: &Tensor, train: bool) -> Tensor {
         let time = self.time_embedding.forward(&self.sinusoids.forward(t)).silu();
         let mut h = self.conv_in.forward(x);
         for level in &self.down {
@@ -155,8 +160,12 @@ impl NoiseClassifier {
             }
         }
         let h = self.norm_out.forward(&self.middle.forward(&h, &time, train)).silu();
-        let pooled = h.mean_dim([2i64, 3].as_slice(), false, Kind::Float);
-        self.head.forward(&pooled).to_kind(Kind::Float).log_softmax(-1, Kind::Float)
+        h.mean_dim([2i64, 3].as_slice(), false, Kind::Float)
+    }
+
+    /// log p(y | x_t) from [`NoiseClassifier::features`].
+    pub fn log_probabilities_of(&self, features: &Tensor) -> Tensor {
+        self.head.forward(features).to_kind(Kind::Float).log_softmax(-1, Kind::Float)
     }
 
     /// Checks the shapes of an input before libtorch sees it.

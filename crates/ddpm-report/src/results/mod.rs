@@ -8,6 +8,7 @@ mod format;
 mod level_entry;
 mod network_result;
 mod score_error;
+mod set_distance;
 mod steps_sweep;
 
 pub use advice_text::{AdviceBasis, advice_sentences};
@@ -21,4 +22,5 @@ pub use network_result::{
     MeasurementFacts, Memorization, NetworkReport, TrainingErrorBracket, VarianceReport,
 };
 pub use score_error::ScoreError;
+pub use set_distance::{ClassScore, SetDistance, SetOverlap};
 pub use steps_sweep::{Measure, Slope, Sweep, SweepCurve, SweepPoint};

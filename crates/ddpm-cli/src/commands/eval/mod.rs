@@ -1,0 +1,45 @@
+//! `ddpm eval`: distances between sets of images, by the features of an extractor.
+
+mod distance;
+mod features;
+mod image_set;
+mod score;
+mod train_features;
+
+use crate::global_options::Global;
+use anyhow::Result;
+
+/// Measure sets of images: features, distances, scores
+#[derive(clap::Subcommand, Debug)]
+#[command(after_help = "\
+Extractors: inception (fetched), inception:FILE, torchscript:FILE, classifier:DIR (made by train-features), pixels.
+Examples:
+  ddpm eval train-features --data digits --out features/digits
+  ddpm eval features --data digits --split held-out --extractor classifier:features/digits --out real.safetensors
+  ddpm eval features --images samples/ --extractor classifier:features/digits --out made.safetensors
+  ddpm eval fid --features-a made.safetensors --features-b real.safetensors
+  ddpm eval kid --images samples/ --data digits --split held-out --extractor classifier:features/digits --json -")]
+pub(crate) enum Eval {
+    Features(features::Features),
+    /// Fréchet distance of two sets of features; FID where they are Inception's
+    Fid(distance::Distance),
+    /// Unbiased kernel distance of two sets of features
+    Kid(distance::Distance),
+    /// Precision, recall, density and coverage of two sets of features
+    PrecisionRecall(distance::Distance),
+    Is(score::Score),
+    TrainFeatures(train_features::TrainFeatures),
+}
+
+impl Eval {
+    pub(crate) fn run(&self, global: &Global) -> Result<()> {
+        match self {
+            Eval::Features(command) => command.run(global),
+            Eval::Fid(command) => command.run(distance::Kind::Frechet, global),
+            Eval::Kid(command) => command.run(distance::Kind::Kernel, global),
+            Eval::PrecisionRecall(command) => command.run(distance::Kind::Overlap, global),
+            Eval::Is(command) => command.run(global),
+            Eval::TrainFeatures(command) => command.run(global),
+        }
+    }
+}
