@@ -97,8 +97,8 @@ pub(crate) fn prepare(device: DeviceChoice, threads: Option<usize>) -> Result<De
     // libtorch allows it in convolutions; f32 means f32 here, unless a training asks for it.
     torch_ext::tf32::allow(false)?;
     if device.is_cuda() {
-        // Convolutions of fixed shapes: let cuDNN pick the fastest algorithm.
-        tch::Cuda::cudnn_set_benchmark(true);
+        // Samples and measurements are the same at every repetition; a training may ask for the fastest algorithms instead.
+        torch_ext::determinism::set(true)?;
     }
     Ok(device)
 }

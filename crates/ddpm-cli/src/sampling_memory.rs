@@ -26,8 +26,8 @@ pub(crate) fn check_vectors(batch: u64, dim: i64, device: Device) -> Result<()> 
 }
 
 fn check(batch: u64, what: &str, numbers: u128, device: Device) -> Result<()> {
-    // The memory of a GPU is its driver's to refuse.
-    let left = if device.is_cuda() { None } else { available_memory().map(u128::from) };
+    let left = if device.is_cuda() { torch_ext::device::free_memory(device) } else { available_memory() };
+    let left = left.map(u128::from);
     let bytes = FLOAT * numbers * u128::from(batch);
     ensure!(
         left.is_none_or(|left| bytes <= left),

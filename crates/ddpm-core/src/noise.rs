@@ -32,6 +32,8 @@ pub enum Purpose {
     Bootstrap = 9,
     /// Random projections (Hutchinson's estimator, sliced distances).
     Projection = 10,
+    /// Uniform dequantization of images.
+    Dequantization = 11,
 }
 
 /// A source of random numbers keyed by (seed, purpose, image, draw).

@@ -44,7 +44,8 @@ impl Prediction {
 
 /// A model that predicts the clean data (or an equivalent quantity) from noised data.
 pub trait Denoiser {
-    /// The prediction for a batch x_t [n, ...] that is all at one level.
+    /// The prediction for a batch x_t [n, ...] that is all at one level. Where `x_t` requires a gradient, so does the prediction of networks
+    /// and of closed-form targets, of which it is a differentiable function.
     fn predict(&self, x_t: &Tensor, level: &Level) -> Result<Prediction, NetsError>;
 }
 
@@ -95,7 +96,7 @@ impl<'a> NetworkDenoiser<'a> {
     fn output(&self, input: &Tensor, condition: &Tensor) -> Result<Tensor, NetsError> {
         Ok(torch_ext::fence(|| {
             // A guard, which a failure inside leaves as well; `no_grad` would leave gradients off.
-            let _guard = tch::no_grad_guard();
+            let _guard = (!input.requires_grad()).then(tch::no_grad_guard);
             self.network.forward(input, condition, self.labels.as_ref(), false).to_kind(Kind::Float)
         })?)
     }

@@ -5,51 +5,13 @@
 
 use crate::error::describe;
 use crate::linear_sampler::combine;
-use crate::{Evaluator, Moved, Noise, SampleError, Sampler};
+use crate::step_control::{StepControl, Verdict, scaled_error};
+use crate::{Evaluator, Moved, Noise, SampleError, Sampler, Tolerance};
 use ddpm_core::Trajectory;
 use ddpm_core::scheme::{Tableau, runge_kutta};
-use ddpm_core::{Level, Mismatch, Process};
+use ddpm_core::{Level, Process};
 use std::collections::VecDeque;
 use tch::Tensor;
-
-/// Error allowed in one step of an adaptive method, in units of the data.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Tolerance {
-    /// Relative to the state.
-    pub relative: f64,
-    /// Absolute.
-    pub absolute: f64,
-}
-
-impl Default for Tolerance {
-    /// Song et al. (2021) sample with 1e-5 for both.
-    fn default() -> Self {
-        Tolerance { relative: 1e-5, absolute: 1e-5 }
-    }
-}
-
-impl Tolerance {
-    /// Both must be positive: f32 cannot meet 0.
-    pub fn check(&self) -> Result<(), SampleError> {
-        for (name, got) in [("rtol", self.relative), ("atol", self.absolute)] {
-            if !(got > 0.0 && got.is_finite()) {
-                return Err(SampleError::Setting(Mismatch::new(name, "positive", got)));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Share of the whole span that the first step tries; the controller corrects it at once.
-const FIRST_STEP: f64 = 0.02;
-/// Below this share of the span a step counts as a failure to meet the tolerance.
-const SMALLEST_STEP: f64 = 1e-9;
-/// The next step aims below the tolerance by this factor, so that few steps are rejected.
-const SAFETY: f64 = 0.9;
-/// A step may shrink or grow by these factors at most.
-const STEP_CHANGE: (f64, f64) = (0.2, 5.0);
-/// The local error falls with this power of the step.
-const ERROR_ORDER: f64 = 5.0;
 
 /// The adaptive sampler `ode-rk45`: from the trajectory's first level to its last noised one, whatever lies between, and then to data if the
 /// trajectory ends there.
@@ -64,8 +26,8 @@ pub struct AdaptiveOde {
     tolerance: Tolerance,
     /// The level of the state.
     at: Level,
-    /// Length of the step to try next, in the process's time.
-    next_step: f64,
+    /// Lengths of the steps, in the process's time.
+    control: StepControl,
     /// D at `at`, the last evaluation of the accepted step.
     answer: Option<Tensor>,
 }
@@ -79,22 +41,8 @@ impl AdaptiveOde {
         let lowest =
             trajectory.levels().iter().rev().find(|level| !level.is_clean()).copied().unwrap_or(start);
         let decode = trajectory.end().is_clean();
-        let mut sampler = AdaptiveOde {
-            process,
-            start,
-            lowest,
-            decode,
-            tolerance,
-            at: start,
-            next_step: 0.0,
-            answer: None,
-        };
-        sampler.next_step = FIRST_STEP * sampler.span()?;
-        Ok(sampler)
-    }
-
-    fn span(&self) -> Result<f64, SampleError> {
-        Ok(self.process.time_of(&self.start)? - self.process.time_of(&self.lowest)?)
+        let control = StepControl::new(process.time_of(&start)? - process.time_of(&lowest)?);
+        Ok(AdaptiveOde { process, start, lowest, decode, tolerance, at: start, control, answer: None })
     }
 
     /// One attempt to reach `to`: the new state, its error on the scale where 1 is allowed, and D there.
@@ -116,17 +64,13 @@ impl AdaptiveOde {
         }
         let moved = combine(&step.output, x, &answers, &[]);
         let error = match &step.error {
-            Some(weights) => self.scaled_error(&combine(weights, x, &answers, &[]), x, &moved),
+            Some(weights) => {
+                let error = combine(weights, x, &answers, &[]);
+                scaled_error(&error, x, &moved, &self.tolerance).max().double_value(&[])
+            }
             None => 0.0,
         };
         Ok((moved, error, answers.pop_front()))
-    }
-
-    /// The largest scaled error of an image, 1 where it just meets the tolerance.
-    fn scaled_error(&self, error: &Tensor, x: &Tensor, moved: &Tensor) -> f64 {
-        let scale = x.abs().maximum(&moved.abs()) * self.tolerance.relative + self.tolerance.absolute;
-        let squares = (error / scale).square().reshape([x.size()[0], -1]);
-        squares.mean_dim(1, false, squares.kind()).max().double_value(&[]).sqrt()
     }
 }
 
@@ -134,6 +78,7 @@ impl Sampler for AdaptiveOde {
     fn begin(&mut self) {
         self.at = self.start;
         self.answer = None;
+        self.control.restart();
     }
 
     fn steps(&self) -> Option<usize> {
@@ -158,22 +103,20 @@ impl Sampler for AdaptiveOde {
             };
             return Ok(Some(Moved { from, to: Level::CLEAN, x }));
         }
-        let (now, end, span) =
-            (self.process.time_of(&from)?, self.process.time_of(&self.lowest)?, self.span()?);
+        let (now, end) = (self.process.time_of(&from)?, self.process.time_of(&self.lowest)?);
         loop {
-            // A step that would end just above the lowest level goes there at once.
-            let last = now - 1.01 * self.next_step <= end;
-            let length = if last { now - end } else { self.next_step };
+            let (length, last) = self.control.length(now - end);
             let to = if last { self.lowest } else { self.process.level(now - length)? };
             let (x, error, answer) = self.attempt(x_t, &to, denoiser)?;
-            let (least, most) = STEP_CHANGE;
-            self.next_step = length * (SAFETY * error.powf(-1.0 / ERROR_ORDER)).clamp(least, most);
-            if error <= 1.0 {
-                (self.at, self.answer) = (to, answer);
-                return Ok(Some(Moved { from, to, x }));
-            }
-            if self.next_step < SMALLEST_STEP * span {
-                return Err(SampleError::Tolerance { level: describe(&from) });
+            match self.control.judge(length, error) {
+                Verdict::Accepted => {
+                    (self.at, self.answer) = (to, answer);
+                    return Ok(Some(Moved { from, to, x }));
+                }
+                Verdict::Repeat => {}
+                Verdict::TooSmall => {
+                    return Err(SampleError::Tolerance { what: "ode-rk45", level: describe(&from) });
+                }
             }
         }
     }

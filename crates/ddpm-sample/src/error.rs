@@ -28,8 +28,10 @@ pub enum SampleError {
     )]
     NoLearnedVariance,
     /// An adaptive step shrank to nothing.
-    #[error("ode-rk45 cannot meet its tolerance at {level}; raise rtol and atol")]
+    #[error("{what} cannot meet its tolerance at {level}; raise rtol and atol")]
     Tolerance {
+        /// The sampler, or what else is integrated.
+        what: &'static str,
         /// The level at which it gave up.
         level: String,
     },

@@ -50,6 +50,9 @@ pub struct TrainConfig {
     pub precision: Precision,
     /// Let NVIDIA GPUs round the factors of f32 products to 10 bits (TF32): several times faster, relative errors of about 1e-3.
     pub tf32: bool,
+    /// Give the same weights at every repetition on a GPU, so that a resumed run equals one that never stopped. `false` lets cuDNN take its
+    /// fastest algorithms. CPUs give the same weights in any case.
+    pub deterministic: bool,
     /// Lay images and convolution weights out with their channels last (NHWC): the same values up to rounding. Measure before use: on a CPU,
     /// training gains a little in f32 and loses in bf16.
     pub channels_last: bool,
@@ -128,6 +131,7 @@ impl Default for TrainConfig {
             ema: EmaConfig::default(),
             precision: Precision::F32,
             tf32: false,
+            deterministic: true,
             channels_last: false,
             skip_nonfinite: 0,
             checkpoint_every: 10_000,

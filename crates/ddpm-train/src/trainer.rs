@@ -76,6 +76,9 @@ impl<'a, M: Trainable> Trainer<'a, M> {
         let newest = if resume { run.newest_intact()? } else { None };
         torch_ext::tf32::allow(config.tf32)?;
         let weights = model.parameters().tensors();
+        if weights.iter().any(|weight| weight.device().is_cuda()) {
+            torch_ext::determinism::set(config.deterministic)?;
+        }
         let (adam, averages) = (Adam::new(weights), Averages::new(&config.ema, config.batch_size, weights));
         let (step, skipped) = match newest {
             Some((_, checkpoint)) => {

@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 #include <ATen/autocast_mode.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -69,6 +70,19 @@ char *ddpm_tf32_allowed(bool *products, bool *convolutions) {
   return guarded([&] {
     *products = at::globalContext().allowTF32CuBLAS();
     *convolutions = at::globalContext().allowTF32CuDNN();
+  });
+}
+
+char *ddpm_set_deterministic(bool on) {
+  return guarded([&] {
+    auto &context = at::globalContext();
+    // cuBLAS reads the variable when its handle is made; its other workspaces sum in an order that varies.
+    if (on && std::getenv("CUBLAS_WORKSPACE_CONFIG") == nullptr) setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);
+    context.setDeterministicAlgorithms(on, /*warn_only=*/false);
+    // Uninitialized memory is never read here; filling it would only cost time.
+    context.setDeterministicFillUninitializedMemory(false);
+    context.setDeterministicCuDNN(on);
+    context.setBenchmarkCuDNN(!on);
   });
 }
 

@@ -129,6 +129,29 @@ fn probe() -> CudaStatus {
     off(true, reason)
 }
 
+/// Free memory of the first GPU in bytes; `None` for other devices, and where the driver does not say.
+pub fn free_memory(device: Device) -> Option<u64> {
+    if device != Device::Cuda(0) {
+        return None;
+    }
+    // The runtime answers once the device is in use.
+    let _used = tch::Tensor::f_zeros([1], (tch::Kind::Float, device)).ok()?;
+    runtime_memory()
+}
+
+/// `cudaMemGetInfo` of the CUDA runtime that libtorch has loaded.
+fn runtime_memory() -> Option<u64> {
+    use libloading::os::unix::{Library, Symbol};
+    type MemGetInfo = unsafe extern "C" fn(*mut usize, *mut usize) -> i32;
+    let this = Library::this();
+    // SAFETY: the CUDA runtime declares the function with this signature.
+    let function: Symbol<MemGetInfo> = unsafe { this.get(b"cudaMemGetInfo\0") }.ok()?;
+    let (mut free, mut total) = (0, 0);
+    // SAFETY: both pointers are to live values for the length of the call.
+    let code = unsafe { function(&mut free, &mut total) };
+    (code == 0).then_some(free as u64)
+}
+
 fn load_cuda() -> Result<(), String> {
     use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
     let built_against = libtorch_folder().join("libtorch_cuda.so");

@@ -5,6 +5,7 @@
 #![deny(missing_docs)]
 
 pub mod autocast;
+pub mod determinism;
 pub mod device;
 mod error;
 pub mod exit;

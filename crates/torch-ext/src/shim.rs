@@ -12,6 +12,7 @@ unsafe extern "C" {
     pub(crate) fn ddpm_channels_last(input: RawTensor, output: RawTensor) -> *mut c_char;
     pub(crate) fn ddpm_set_autocast(device_type: i32, enabled: bool) -> *mut c_char;
     pub(crate) fn ddpm_allow_tf32(on: bool) -> *mut c_char;
+    pub(crate) fn ddpm_set_deterministic(on: bool) -> *mut c_char;
     pub(crate) fn ddpm_tf32_allowed(products: *mut bool, convolutions: *mut bool) -> *mut c_char;
     #[allow(clippy::too_many_arguments, reason = "mirrors libtorch's own signature")]
     pub(crate) fn ddpm_fused_adam(

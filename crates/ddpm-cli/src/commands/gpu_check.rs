@@ -51,7 +51,7 @@ impl GpuCheck {
         };
         let model = config.model;
         let schedule = config.diffusion.scheduler()?.schedule().clone();
-        print(&format!("device      {}\n", runtime::device_name(device)))?;
+        print(&format!("device       {}\n", runtime::device_name(device)))?;
 
         let on = |device| DeviceResults::of(&model, &schedule, device);
         let (cpu, gpu) = (on(Device::Cpu)?, on(device)?);
@@ -64,15 +64,29 @@ impl GpuCheck {
         ] {
             let difference = relative(a, b);
             print(&format!(
-                "{what:11} differs from the CPU by {difference:.1e} (allowed {tolerance:.0e})\n"
+                "{what:12} differs from the CPU by {difference:.1e} (allowed {tolerance:.0e})\n"
             ))?;
             worst = worst.max(difference / tolerance);
         }
-        for bf16 in [false, true] {
+        let again = on(device)?;
+        let same = gpu.gradients.equal(&again.gradients) && gpu.output_bf16.equal(&again.output_bf16);
+        let word = if same { "the same bits" } else { "OTHER BITS" };
+        print(&format!("{:12} {word} at a second evaluation\n", "repetition"))?;
+        for (what, bf16, deterministic) in [
+            ("speed f32", false, true),
+            ("speed bf16", true, true),
+            ("fastest f32", false, false),
+            ("fastest bf16", true, false),
+        ] {
+            torch_ext::determinism::set(deterministic)?;
             let rate = training_rate(&model, &schedule, device, bf16)?;
-            let what = if bf16 { "speed bf16" } else { "speed f32" };
-            print(&format!("{what:11} {rate:.0} images/s trained at batch {TIMED_BATCH}\n"))?;
+            let how = if deterministic { "" } else { ", deterministic = false" };
+            print(&format!("{what:12} {rate:.0} images/s trained at batch {TIMED_BATCH}{how}\n"))?;
         }
+        ensure!(
+            same,
+            "the GPU does not repeat its results: a resumed run would differ from one that never stopped"
+        );
         ensure!(worst <= 1.0, "the GPU's results differ from the CPU's by more than is allowed: see above");
         print("the GPU agrees with the CPU\n")
     }

@@ -6,9 +6,12 @@ use assert_cmd::Command;
 use std::path::Path;
 
 /// The command on one thread: results are then the same on every machine, and several at once do not slow each other down.
+///
+/// It computes on the CPU, or on the device that the variable DDPM_TEST_DEVICE names (`cuda`).
 pub(crate) fn ddpm(folder: &Path) -> Command {
+    let device = std::env::var("DDPM_TEST_DEVICE");
     let mut command = plain_ddpm(folder);
-    command.args(["--threads", "1", "--device", "cpu"]);
+    command.args(["--threads", "1", "--device", device.as_deref().unwrap_or("cpu")]);
     command
 }
 

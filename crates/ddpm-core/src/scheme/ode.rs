@@ -59,6 +59,26 @@ impl Tableau {
             -1.0 / 40.0,
         ]),
     };
+
+    /// Where in the step each stage lies, 0..1.
+    pub fn nodes(&self) -> &'static [f64] {
+        self.nodes
+    }
+
+    /// Weights of the earlier slopes before each stage, in units of the step's length.
+    pub fn stages(&self) -> &'static [&'static [f64]] {
+        self.stages
+    }
+
+    /// Weights of the slopes in the result.
+    pub fn weights(&self) -> &'static [f64] {
+        self.weights
+    }
+
+    /// Weights of the slopes in the error estimate; none for methods without one.
+    pub fn error(&self) -> Option<&'static [f64]> {
+        self.error
+    }
 }
 
 /// One step between two levels of `process`.
