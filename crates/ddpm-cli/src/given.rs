@@ -33,9 +33,13 @@ impl Given {
 
     /// [`Given::refuse`] of every option of a group.
     pub(crate) fn refuse_group<A: Args>(&self, why: &str) -> Result<()> {
-        let group = A::augment_args(Command::new("group"));
-        let options: Vec<&str> = group.get_arguments().map(|option| option.get_id().as_str()).collect();
-        self.refuse(&options, why)
+        let options = of_group::<A>();
+        self.refuse(&options.iter().map(String::as_str).collect::<Vec<_>>(), why)
+    }
+
+    /// Whether an option of a group was given.
+    pub(crate) fn has_any_of<A: Args>(&self) -> bool {
+        of_group::<A>().iter().any(|option| self.0.contains(option))
     }
 
     /// Refuses every option but these.
@@ -44,4 +48,10 @@ impl Given {
             self.0.iter().map(String::as_str).filter(|given| !allowed.contains(given)).collect();
         self.refuse(&others, why)
     }
+}
+
+/// The names of a group's options.
+fn of_group<A: Args>() -> Vec<String> {
+    let group = A::augment_args(Command::new("group"));
+    group.get_arguments().map(|option| option.get_id().as_str().to_owned()).collect()
 }

@@ -38,6 +38,11 @@ impl NoisingOptions {
         ProcessConfig::new(kind, self.t_min).build().map_err(named)
     }
 
+    /// Whether any of the options stands on the command line.
+    pub(crate) fn is_given(&self, given: &Given) -> bool {
+        given.has_any_of::<Self>()
+    }
+
     /// The files that are read.
     pub(crate) fn inputs(&self) -> [(&'static str, Option<&Path>); 2] {
         self.schedule.inputs()

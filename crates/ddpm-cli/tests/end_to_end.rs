@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{TINY, ddpm, set};
+use common::{TINY, ddpm, on_one_thread, set};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -123,7 +123,7 @@ fn a_termination_writes_a_checkpoint_and_going_on_loses_nothing() {
     let child = Command::new(assert_cmd::cargo::cargo_bin("ddpm"))
         .current_dir(folder.path())
         .env("OMP_WAIT_POLICY", "passive")
-        .args(["--threads", "1", "--device", "cpu"])
+        .args(on_one_thread())
         .args(arguments("stopped"))
         .stdout(Stdio::null())
         .stderr(Stdio::piped())

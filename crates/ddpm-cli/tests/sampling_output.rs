@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{TINY, ddpm, files, set};
+use common::{TINY, ddpm, files, on_one_thread, set};
 use predicates::prelude::*;
 use predicates::str::contains;
 use serde_json::Value;
@@ -35,7 +35,7 @@ fn interrupted(folder: &Path, arguments: &[&str], done: impl Fn() -> bool) -> (i
     let child = Command::new(assert_cmd::cargo::cargo_bin("ddpm"))
         .current_dir(folder)
         .env("OMP_WAIT_POLICY", "passive")
-        .args(["--threads", "1", "--device", "cpu"])
+        .args(on_one_thread())
         .args(arguments)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())

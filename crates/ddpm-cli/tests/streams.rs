@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{TINY, set};
+use common::{TINY, on_one_thread, set};
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -15,7 +15,7 @@ fn shell(folder: &Path, script: &str, arguments: &[&str]) -> Command {
     command
         .args(["-c", script, "bash"])
         .arg(assert_cmd::cargo::cargo_bin("ddpm"))
-        .args(["--threads", "1", "--device", "cpu"])
+        .args(on_one_thread())
         .args(arguments)
         .current_dir(folder)
         .env("OMP_WAIT_POLICY", "passive");

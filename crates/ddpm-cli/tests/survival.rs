@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{TINY, ddpm, set};
+use common::{TINY, ddpm, on_one_thread, set};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ fn train_in_shell(folder: &Path, script: &str, arguments: &[String]) -> std::pro
     Command::new("sh")
         .args(["-c", script, "sh"])
         .arg(assert_cmd::cargo::cargo_bin("ddpm"))
-        .args(["--threads", "1", "--device", "cpu"])
+        .args(on_one_thread())
         .args(arguments)
         .current_dir(folder)
         .env("OMP_WAIT_POLICY", "passive")
@@ -89,7 +89,7 @@ fn background(folder: &Path, arguments: &[String]) -> std::process::Child {
     Command::new(assert_cmd::cargo::cargo_bin("ddpm"))
         .current_dir(folder)
         .env("OMP_WAIT_POLICY", "passive")
-        .args(["--threads", "1", "--device", "cpu"])
+        .args(on_one_thread())
         .args(arguments)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())

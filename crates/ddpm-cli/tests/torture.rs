@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{TINY, ddpm, set};
+use common::{TINY, ddpm, on_one_thread, set};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
@@ -49,7 +49,7 @@ impl Run {
         Command::new(assert_cmd::cargo::cargo_bin("ddpm"))
             .current_dir(&self.folder)
             .env("OMP_WAIT_POLICY", "passive")
-            .args(["--threads", "1", "--device", "cpu"])
+            .args(on_one_thread())
             .args(self.arguments())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -6,7 +6,7 @@
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use rand_distr::{Distribution, StandardNormal};
+use rand_distr::{Distribution, StandardNormal, StandardUniform};
 
 /// What a stream of random numbers is for: different purposes never share numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,6 +75,14 @@ impl NoiseSource {
     pub fn normal(&self, image: u64, draw: u64, n: usize) -> Vec<f64> {
         let mut rng = self.rng(image, draw);
         (0..n).map(|_| StandardNormal.sample(&mut rng)).collect()
+    }
+
+    /// Fills `out` with independent numbers that are uniform on [0, 1).
+    pub fn fill_uniform(&self, image: u64, draw: u64, out: &mut [f32]) {
+        let mut rng = self.rng(image, draw);
+        for value in out {
+            *value = StandardUniform.sample(&mut rng);
+        }
     }
 
     /// A 63-bit seed derived from a key, for generators that take only a number.

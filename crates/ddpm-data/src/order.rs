@@ -47,6 +47,15 @@ impl ShuffledOrder {
         permute(key, self.len, sample % self.len) as usize
     }
 
+    /// A seeded choice of `count` images (all of them if there are fewer) without replacement, in the order of the set, so that sums over a
+    /// complete set do not depend on the seed.
+    pub fn choice(&self, count: usize) -> Vec<usize> {
+        let mut indices: Vec<usize> =
+            (0..(count as u64).min(self.len)).map(|sample| self.index_of(sample)).collect();
+        indices.sort_unstable();
+        indices
+    }
+
     /// Whether sample `sample` is mirrored: a fair coin.
     pub fn flip_of(&self, sample: u64) -> bool {
         keyed_bits(self.seed, Purpose::Flip, sample) >> 63 == 1

@@ -14,6 +14,8 @@
 //! - [`target_study`]: everything that the decomposition page of a target shows;
 //! - [`score`]: a learned score against the exact one.
 //!
+//! Data under a model: [`likelihood`], in nats and bits a component.
+//!
 //! Sets of images: [`extractor`] maps them to features, [`sample_metrics`] compares the features.
 //!
 //! Evaluation depends on [`ddpm_nets::Denoiser`]s and images, not on training loops or command lines.
@@ -25,6 +27,7 @@ mod denoising_error;
 mod error;
 mod eval_config;
 pub mod extractor;
+pub mod likelihood;
 pub mod measurement;
 mod network_study;
 pub mod sample_metrics;

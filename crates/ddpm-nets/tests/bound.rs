@@ -50,7 +50,7 @@ fn the_bound_of_a_gaussian_is_the_closed_form() {
             if t == 0 {
                 lowest = Some(noise.shallow_clone());
             }
-            noise
+            Ok::<_, ddpm_nets::NetsError>(noise)
         })
         .unwrap();
 

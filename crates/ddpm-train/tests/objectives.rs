@@ -164,7 +164,7 @@ fn losses_and_terms_of_the_bound_are_improved_diffusions() {
         let denoiser = NetworkDenoiser::new(&network, prediction, None);
         let terms = bound_steps(&schedule, variance, None).unwrap();
         let bound = bound::evaluate(&denoiser, &schedule, &terms, &x0, 256, Some(1.0), &mut |t| {
-            noise(&format!("bound{t}"), &SHAPE)
+            Ok::<_, ddpm_nets::NetsError>(noise(&format!("bound{t}"), &SHAPE))
         })
         .unwrap();
         let bits = |nats: &Tensor| values(&(nats / std::f64::consts::LN_2));

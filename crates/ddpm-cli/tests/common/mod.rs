@@ -6,13 +6,16 @@ use assert_cmd::Command;
 use std::path::Path;
 
 /// The command on one thread: results are then the same on every machine, and several at once do not slow each other down.
-///
-/// It computes on the CPU, or on the device that the variable DDPM_TEST_DEVICE names (`cuda`).
 pub(crate) fn ddpm(folder: &Path) -> Command {
-    let device = std::env::var("DDPM_TEST_DEVICE");
     let mut command = plain_ddpm(folder);
-    command.args(["--threads", "1", "--device", device.as_deref().unwrap_or("cpu")]);
+    command.args(on_one_thread());
     command
+}
+
+/// Options for one thread, and for the device of the tests: the CPU, or the one that the variable DDPM_TEST_DEVICE names (`cuda`).
+pub(crate) fn on_one_thread() -> [String; 4] {
+    let device = std::env::var("DDPM_TEST_DEVICE").unwrap_or("cpu".to_owned());
+    ["--threads".to_owned(), "1".to_owned(), "--device".to_owned(), device]
 }
 
 /// The command as it is.

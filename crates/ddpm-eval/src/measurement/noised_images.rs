@@ -43,11 +43,7 @@ impl<'a> NoisedImages<'a> {
         device: Device,
     ) -> Result<Self, EvalError> {
         config.validate()?;
-        let order = ShuffledOrder::new(config.seed, images.len())?;
-        let mut indices: Vec<usize> =
-            (0..count.min(images.len()) as u64).map(|sample| order.index_of(sample)).collect();
-        // In the order of the file, so that the sums of a complete split do not depend on the seed.
-        indices.sort_unstable();
+        let indices = ShuffledOrder::new(config.seed, images.len())?.choice(count);
         let source = NoiseSource::new(config.seed, Purpose::Evaluation);
         Ok(NoisedImages { images, split, indices, levels, source, batch_size: config.batch_size, device })
     }

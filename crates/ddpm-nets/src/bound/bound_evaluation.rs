@@ -5,6 +5,7 @@ use crate::{Denoiser, NetsError, noised};
 use ddpm_core::decomposition::prior_divergence;
 use ddpm_core::{BoundStep, Level, Schedule};
 use tch::{Device, Kind, Tensor};
+use torch_ext::TorchError;
 
 /// The bound of a batch, image by image, in nats a component.
 #[derive(Debug)]
@@ -26,24 +27,25 @@ impl Bound {
 /// Evaluates the bound of images x_0 [n, ...] at every training level: T evaluations of the denoiser.
 ///
 /// `steps` are [`ddpm_core::bound_steps`] of the schedule. `noise` gives standard normal noise of x_0's shape for a timestep.
-/// `clip` limits the predicted x_0, as samplers do (Ho et al. report their bound with it).
-pub fn evaluate(
+/// `clip` limits the predicted x_0, as samplers do (Ho et al. report their bound with it). An error of `noise`, such as a request to stop, ends
+/// the evaluation.
+pub fn evaluate<E: From<NetsError> + From<TorchError>>(
     denoiser: &dyn Denoiser,
     schedule: &Schedule,
     steps: &[BoundStep],
     x0: &Tensor,
     grey_levels: u16,
     clip: Option<f64>,
-    noise: &mut dyn FnMut(usize) -> Tensor,
-) -> Result<Bound, NetsError> {
+    noise: &mut dyn FnMut(usize) -> Result<Tensor, E>,
+) -> Result<Bound, E> {
     if steps.len() != schedule.steps() {
         let expected = format!("{}, one a level", schedule.steps());
-        return Err(NetsError::input("steps of the bound", expected, steps.len()));
+        return Err(NetsError::input("steps of the bound", expected, steps.len()).into());
     }
     let rows = x0.size().first().copied().unwrap_or(0) as usize;
     let mut columns = Vec::with_capacity(steps.len());
     for (t, (level, step)) in schedule.levels().zip(steps).enumerate() {
-        let x_t = noised(x0, &torch_ext::fence(|| noise(t))?, &[level])?;
+        let x_t = noised(x0, &torch_ext::fence(|| noise(t))??, &[level])?;
         let prediction = denoiser.predict(&x_t, &level)?;
         let predicted = prediction.x0(&x_t, &level)?;
         columns.push(torch_ext::fence(|| -> Result<Tensor, NetsError> {

@@ -6,6 +6,7 @@ mod decomposition_result;
 mod denoising_error;
 mod format;
 mod level_entry;
+mod likelihood;
 mod network_result;
 mod score_error;
 mod set_distance;
@@ -17,6 +18,7 @@ pub use decomposition_result::{DecomposeReport, StandardErrors};
 pub use denoising_error::{DenoisingError, FILE_NAME, LevelError, SplitSum};
 pub use format::{Format, read_result};
 pub use level_entry::LevelEntry;
+pub use likelihood::{BoundParts, Likelihood};
 pub use network_result::{
     AdviceReport, BoundReport, Checks, Floor, FloorReport, Images, InitializationBracket, MeasuredLevel,
     MeasurementFacts, Memorization, NetworkReport, TrainingErrorBracket, VarianceReport,

@@ -28,7 +28,7 @@ impl Trace<'_> {
     /// D(x) at `level` for x [n, ...], of x's shape, and tr(dD/dx) `[n, columns]` in f64.
     ///
     /// Fails where the denoiser's answer has no derivative.
-    pub(super) fn of(
+    pub fn of(
         &self,
         denoiser: &dyn Denoiser,
         x: &Tensor,

@@ -25,7 +25,7 @@ pub(super) struct DataOptions {
     /// A data set: digits, fashion-mnist, cifar10 or image-folder
     #[arg(long, value_name = "NAME")]
     pub(super) data: Option<DatasetName>,
-    /// Its part: train or held-out [default: train]
+    /// Its part: train or held-out [default: train; for a likelihood held-out where there are such images]
     #[arg(long, value_name = "SPLIT", value_parser = split)]
     pub(super) split: Option<Split>,
     /// A local folder instead of the cache
@@ -50,12 +50,18 @@ pub(super) struct Images {
 }
 
 impl DataOptions {
-    /// The images of the data set.
+    /// The images of the data set, of its training part unless another is named.
     pub(super) fn load(&self, given: &Given) -> Result<Images> {
+        self.load_or(Split::Train, given)
+    }
+
+    /// The images of the data set, of the `usual` part, where it has one, unless another is named.
+    pub(super) fn load_or(&self, usual: Split, given: &Given) -> Result<Images> {
         let name = self.data.context("--data is needed")?;
-        let split = self.split.unwrap_or(Split::Train);
         let options = self.files.of(name, given)?;
         let dataset = load_data(name, self.data_dir.as_deref(), &options)?;
+        let usual = if dataset.held_out.is_some() { usual } else { Split::Train };
+        let split = self.split.unwrap_or(usual);
         let images = match (split, dataset.held_out) {
             (Split::Train, _) => dataset.train,
             (Split::HeldOut, Some(images)) => images,

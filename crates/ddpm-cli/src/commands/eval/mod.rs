@@ -3,6 +3,7 @@
 mod distance;
 mod features;
 mod image_set;
+mod nll;
 mod score;
 mod train_features;
 
@@ -18,6 +19,8 @@ Examples:
   ddpm eval features --data digits --split held-out --extractor classifier:features/digits --out real.safetensors
   ddpm eval features --images samples/ --extractor classifier:features/digits --out made.safetensors
   ddpm eval fid --features-a made.safetensors --features-b real.safetensors
+  ddpm eval nll --checkpoint runs/digits/checkpoints/latest --data digits --method vlb --num 50
+  ddpm eval nll --target mixture.json --points samples.safetensors
   ddpm eval kid --images samples/ --data digits --split held-out --extractor classifier:features/digits --json -")]
 pub(crate) enum Eval {
     Features(features::Features),
@@ -28,6 +31,7 @@ pub(crate) enum Eval {
     /// Precision, recall, density and coverage of two sets of features
     PrecisionRecall(distance::Distance),
     Is(score::Score),
+    Nll(nll::Nll),
     TrainFeatures(train_features::TrainFeatures),
 }
 
@@ -39,6 +43,7 @@ impl Eval {
             Eval::Kid(command) => command.run(distance::Kind::Kernel, global),
             Eval::PrecisionRecall(command) => command.run(distance::Kind::Overlap, global),
             Eval::Is(command) => command.run(global),
+            Eval::Nll(command) => command.run(global),
             Eval::TrainFeatures(command) => command.run(global),
         }
     }

@@ -1,0 +1,62 @@
+//! Likelihoods of vectors.
+
+use super::{LikelihoodProgress, Likelihoods, Method};
+use crate::EvalError;
+use ddpm_core::Noising;
+use ddpm_nets::Denoiser;
+use ddpm_sample::likelihood::{Trace, log_density, random_signs};
+use ddpm_sample::SampleError;
+use std::ops::ControlFlow;
+use tch::Tensor;
+
+/// Numbers of a batch: its rows share the steps of the solver.
+const NUMBERS: i64 = 1 << 16;
+
+/// Minus log densities of rows `points` [n, d] under the flow of a denoiser, in the points' own units. The arithmetic is of the points' kind.
+///
+/// Fails for [`Method::Bound`]: the decoder of a bound is one of grey levels.
+pub fn likelihood_of_points(
+    denoiser: &dyn Denoiser,
+    noising: &Noising,
+    points: &Tensor,
+    method: &Method,
+    seed: u64,
+    progress: &mut LikelihoodProgress<'_>,
+) -> Result<Likelihoods, EvalError> {
+    let Method::Ode { tolerance, probes } = method else {
+        return Err(EvalError::mismatch("method of a likelihood of vectors", "ode", method.name()));
+    };
+    let size = points.size();
+    let [n, d] = size[..] else {
+        return Err(EvalError::mismatch("points", "[n, d]", format_args!("{size:?}")));
+    };
+    let batch = (NUMBERS / d.max(1)).clamp(1, n.max(1));
+    let mut all = Likelihoods::default();
+    for first in (0..n).step_by(batch as usize) {
+        let count = batch.min(n - first);
+        let rows = torch_ext::fence(|| points.narrow(0, first, count))?;
+        let signs = (0..probes.unwrap_or(0))
+            .map(|probe| {
+                let images = first as u64..(first + count) as u64;
+                let signs = random_signs(seed, images, probe, &[d], points.device())?;
+                Ok(torch_ext::fence(|| signs.to_kind(points.kind()))?)
+            })
+            .collect::<Result<Vec<Tensor>, EvalError>>()?;
+        let trace = if probes.is_some() { Trace::Probes(&signs) } else { Trace::Exact };
+        let mut stopped = None;
+        let found = log_density(denoiser, noising, &rows, trace, tolerance, &mut |share| {
+            match progress((first as f64 + share * count as f64) / n as f64) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    stopped = Some(error);
+                    ControlFlow::Break(())
+                }
+            }
+        });
+        match (found, stopped) {
+            (Err(SampleError::Interrupted { .. }), Some(error)) => return Err(error),
+            (found, _) => all.add_densities(&found?.nats, 0.0)?,
+        }
+    }
+    Ok(all)
+}
