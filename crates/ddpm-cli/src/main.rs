@@ -16,6 +16,7 @@ mod command_line;
 mod commands;
 mod config;
 mod datasets;
+mod evaluation;
 mod exit_codes;
 mod given;
 mod global_options;

@@ -27,6 +27,8 @@ const W2_PROCESS: &str = "decompose --target DIR/g.json --w2 --steps 5 --process
 const NETWORK: &str = "decompose --checkpoint DIR/image/checkpoints/latest --data digits";
 const W2_DDIM: &str = "decompose --target DIR/g.json --w2 --steps 5 --sampler ddim";
 const ALWAYS: &[&str] = &[];
+/// The bound, which has no solver and no probes.
+const NLL_BOUND: &[&str] = &["eval nll --checkpoint DIR/image/checkpoints/latest --data digits --method vlb"];
 
 /// Options of one sampler each, on another one.
 const OTHER_SAMPLER: &[&str] = &[TARGET, LIST, IMAGE, VECTOR];
@@ -336,6 +338,59 @@ const ROWS: &[Row] = &[
     ("eval is", "features_a", "", ALWAYS),
     ("eval is", "json", "", ALWAYS),
     ("eval is", "seed", "1", &["eval is --features-a DIR/x"]),
+    ("eval nll", "checkpoint", "", ALWAYS),
+    ("eval nll", "target", "", ALWAYS),
+    ("eval nll", "points", "DIR/n.safetensors", &["eval nll --checkpoint DIR/image/checkpoints/latest"]),
+    ("eval nll", "data", "digits", &["eval nll --target DIR/g.json --points DIR/n.safetensors"]),
+    ("eval nll", "split", "train", &["eval nll --target DIR/g.json --points DIR/n.safetensors"]),
+    ("eval nll", "data_dir", "DIR", &["eval nll --target DIR/g.json --points DIR/n.safetensors"]),
+    (
+        "eval nll",
+        "image_size",
+        "8",
+        &[
+            "eval nll --target DIR/g.json --points DIR/n.safetensors",
+            "eval nll --checkpoint DIR/image/checkpoints/latest --data digits",
+        ],
+    ),
+    ("eval nll", "resize", "fit-pad", &["eval nll --checkpoint DIR/image/checkpoints/latest --data digits"]),
+    ("eval nll", "channels", "3", &["eval nll --checkpoint DIR/image/checkpoints/latest --data digits"]),
+    ("eval nll", "on_error", "skip", &["eval nll --checkpoint DIR/image/checkpoints/latest --data digits"]),
+    ("eval nll", "method", "vlb", &["eval nll --target DIR/g.json --points DIR/n.safetensors"]),
+    ("eval nll", "rtol", "1e-3", NLL_BOUND),
+    ("eval nll", "atol", "1e-3", NLL_BOUND),
+    ("eval nll", "probes", "2", NLL_BOUND),
+    ("eval nll", "num", "2", &["eval nll --target DIR/g.json --points DIR/n.safetensors"]),
+    ("eval nll", "batch_size", "2", &["eval nll --target DIR/g.json --points DIR/n.safetensors"]),
+    ("eval nll", "json", "", ALWAYS),
+    ("eval nll", "seed", "1", &["eval nll --target DIR/g.json --points DIR/n.safetensors"]),
+    ("eval nll", "train_steps", "100", &["eval nll --checkpoint DIR/image/checkpoints/latest --data digits"]),
+    ("eval nll", "process", "vp", &["eval nll --checkpoint DIR/image/checkpoints/latest --data digits"]),
+    ("eval nll", "t_min", "0.1", &["eval nll --checkpoint DIR/image/checkpoints/latest --data digits"]),
+    ("eval nll", "schedule", "cosine", &["eval nll --checkpoint DIR/image/checkpoints/latest --data digits"]),
+    ("eval nll", "beta_start", "0.1", &["eval nll --checkpoint DIR/image/checkpoints/latest --data digits"]),
+    ("eval nll", "beta_end", "0.1", &["eval nll --checkpoint DIR/image/checkpoints/latest --data digits"]),
+    ("eval nll", "sigma_min", "0.1", &["eval nll --checkpoint DIR/image/checkpoints/latest --data digits"]),
+    ("eval nll", "sigma_max", "9", &["eval nll --checkpoint DIR/image/checkpoints/latest --data digits"]),
+    ("eval nll", "rho", "7", &["eval nll --checkpoint DIR/image/checkpoints/latest --data digits"]),
+    (
+        "eval nll",
+        "betas",
+        "DIR/betas.txt",
+        &["eval nll --checkpoint DIR/image/checkpoints/latest --data digits"],
+    ),
+    (
+        "eval nll",
+        "alpha_bars",
+        "DIR/betas.txt",
+        &["eval nll --checkpoint DIR/image/checkpoints/latest --data digits"],
+    ),
+    (
+        "eval nll",
+        "zero_terminal_snr",
+        "",
+        &["eval nll --checkpoint DIR/image/checkpoints/latest --data digits"],
+    ),
     ("eval train-features", "data", "", ALWAYS),
     ("eval train-features", "split", "train", &["eval train-features --data digits --out DIR/t"]),
     ("eval train-features", "data_dir", "", ALWAYS),

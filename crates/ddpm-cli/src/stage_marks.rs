@@ -15,6 +15,8 @@ pub(crate) enum Stage {
     Sample,
     /// Evaluation, with the error decomposition.
     Evaluate,
+    /// Samples beside real images.
+    Quality,
 }
 
 /// The mark of a finished stage.
@@ -32,6 +34,7 @@ impl Stage {
             Stage::Train => "train.json",
             Stage::Sample => "sample.json",
             Stage::Evaluate => "evaluate.json",
+            Stage::Quality => "quality.json",
         };
         run.dir.root().join(".stages").join(name)
     }

@@ -6,7 +6,7 @@ use crate::exit_codes::Interrupted;
 use crate::run::Run;
 use crate::runtime::StopFlag;
 use crate::stage_marks::Stage;
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use ddpm_train::Outcome;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -45,6 +45,9 @@ pub(crate) trait AnyRun {
     /// `ddpm reproduce`: prints the report's path. `fresh` removes earlier results first; `yes` skips the question whether the machine is
     /// fast enough.
     fn reproduce(&self, fresh: bool, yes: bool) -> Result<()>;
+
+    /// `ddpm eval run`: the stages after training, as far as they are not done; prints the report's path.
+    fn evaluate(&self) -> Result<()>;
 }
 
 impl<C: Stages> AnyRun for Run<C> {
@@ -96,6 +99,20 @@ impl<C: Stages> AnyRun for Run<C> {
         if let Outcome::Interrupted { step } = train_if_needed(self, &data, &stop)? {
             return Err(Interrupted { step, remedy: "the same command resumes the run" }.into());
         }
+        let report = C::evaluate(self, &data, &stop)?;
+        crate::output::print(&format!("{}\n", report.display()))
+    }
+
+    fn evaluate(&self) -> Result<()> {
+        let _lock = self.lock()?;
+        let stop = StopFlag::install()?;
+        self.continue_log();
+        ensure!(
+            self.dir.newest_intact()?.is_some(),
+            "{}: no checkpoint yet; train first",
+            self.dir.root().display()
+        );
+        let data = C::load_data(self)?;
         let report = C::evaluate(self, &data, &stop)?;
         crate::output::print(&format!("{}\n", report.display()))
     }

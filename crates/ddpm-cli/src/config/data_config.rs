@@ -38,6 +38,19 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl ImageData {
+    /// A data set as it is.
+    pub(crate) fn of(name: DatasetName) -> Self {
+        ImageData {
+            name,
+            dir: None,
+            stream: false,
+            image_size: None,
+            resize: Resize::default(),
+            channels: None,
+            on_error: OnError::default(),
+        }
+    }
+
     /// How the files of an image folder become images of one shape.
     pub(crate) fn options(&self) -> ImageOptions {
         ImageOptions {

@@ -3,6 +3,7 @@
 use super::configuration::{Configuration, TaggedSection};
 use super::data_config::ImageData;
 use super::diffusion_config::DiffusionConfig;
+use super::quality_config::QualityConfig;
 use super::sample_config::SampleConfig;
 use super::size_limits;
 use crate::sampler_options::Origin;
@@ -35,6 +36,9 @@ pub(crate) struct ImageConfig {
     /// What is measured.
     #[serde(default)]
     pub(crate) eval: EvalConfig,
+    /// What is measured on samples.
+    #[serde(default)]
+    pub(crate) quality: QualityConfig,
 }
 
 impl Configuration for ImageConfig {
@@ -64,6 +68,7 @@ impl Configuration for ImageConfig {
         let scheduler = self.diffusion.scheduler()?;
         ImageDiffusion::check(&self.train, &self.model, &scheduler)?;
         self.sample.validate(Some(scheduler.schedule().steps()))?;
+        self.quality.validate(scheduler.schedule().steps())?;
         if let Some(weight) = self.sample.guidance {
             ensure!(
                 self.model.num_class_embeds.is_some(),
@@ -92,6 +97,7 @@ impl Configuration for ImageConfig {
             train: self.train.trained_part(),
             sample: SampleConfig::default(),
             eval: EvalConfig::default(),
+            quality: QualityConfig::default(),
             ..self.clone()
         }
     }

@@ -8,6 +8,7 @@ mod image_config;
 mod preset;
 #[cfg(test)]
 mod preset_tests;
+mod quality_config;
 mod resume;
 mod sample_config;
 mod size_limits;
@@ -21,6 +22,7 @@ pub(crate) use configuration::Configuration;
 pub(crate) use data_config::ImageData;
 pub(crate) use image_config::ImageConfig;
 pub(crate) use preset::{PRESETS, Preset, find};
+pub(crate) use quality_config::{QualityConfig, QualityExtractor};
 pub(crate) use resume::check_unchanged;
 pub(crate) use vector_config::VectorConfig;
 

@@ -36,7 +36,7 @@ pub(super) fn read_result<T: DeserializeOwned>(path: &Path) -> Result<T> {
     Ok(ddpm_report::results::read_result(path, remedy)?)
 }
 
-fn write_result(path: &Path, result: &impl Serialize) -> Result<()> {
+pub(super) fn write_result(path: &Path, result: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(result)?;
     ddpm_data::atomic::write_bytes(path, text.as_bytes()).with_context(|| path.display().to_string())
 }

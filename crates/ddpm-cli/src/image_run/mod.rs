@@ -3,6 +3,7 @@
 mod estimate;
 mod evaluate;
 mod preview;
+mod quality;
 mod report;
 mod samples;
 
@@ -38,6 +39,7 @@ impl Stages for ImageConfig {
             RunImages { dataset, streamed: None }
         };
         check_numbers(&images.dataset)?;
+        quality::check_extractor(run)?;
         Ok(images)
     }
 
@@ -73,6 +75,7 @@ impl Stages for ImageConfig {
         }
         samples::sample_if_needed(run, dataset, stop)?;
         evaluate::evaluate_if_needed(run, dataset, stop)?;
+        quality::measure_if_needed(run, dataset, stop)?;
         report::write(run, dataset)
     }
 }

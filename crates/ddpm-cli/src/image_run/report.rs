@@ -1,6 +1,7 @@
 //! The report stage: gathers what the other stages left and writes one page.
 
 use super::evaluate::{classical_path, decomposition_path, read_result};
+use super::quality;
 use crate::checkpoint_sampling::TRAJECTORY;
 use crate::config::Configuration;
 use crate::pictures::{FORWARD_COLUMNS, FORWARD_ROWS, Pictures};
@@ -8,11 +9,11 @@ use crate::run::Run;
 use crate::runtime::{device_name, versions};
 use crate::stage_marks::Stage;
 use anyhow::{Context, Result};
+use ddpm_core::interval::Interval;
 use ddpm_data::{Dataset, DatasetName, ImageSet};
 use ddpm_nets::checkpoint::read_scheduler;
 use ddpm_report::decomposition_page::{NetworkPage, PAGE};
-use ddpm_report::results::DecomposeReport;
-use ddpm_report::results::DenoisingError;
+use ddpm_report::results::{DecomposeReport, DenoisingError, SampleQuality};
 use ddpm_report::sections::Picture;
 use ddpm_report::training_page::{
     DataFacts, DecompositionLink, LossPoint, Measured, PaperComparison, Pictures as Shown, RunFacts,
@@ -35,6 +36,7 @@ pub(super) fn write(run: &Run, dataset: &Dataset) -> Result<PathBuf> {
             images_per_second: Some(line.images_per_second),
         })
         .collect();
+    let quality = quality::read(run)?;
     let report = TrainingReport {
         name: run.name.clone(),
         data: data_facts(config.data.name, dataset),
@@ -53,7 +55,8 @@ pub(super) fn write(run: &Run, dataset: &Dataset) -> Result<PathBuf> {
         classical: Some(read_result(&classical_path(run))?),
         decomposition: decomposition(run, &checkpoint)?,
         paper: (config.data.name == DatasetName::Cifar10)
-            .then(|| beside_the_paper(parameters, steps, config.train.batch_size)),
+            .then(|| beside_the_paper(parameters, steps, config.train.batch_size, quality.as_ref())),
+        quality,
         config_toml: config.to_toml()?,
         commands: commands(run),
     };
@@ -116,12 +119,16 @@ fn data_facts(name: DatasetName, dataset: &Dataset) -> DataFacts {
 }
 
 fn stages(run: &Run) -> Vec<StageFact> {
-    [("train", Stage::Train), ("sample", Stage::Sample), ("evaluate", Stage::Evaluate)]
-        .map(|(name, stage)| StageFact {
-            name: name.to_string(),
-            seconds: stage.mark(run).map(|mark| mark.seconds),
-        })
-        .into()
+    let of = |(name, stage): (&str, Stage)| StageFact {
+        name: name.to_string(),
+        seconds: stage.mark(run).map(|mark| mark.seconds),
+    };
+    let mut stages: Vec<StageFact> =
+        [("train", Stage::Train), ("sample", Stage::Sample), ("evaluate", Stage::Evaluate)].map(of).into();
+    if run.config.quality.samples > 0 {
+        stages.push(of(("quality", Stage::Quality)));
+    }
+    stages
 }
 
 fn shown(run: &Run) -> Result<Shown> {
@@ -160,11 +167,29 @@ fn shown(run: &Run) -> Result<Shown> {
     })
 }
 
-/// FID, IS and NLL need what this pipeline does not have yet; the report says so instead of leaving them out.
-fn beside_the_paper(parameters: u64, steps: u64, batch_size: usize) -> PaperComparison {
-    let features = || Measured::Not("needs Inception features of 50,000 samples".to_string());
-    let bound = Measured::Not("needs the variational bound over the test set".to_string());
-    PaperComparison::ho2020_cifar10(parameters, steps, batch_size, features(), features(), bound)
+/// FID and IS are those of Inception's features; the report says what was not measured instead of leaving it out.
+fn beside_the_paper(
+    parameters: u64,
+    steps: u64,
+    batch_size: usize,
+    quality: Option<&SampleQuality>,
+) -> PaperComparison {
+    let inception = quality.filter(|quality| quality.distance.metric == "fid");
+    let missing = || Measured::Not("needs Inception features: quality.extractor = \"inception\"".to_string());
+    let fid = inception.map_or_else(missing, |quality| Measured::Value(quality.distance.value));
+    let score = inception.and_then(|quality| quality.class_score.as_ref());
+    let score = score.map_or_else(missing, |score| {
+        let [low, high] = score.interval;
+        Measured::WithInterval(Interval { value: score.value, low, high })
+    });
+    let bound = quality.and_then(|quality| quality.likelihood.as_ref()).map_or_else(
+        || Measured::Not("needs quality.likelihood_images".to_string()),
+        |found| {
+            let [low, high] = found.bits_interval;
+            Measured::WithInterval(Interval { value: found.bits_per_dim, low, high })
+        },
+    );
+    PaperComparison::ho2020_cifar10(parameters, steps, batch_size, score, fid, bound)
 }
 
 fn commands(run: &Run) -> Vec<String> {

@@ -49,7 +49,8 @@ pub fn likelihood_of_images(
     let mut all = Likelihoods::default();
     for indices in of.indices.chunks(of.batch_size.max(1)) {
         let labels = of.images.gather_labels(indices);
-        let labels = labels.map(|labels| torch_ext::fence(|| Tensor::from_slice(&labels).to_device(of.device)));
+        let labels =
+            labels.map(|labels| torch_ext::fence(|| Tensor::from_slice(&labels).to_device(of.device)));
         let labels = labels.transpose()?;
         let done = all.count() as f64;
         let share = |part: f64| (done + part * indices.len() as f64) / of.indices.len() as f64;
@@ -61,15 +62,21 @@ pub fn likelihood_of_images(
                 let trace = if probes.is_some() { Trace::Probes(&signs) } else { Trace::Exact };
                 let noising = Noising::Discrete(checkpoint.scheduler.schedule().clone());
                 let mut stopped = None;
-                let found = log_density(denoiser.as_ref(), &noising, &z, trace, tolerance, &mut |part| {
-                    match progress(share(part)) {
-                        Ok(()) => ControlFlow::Continue(()),
-                        Err(error) => {
-                            stopped = Some(error);
-                            ControlFlow::Break(())
-                        }
-                    }
-                });
+                let found =
+                    log_density(
+                        denoiser.as_ref(),
+                        &noising,
+                        &z,
+                        trace,
+                        tolerance,
+                        &mut |part| match progress(share(part)) {
+                            Ok(()) => ControlFlow::Continue(()),
+                            Err(error) => {
+                                stopped = Some(error);
+                                ControlFlow::Break(())
+                            }
+                        },
+                    );
                 match (found, stopped) {
                     (Err(SampleError::Interrupted { .. }), Some(error)) => return Err(error),
                     (found, _) => all.add_densities(&found?.nats, of.cell())?,
@@ -82,7 +89,11 @@ pub fn likelihood_of_images(
                     Threshold::Clip { range } => Some(range),
                     Threshold::Dynamic { .. } => {
                         let got = "dynamic thresholding";
-                        return Err(EvalError::mismatch("predicted x_0 of a bound", "clipped or as it is", got));
+                        return Err(EvalError::mismatch(
+                            "predicted x_0 of a bound",
+                            "clipped or as it is",
+                            got,
+                        ));
                     }
                 };
                 let steps = bound_steps(schedule, checkpoint.scheduler.variance(), None)?;
@@ -105,12 +116,17 @@ pub fn likelihood_of_images(
                 let (dim, last) = (of.dimension() as f64, found.steps.size()[1]);
                 let (between, decoder) = torch_ext::fence(|| {
                     let between = found.steps.narrow(1, 1, last - 1);
-                    (between.sum_dim_intlist([1i64].as_slice(), false, Kind::Double), found.steps.select(1, 0))
+                    (
+                        between.sum_dim_intlist([1i64].as_slice(), false, Kind::Double),
+                        found.steps.select(1, 0),
+                    )
                 })?;
                 let parts = [&found.prior, &between, &decoder].map(numbers);
                 let [prior, between, decoder] = parts;
                 let (prior, between, decoder) = (prior?, between?, decoder?);
-                all.add_bounds((0..prior.len()).map(|i| [prior[i], between[i], decoder[i]].map(|nats| nats * dim)));
+                all.add_bounds(
+                    (0..prior.len()).map(|i| [prior[i], between[i], decoder[i]].map(|nats| nats * dim)),
+                );
             }
         }
         progress(share(1.0))?;
@@ -160,7 +176,9 @@ impl ImagesToScore<'_> {
                 2.0 * (level + u) / levels - 1.0
             }));
         }
-        Ok(torch_ext::fence(|| Tensor::from_slice(&values).reshape(self.size(indices)).to_device(self.device))?)
+        Ok(torch_ext::fence(|| {
+            Tensor::from_slice(&values).reshape(self.size(indices)).to_device(self.device)
+        })?)
     }
 
     /// What the density over a cell of width 2/K adds to minus its logarithm.

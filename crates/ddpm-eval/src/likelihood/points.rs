@@ -4,8 +4,8 @@ use super::{LikelihoodProgress, Likelihoods, Method};
 use crate::EvalError;
 use ddpm_core::Noising;
 use ddpm_nets::Denoiser;
-use ddpm_sample::likelihood::{Trace, log_density, random_signs};
 use ddpm_sample::SampleError;
+use ddpm_sample::likelihood::{Trace, log_density, random_signs};
 use std::ops::ControlFlow;
 use tch::Tensor;
 
@@ -44,13 +44,13 @@ pub fn likelihood_of_points(
             .collect::<Result<Vec<Tensor>, EvalError>>()?;
         let trace = if probes.is_some() { Trace::Probes(&signs) } else { Trace::Exact };
         let mut stopped = None;
-        let found = log_density(denoiser, noising, &rows, trace, tolerance, &mut |share| {
-            match progress((first as f64 + share * count as f64) / n as f64) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => {
-                    stopped = Some(error);
-                    ControlFlow::Break(())
-                }
+        let found = log_density(denoiser, noising, &rows, trace, tolerance, &mut |share| match progress(
+            (first as f64 + share * count as f64) / n as f64,
+        ) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                stopped = Some(error);
+                ControlFlow::Break(())
             }
         });
         match (found, stopped) {

@@ -25,9 +25,8 @@ impl Likelihoods {
         let (means, variances) = torch_ext::fence(|| {
             let means = log_densities.mean_dim([1i64].as_slice(), false, Kind::Double);
             // One value has no spread.
-            let spread = (probes > 1).then(|| {
-                log_densities.var_dim([1i64].as_slice(), true, false) / probes as f64
-            });
+            let spread =
+                (probes > 1).then(|| log_densities.var_dim([1i64].as_slice(), true, false) / probes as f64);
             (means, spread)
         })?;
         self.nats.extend(numbers(&means)?.into_iter().map(|density| offset - density));

@@ -8,6 +8,7 @@ mod format;
 mod level_entry;
 mod likelihood;
 mod network_result;
+mod sample_quality;
 mod score_error;
 mod set_distance;
 mod steps_sweep;
@@ -23,6 +24,7 @@ pub use network_result::{
     AdviceReport, BoundReport, Checks, Floor, FloorReport, Images, InitializationBracket, MeasuredLevel,
     MeasurementFacts, Memorization, NetworkReport, TrainingErrorBracket, VarianceReport,
 };
+pub use sample_quality::{SampleQuality, SampledSet, TrainingNeighbours};
 pub use score_error::ScoreError;
 pub use set_distance::{ClassScore, SetDistance, SetOverlap};
 pub use steps_sweep::{Measure, Slope, Sweep, SweepCurve, SweepPoint};

@@ -77,4 +77,6 @@ pub struct ClassScore {
     pub classes: u64,
     /// What made the logits.
     pub extractor: String,
+    /// The same of real images, where they were given.
+    pub reference_value: Option<f64>,
 }

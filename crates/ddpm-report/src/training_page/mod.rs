@@ -9,6 +9,7 @@ mod headline;
 mod loss;
 mod paper;
 mod pictures;
+mod quality;
 mod training_report;
 
 pub use facts::{DataFacts, RunFacts, Stage};
@@ -54,6 +55,9 @@ impl TrainingReport {
         }
         if let Some(decomposition) = &self.decomposition {
             decomposition.add_to(&mut page);
+        }
+        if let Some(quality) = &self.quality {
+            quality::add_to(&mut page, quality);
         }
         if let Some(paper) = &self.paper {
             paper.add_to(&mut page);

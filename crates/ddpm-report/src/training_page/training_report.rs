@@ -4,7 +4,7 @@ use super::facts::{DataFacts, RunFacts};
 use super::loss::LossPoint;
 use super::paper::PaperComparison;
 use super::pictures::Pictures;
-use crate::results::{ClassicalReport, DenoisingError};
+use crate::results::{ClassicalReport, DenoisingError, SampleQuality};
 
 /// A training run and what was measured on it. What is absent leaves its section out.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub struct TrainingReport {
     pub classical: Option<ClassicalReport>,
     /// The page of the error decomposition.
     pub decomposition: Option<DecompositionLink>,
+    /// The samples beside real images.
+    pub quality: Option<SampleQuality>,
     /// Published figures beside the measured ones.
     pub paper: Option<PaperComparison>,
     /// The resolved configuration.

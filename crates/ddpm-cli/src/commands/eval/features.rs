@@ -1,6 +1,7 @@
 //! `ddpm eval features`: the features of a set of images, as a file.
 
-use super::image_set::{DataOptions, features, load_extractor, of_folder};
+use super::data_options::DataOptions;
+use crate::evaluation::{features, load_extractor, of_folder};
 use crate::global_options::Global;
 use crate::output::{check_files, print};
 use crate::runtime::{self, NOTHING_WRITTEN, StopFlag};

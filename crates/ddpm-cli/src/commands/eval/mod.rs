@@ -1,14 +1,18 @@
 //! `ddpm eval`: distances between sets of images, by the features of an extractor.
 
+mod data_options;
 mod distance;
 mod features;
-mod image_set;
+mod first_set;
 mod nll;
+mod run;
 mod score;
 mod train_features;
 
+use crate::evaluation::Kind;
 use crate::global_options::Global;
 use anyhow::Result;
+use distance::Comparison;
 
 /// Measure sets of images: features, distances, scores
 #[derive(clap::Subcommand, Debug)]
@@ -33,18 +37,20 @@ pub(crate) enum Eval {
     Is(score::Score),
     Nll(nll::Nll),
     TrainFeatures(train_features::TrainFeatures),
+    Run(run::EvalRun),
 }
 
 impl Eval {
     pub(crate) fn run(&self, global: &Global) -> Result<()> {
         match self {
             Eval::Features(command) => command.run(global),
-            Eval::Fid(command) => command.run(distance::Kind::Frechet, global),
-            Eval::Kid(command) => command.run(distance::Kind::Kernel, global),
-            Eval::PrecisionRecall(command) => command.run(distance::Kind::Overlap, global),
+            Eval::Fid(command) => command.run(Comparison::Distance(Kind::Frechet), global),
+            Eval::Kid(command) => command.run(Comparison::Distance(Kind::Kernel), global),
+            Eval::PrecisionRecall(command) => command.run(Comparison::Overlap, global),
             Eval::Is(command) => command.run(global),
             Eval::Nll(command) => command.run(global),
             Eval::TrainFeatures(command) => command.run(global),
+            Eval::Run(command) => command.run(global),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `ddpm eval nll`: the negative log likelihood of images or vectors under a model.
 
-use super::image_set::DataOptions;
+use super::data_options::DataOptions;
 use crate::checkpoints::{load_images, load_vectors};
 use crate::global_options::Global;
 use crate::image_model::image_shape;
@@ -39,7 +39,8 @@ const PARTS: f64 = 1000.0;
 /// Negative log likelihood in nats and bits a component
 ///
 /// `ode` integrates the probability-flow ODE from the data to noise. Images are dequantized uniformly, as Song et al. (2021) do. `vlb` is the
-/// variational bound of the ancestral sampler over all training levels, which Ho et al. (2020) report.
+/// variational bound of the ancestral sampler over all training levels, which Ho et al. (2020) report. A target is noised by the process vp down to
+/// the time 1e-5 unless another noising is given.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Nll {
     /// A checkpoint of images with --data, or of a network on vectors with --points
@@ -111,7 +112,11 @@ impl Nll {
 
     fn measure(&self, global: &Global, stop: &StopFlag) -> Result<Likelihood> {
         let Some(dir) = &self.checkpoint else {
-            return self.of_target(self.target.as_deref().context("--checkpoint or --target is needed")?, global, stop);
+            return self.of_target(
+                self.target.as_deref().context("--checkpoint or --target is needed")?,
+                global,
+                stop,
+            );
         };
         global
             .given
@@ -120,10 +125,19 @@ impl Nll {
         if VectorCheckpoint::is_at(dir)? {
             let checkpoint = load_vectors(dir, device)?;
             let path = self.points.as_deref();
-            let path = path.with_context(|| format!("{}: a network on vectors needs --points", dir.display()))?;
+            let path =
+                path.with_context(|| format!("{}: a network on vectors needs --points", dir.display()))?;
             let points = self.read_points(path, checkpoint.network.config().dim, Kind::Float, global)?;
             let denoiser = &ScoreDenoiser(&checkpoint.network);
-            return self.of_points(denoiser, &checkpoint.noising, &points.to_device(device), dir, path, global, stop);
+            return self.of_points(
+                denoiser,
+                &checkpoint.noising,
+                &points.to_device(device),
+                dir,
+                path,
+                global,
+                stop,
+            );
         }
         ensure!(
             self.points.is_none(),
@@ -137,7 +151,8 @@ impl Nll {
         let checkpoint = load_images(dir, device)?;
         let data = self.data.load_or(Split::HeldOut, &global.given)?;
         let (images, shape) = (&data.images, image_shape(&checkpoint));
-        let own = [images.shape().channels, images.shape().height, images.shape().width].map(|side| side as i64);
+        let own =
+            [images.shape().channels, images.shape().height, images.shape().width].map(|side| side as i64);
         ensure!(
             own == shape,
             "--data: {} has images of {own:?}, {} of {shape:?} [channels, height, width]",

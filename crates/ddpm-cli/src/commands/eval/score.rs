@@ -1,23 +1,23 @@
 //! `ddpm eval is`: the Inception Score.
 
+use super::data_options::DataOptions;
+use super::first_set::{FirstFeatures, FirstSet};
+use crate::evaluation::{PARTS, class_score, reference_features};
 use crate::global_options::Global;
 use crate::output::{JsonOutput, check_files, print};
+use crate::runtime::{self, NOTHING_WRITTEN, StopFlag};
 use anyhow::{Context, Result};
-use ddpm_core::interval::{CONFIDENCE, Estimate};
-use ddpm_eval::extractor::{FeatureFile, INCEPTION};
-use ddpm_eval::sample_metrics::inception_score;
-use ddpm_report::results::{ClassScore, Format};
-use std::path::PathBuf;
+use ddpm_report::results::ClassScore;
 
-/// Parts over which the score is averaged.
-const PARTS: usize = 10;
-
-/// Inception Score of one set, from the logits of its features' file
+/// Inception Score of one set; the class score of another classifier
+///
+/// With --data the score of real images stands beside it.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Score {
-    /// A file with the tensor `logits` [n, k]
-    #[arg(long, value_name = "FILE")]
-    features_a: PathBuf,
+    #[command(flatten)]
+    first: FirstSet,
+    #[command(flatten)]
+    data: DataOptions,
     /// Write JSON to a file, or to the standard output (-) instead of text
     #[arg(long, value_name = "FILE|-")]
     json: Option<JsonOutput>,
@@ -25,28 +25,17 @@ pub(crate) struct Score {
 
 impl Score {
     pub(crate) fn run(&self, global: &Global) -> Result<()> {
-        global.given.refuse(&["seed"], "on ddpm eval, which draws nothing at random")?;
-        let path = &self.features_a;
-        check_files(&[("--json", JsonOutput::path(&self.json))], &[("--features-a", Some(path))])?;
-        let FeatureFile { set, extractor, .. } = FeatureFile::read(path)?;
-        let logits = set.logits.with_context(|| {
-            format!(
-                "{}: has no tensor `logits`; features of inception and of classifiers have",
-                path.display()
-            )
-        })?;
-        let found = inception_score(&logits).with_context(|| path.display().to_string())?;
-        let stderr = found.stderr / (PARTS as f64 - 1.0).sqrt();
-        let result = ClassScore {
-            format: Format,
-            metric: if extractor == INCEPTION { "inception-score" } else { "class-score" }.into(),
-            value: found.value,
-            deviation: found.stderr,
-            interval: Estimate { mean: found.value, stderr, n: PARTS }.interval(CONFIDENCE).ends(),
-            n_a: logits.size()[0] as u64,
-            classes: logits.size()[1] as u64,
-            extractor,
-        };
+        self.first.check(global)?;
+        if self.first.file().is_some() {
+            global
+                .given
+                .refuse_group::<DataOptions>("with --features-a: it is for --images and --checkpoint")?;
+        } else if self.data.data.is_none() {
+            global.given.refuse_group::<DataOptions>("without --data")?;
+        }
+        check_files(&[("--json", JsonOutput::path(&self.json))], &[("--features-a", self.first.file())])?;
+        let stop = StopFlag::install()?;
+        let result = stop.abandonable(NOTHING_WRITTEN, || self.measure(global, &stop))?;
         if let Some(json) = &self.json {
             json.write(&result)?;
         }
@@ -54,15 +43,28 @@ impl Score {
             return Ok(());
         }
         print(&format!(
-            "{} {:.4} +- {:.4} (standard deviation of {PARTS} parts), 95 % interval {:.4} to {:.4}\n{} images, {} classes by {}\n",
+            "{} {:.4} +- {:.4} (standard deviation of {PARTS} parts), 95 % interval {:.4} to {:.4}\n{}{} images, {} classes by {}\n",
             result.metric,
             result.value,
             result.deviation,
             result.interval[0],
             result.interval[1],
+            result.reference_value.map_or_else(String::new, |value| format!("of real images: {value:.4}\n")),
             result.n_a,
             result.classes,
             result.extractor
         ))
+    }
+
+    fn measure(&self, global: &Global, stop: &StopFlag) -> Result<ClassScore> {
+        let device = runtime::prepare(global.device, global.threads)?;
+        let data = self.data.data.map(|_| self.data.load(&global.given)).transpose()?;
+        let FirstFeatures { file, extractor } = self.first.features(global, device, stop)?;
+        let mut result = class_score(&file).with_context(|| file.images.clone())?;
+        if let (Some(data), Some((choice, extractor))) = (data, extractor) {
+            let real = reference_features(&choice, extractor.as_ref(), &data, stop)?;
+            result.reference_value = Some(class_score(&real)?.value);
+        }
+        Ok(result)
     }
 }

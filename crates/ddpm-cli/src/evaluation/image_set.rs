@@ -1,13 +1,11 @@
 //! A set of images by where it lies, and its features.
 
-use crate::datasets::{fetch_file, load_data, report_unread};
-use crate::given::Given;
-use crate::image_file_options::ImageFileOptions;
+use crate::datasets::{fetch_file, report_unread};
 use crate::progress::Progress;
 use crate::runtime::StopFlag;
 use anyhow::{Context, Result, bail, ensure};
 use ddpm_data::manifest::FileEntry;
-use ddpm_data::{DatasetName, ImageSet, ImageShape, Loaded, Source, Split, datasets_dir};
+use ddpm_data::{DatasetName, ImageSet, ImageShape, Loaded, Source, datasets_dir};
 use ddpm_eval::extractor::{
     ExtractorChoice, FeatureExtractor, FeatureFile, INCEPTION_FILE, INCEPTION_SHA256, INCEPTION_SIZE,
     INCEPTION_URL, extract,
@@ -19,60 +17,14 @@ use tch::{Device, Kind};
 /// Images at once.
 const BATCH: usize = 100;
 
-/// A data set.
-#[derive(clap::Args, Debug, Clone)]
-pub(super) struct DataOptions {
-    /// A data set: digits, fashion-mnist, cifar10 or image-folder
-    #[arg(long, value_name = "NAME")]
-    pub(super) data: Option<DatasetName>,
-    /// Its part: train or held-out [default: train; for a likelihood held-out where there are such images]
-    #[arg(long, value_name = "SPLIT", value_parser = split)]
-    pub(super) split: Option<Split>,
-    /// A local folder instead of the cache
-    #[arg(long, value_name = "DIR")]
-    pub(super) data_dir: Option<PathBuf>,
-    #[command(flatten)]
-    pub(super) files: ImageFileOptions,
-}
-
-fn split(word: &str) -> Result<Split, String> {
-    match word {
-        "train" => Ok(Split::Train),
-        "held-out" => Ok(Split::HeldOut),
-        _ => Err("expected train or held-out".into()),
-    }
-}
-
 /// Images with a text that says which.
-pub(super) struct Images {
-    pub(super) images: ImageSet,
-    pub(super) name: String,
-}
-
-impl DataOptions {
-    /// The images of the data set, of its training part unless another is named.
-    pub(super) fn load(&self, given: &Given) -> Result<Images> {
-        self.load_or(Split::Train, given)
-    }
-
-    /// The images of the data set, of the `usual` part, where it has one, unless another is named.
-    pub(super) fn load_or(&self, usual: Split, given: &Given) -> Result<Images> {
-        let name = self.data.context("--data is needed")?;
-        let options = self.files.of(name, given)?;
-        let dataset = load_data(name, self.data_dir.as_deref(), &options)?;
-        let usual = if dataset.held_out.is_some() { usual } else { Split::Train };
-        let split = self.split.unwrap_or(usual);
-        let images = match (split, dataset.held_out) {
-            (Split::Train, _) => dataset.train,
-            (Split::HeldOut, Some(images)) => images,
-            (Split::HeldOut, None) => bail!("--split held-out: {name} has no held-out images"),
-        };
-        Ok(Images { images, name: format!("{name}, {split}") })
-    }
+pub(crate) struct Images {
+    pub(crate) images: ImageSet,
+    pub(crate) name: String,
 }
 
 /// The images of a folder: pictures in any layout of an image folder, or the shards of `ddpm sample --shards`.
-pub(super) fn of_folder(path: &Path) -> Result<Images> {
+pub(crate) fn of_folder(path: &Path) -> Result<Images> {
     ensure!(path.is_dir(), "--images {}: expected a folder of images", path.display());
     let mut shards: Vec<PathBuf> = std::fs::read_dir(path)
         .with_context(|| path.display().to_string())?
@@ -115,7 +67,7 @@ fn of_shards(shards: &[PathBuf]) -> Result<ImageSet> {
 }
 
 /// Loads an extractor; the published Inception network is fetched where it is not there.
-pub(super) fn load_extractor(choice: &ExtractorChoice, device: Device) -> Result<Box<dyn FeatureExtractor>> {
+pub(crate) fn load_extractor(choice: &ExtractorChoice, device: Device) -> Result<Box<dyn FeatureExtractor>> {
     let mut file = PathBuf::new();
     if *choice == ExtractorChoice::Inception(None) {
         let folder = datasets_dir()?.with_file_name("extractors");
@@ -134,7 +86,7 @@ pub(super) fn load_extractor(choice: &ExtractorChoice, device: Device) -> Result
 }
 
 /// The features of images, with a progress bar.
-pub(super) fn features(
+pub(crate) fn features(
     extractor: &dyn FeatureExtractor,
     of: &Images,
     stop: &StopFlag,

@@ -1,0 +1,15 @@
+//! Measurements on sets of images that the commands `ddpm eval` and the pipeline of `ddpm reproduce` share.
+
+mod checkpoint_samples;
+mod class_score;
+mod distances;
+mod feature_classifier;
+mod image_set;
+mod reference_features;
+
+pub(crate) use checkpoint_samples::CheckpointSamples;
+pub(crate) use class_score::{PARTS, class_score};
+pub(crate) use distances::{Kind, distance, overlap, with_bar};
+pub(crate) use feature_classifier::{has_classes, train_features};
+pub(crate) use image_set::{Images, features, load_extractor, of_folder};
+pub(crate) use reference_features::reference_features;

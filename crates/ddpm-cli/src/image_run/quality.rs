@@ -1,0 +1,224 @@
+//! The quality stage: samples of the newest checkpoint beside real images, and the likelihood of real images.
+
+use super::evaluate::{read_result, write_result};
+use crate::checkpoints::load_images;
+use crate::config::{ImageData, QualityConfig, QualityExtractor};
+use crate::evaluation::{
+    CheckpointSamples, Images, Kind, class_score, distance, features, has_classes, load_extractor, of_folder,
+    overlap, reference_features, train_features, with_bar,
+};
+use crate::progress::Progress;
+use crate::run::Run;
+use crate::runtime::StopFlag;
+use crate::stage_marks::{self, Stage};
+use anyhow::Result;
+use ddpm_core::noise::{NoiseSource, Purpose};
+use ddpm_data::samples::Existing;
+use ddpm_data::{Dataset, ImageSet, ShuffledOrder};
+use ddpm_eval::EvalError;
+use ddpm_eval::extractor::{ExtractorChoice, FeatureExtractor};
+use ddpm_eval::likelihood::{ImagesToScore, Method, likelihood_of_images};
+use ddpm_eval::sample_metrics::memorization;
+use ddpm_nets::checkpoint::Checkpoint;
+use ddpm_report::results::{Format, Likelihood, SampleQuality, SampledSet, SetDistance};
+use std::path::{Path, PathBuf};
+
+/// Parts of the progress bar of a likelihood.
+const PARTS: f64 = 1000.0;
+
+/// Where the results of a run are kept.
+fn path(run: &Run) -> PathBuf {
+    run.dir.root().join("report").join("quality.json")
+}
+
+/// The results, if the run has any.
+pub(super) fn read(run: &Run) -> Result<Option<SampleQuality>> {
+    let path = path(run);
+    if run.config.quality.samples == 0 || !path.exists() {
+        return Ok(None);
+    }
+    Ok(Some(read_result(&path)?))
+}
+
+/// What makes the features, and what is known of it.
+struct Extractor {
+    choice: ExtractorChoice,
+    extractor: Box<dyn FeatureExtractor>,
+    accuracy: Option<(u64, f64)>,
+}
+
+/// A network that has to be fetched is fetched before the run begins.
+pub(super) fn check_extractor(run: &Run) -> Result<()> {
+    match &run.config.quality.extractor {
+        QualityExtractor::Given(choice) if run.config.quality.samples > 0 => {
+            load_extractor(choice, run.device).map(|_| ())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The folder of what is needed for the measurements alone.
+pub(super) fn folder(run: &Run) -> PathBuf {
+    run.dir.root().join("quality")
+}
+
+/// Measures the samples as `[quality]` says, unless that was done.
+pub(super) fn measure_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) -> Result<()> {
+    let config = &run.config.quality;
+    if config.samples == 0 {
+        return Ok(());
+    }
+    if read_result::<SampleQuality>(&path(run)).is_err() {
+        Stage::Quality.forget(run)?;
+    }
+    let sample = &run.config.sample;
+    let inputs = (config, sample.steps, sample.grid, &sample.sampler, sample.seed);
+    Stage::Quality.unless_done(run, &stage_marks::inputs(run, &inputs)?, || {
+        let found = measure(run, dataset, config, stop)?;
+        write_result(&path(run), &found)
+    })
+}
+
+fn measure(run: &Run, dataset: &Dataset, config: &QualityConfig, stop: &StopFlag) -> Result<SampleQuality> {
+    let Extractor { choice, extractor, accuracy } = extractor(run, dataset, stop)?;
+    let extractor = extractor.as_ref();
+    let dir = run.dir.latest();
+    let step = run.dir.newest()?.map_or(0, |(step, _)| step);
+    let checkpoint = load_images(&dir, run.device)?;
+    let steps = if config.steps == 0 { run.config.sample.steps } else { config.steps };
+    let drawn = draw(run, &checkpoint, &dir, config.samples, steps, stop)?;
+    let of_samples = features(extractor, &drawn, stop)?;
+    let data = run.config.data.name;
+    let train = Images { images: dataset.train.clone(), name: format!("{data}, train") };
+    let of_train = reference_features(&choice, extractor, &train, stop)?;
+    let held_out = dataset.held_out.clone();
+    let held_out = held_out.map(|images| Images { images, name: format!("{data}, held-out") });
+    let of_held_out =
+        held_out.as_ref().map(|images| reference_features(&choice, extractor, images, stop)).transpose()?;
+    // The literature compares with the training set; features that were trained on it know it too well.
+    let published = matches!(choice, ExtractorChoice::Inception(_) | ExtractorChoice::TorchScript(_));
+    let real = of_held_out.as_ref().filter(|_| !published).unwrap_or(&of_train);
+    let noise = Images {
+        images: noise_like(&dataset.train, drawn.images.len(), run.config.sample.seed)?,
+        name: "noise".into(),
+    };
+    let of_noise = features(extractor, &noise, stop)?;
+    let mut class = of_samples.set.logits.as_ref().map(|_| class_score(&of_samples)).transpose()?;
+    if let Some(class) = &mut class {
+        class.reference_value = Some(class_score(real)?.value);
+    }
+    let between = |file| -> Result<SetDistance> { distance(Kind::Frechet, file, real, stop) };
+    Ok(SampleQuality {
+        format: Format,
+        step,
+        samples: SampledSet {
+            num: config.samples,
+            sampler: run.config.sample.sampler.name().into(),
+            steps: steps as u64,
+            seed: run.config.sample.seed,
+        },
+        against: real.images.clone(),
+        classifier_accuracy: accuracy,
+        distance: between(&of_samples)?,
+        kernel_distance: distance(Kind::Kernel, &of_samples, real, stop)?,
+        overlap: overlap(&of_samples, real, stop)?,
+        noise: between(&of_noise)?,
+        class_score: class,
+        memorization: with_bar(stop, "neighbours", |bar| {
+            let held_out = of_held_out.as_ref().map(|file| &file.set.features);
+            memorization(&of_samples.set.features, &of_train.set.features, held_out, bar)
+        })?,
+        likelihood: likelihood(run, &checkpoint, dataset, config.likelihood_images, stop)?,
+    })
+}
+
+fn extractor(run: &Run, dataset: &Dataset, stop: &StopFlag) -> Result<Extractor> {
+    let given = |choice: ExtractorChoice| -> Result<Extractor> {
+        Ok(Extractor { extractor: load_extractor(&choice, run.device)?, choice, accuracy: None })
+    };
+    match &run.config.quality.extractor {
+        QualityExtractor::Given(choice) => given(choice.clone()),
+        QualityExtractor::Own if !has_classes(dataset) => given(ExtractorChoice::Pixels),
+        QualityExtractor::Own => {
+            let folder = folder(run).join("features");
+            let data = ImageData { stream: false, ..run.config.data.clone() };
+            let trained = train_features(&data, dataset, &folder, run.config.train.seed, run.device, stop)?;
+            Ok(Extractor {
+                choice: ExtractorChoice::Classifier(folder),
+                extractor: Box::new(trained.extractor),
+                accuracy: Some((trained.tested as u64, trained.accuracy)),
+            })
+        }
+    }
+}
+
+/// Samples of the newest checkpoint, in the run's folder.
+fn draw(
+    run: &Run,
+    checkpoint: &Checkpoint,
+    dir: &Path,
+    num: u64,
+    steps: usize,
+    stop: &StopFlag,
+) -> Result<Images> {
+    let sample = &run.config.sample;
+    let samples = CheckpointSamples {
+        checkpoint,
+        dir,
+        scheme: sample.scheme(checkpoint.scheduler.variance())?,
+        steps,
+        grid: sample.grid,
+        tolerance: sample.sampler.tolerance(),
+        num,
+        batch_size: sample.batch_size,
+        seed: sample.seed,
+        device: run.device,
+    };
+    let folder = folder(run).join("samples");
+    std::fs::create_dir_all(&folder)?;
+    // The folder is the run's.
+    let folder = samples.write(Some(&folder), Existing::Replace, stop)?;
+    let mut images = of_folder(&folder)?;
+    images.name = format!("samples of {}", run.name);
+    Ok(images)
+}
+
+/// Images of independent normal pixels of standard deviation 1 in model space, clipped.
+fn noise_like(images: &ImageSet, count: usize, seed: u64) -> Result<ImageSet> {
+    let (shape, source) = (images.shape(), NoiseSource::new(seed, Purpose::Evaluation));
+    let mut pixels = Vec::with_capacity(count * shape.dimension());
+    let mut row = vec![0f32; shape.dimension()];
+    for image in 0..count as u64 {
+        source.fill_normal(image, 0, &mut row);
+        pixels.extend(row.iter().map(|value| (127.5 * (value + 1.0)).clamp(0.0, 255.0) as u8));
+    }
+    Ok(ImageSet::new(shape, pixels)?)
+}
+
+fn likelihood(
+    run: &Run,
+    checkpoint: &Checkpoint,
+    dataset: &Dataset,
+    count: usize,
+    stop: &StopFlag,
+) -> Result<Option<Likelihood>> {
+    if count == 0 {
+        return Ok(None);
+    }
+    let (images, split) = match &dataset.held_out {
+        Some(images) => (images, "held-out"),
+        None => (&dataset.train, "train"),
+    };
+    let seed = run.config.eval.seed;
+    let indices = ShuffledOrder::new(seed, images.len())?.choice(count);
+    let batch_size = run.config.eval.batch_size;
+    let of = ImagesToScore { images, indices: &indices, batch_size, seed, device: run.device };
+    let mut bar = Progress::new("nll", "parts", 0, PARTS as u64);
+    let found = likelihood_of_images(checkpoint, &of, &Method::Bound, &mut |share| {
+        bar.set((PARTS * share) as u64, || format!("of {} images", indices.len()));
+        if stop.is_set() { Err(EvalError::Interrupted) } else { Ok(()) }
+    })?;
+    let name = format!("{}, {split}", run.config.data.name);
+    let model = run.dir.latest().display().to_string();
+    Ok(Some(found.report(&Method::Bound, images.shape().dimension(), model, name)?))
+}
