@@ -104,11 +104,13 @@ fn write_columns(path: &Path, columns: &[Tensor]) -> Result<()> {
     Ok(Picture::grid(&bytes(&images)?, shape, &layout)?.write_png(path)?)
 }
 
-fn shape_of(images: &Tensor) -> ImageShape {
+/// The shape of images [n, c, h, w].
+pub(crate) fn shape_of(images: &Tensor) -> ImageShape {
     let size = images.size();
     ImageShape { channels: size[1] as usize, height: size[2] as usize, width: size[3] as usize }
 }
 
-fn bytes(images: &Tensor) -> Result<Vec<u8>> {
+/// Images in model space as bytes.
+pub(crate) fn bytes(images: &Tensor) -> Result<Vec<u8>> {
     Ok(Vec::try_from(to_u8(images).contiguous().reshape([-1]).to_device(tch::Device::Cpu))?)
 }

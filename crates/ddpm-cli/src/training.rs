@@ -80,6 +80,9 @@ impl TrainingCallbacks for TrainingProgress<'_> {
         if let Some(validation) = &metrics.validation {
             note!("train: step {}, held-out loss {:.4}", metrics.step, validation.loss);
         }
+        if let Some(distance) = metrics.distance {
+            note!("train: step {}, distance of samples to real images {distance:.4}", metrics.step);
+        }
     }
 
     fn saved(&mut self, _steps: u64, checkpoint: &Path) {

@@ -45,19 +45,21 @@ pub trait TrainingCallbacks {
     }
 }
 
-/// The evaluations to make after a step, by `train.sample_every` and `train.validate_every`.
+/// The evaluations to make after a step, by `train.sample_every`, `train.validate_every` and `train.evaluate_every`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EvaluationRequest {
     /// A picture of samples.
     pub samples: bool,
     /// The loss on held-out images.
     pub validation: bool,
+    /// The distance between samples and real images.
+    pub distance: bool,
 }
 
 impl EvaluationRequest {
     /// Whether there is anything to evaluate.
     pub fn any(self) -> bool {
-        self.samples || self.validation
+        self.samples || self.validation || self.distance
     }
 }
 
@@ -68,6 +70,8 @@ pub struct EvaluationResult {
     pub picture: Option<Picture>,
     /// The loss on held-out images.
     pub validation: Option<Validation>,
+    /// The distance between samples and real images: the checkpoint of the smallest is kept as `checkpoints/best`.
+    pub distance: Option<f64>,
 }
 
 /// An encoded picture.

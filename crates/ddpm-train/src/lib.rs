@@ -42,7 +42,7 @@ pub use objective::{
     DrawnLevel, LossConfig, Objective, ObjectiveConfig, TimeSampler, TimesConfig, TrainingBatch,
 };
 pub use optimizer::{Adam, clip_global_norm};
-pub use run_dir::RunDir;
+pub use run_dir::{BestCheckpoint, RunDir};
 pub use step::StepOutcome;
 pub use train_config::{Decay, Optimizer, Precision, TrainConfig};
 pub use trainable::Trainable;

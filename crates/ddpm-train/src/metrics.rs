@@ -27,6 +27,9 @@ pub struct Metrics {
     /// The loss on held-out images, where this step measured it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation: Option<Validation>,
+    /// The distance between samples and real images, where this step measured it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distance: Option<f64>,
 }
 
 /// Reads the whole lines of a metrics file. Others, such as one that a crash cut short, are left out and named in a warning.
@@ -149,6 +152,7 @@ mod tests {
             validation: step
                 .is_multiple_of(20)
                 .then(|| Validation::new(vec![LevelLoss { t: 50.0, loss: 0.5 }])),
+            distance: step.is_multiple_of(20).then_some(0.25),
         }
     }
 

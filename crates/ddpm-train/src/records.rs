@@ -36,6 +36,7 @@ impl Records {
                 validation.levels.iter().map(|level| (format!("validation/t={:04}", level.t), level.loss)),
             );
         }
+        scalars.extend(line.distance.map(|distance| ("evaluation/distance".to_string(), distance)));
         let scalars: Vec<(&str, f64)> = scalars.iter().map(|(tag, value)| (tag.as_str(), *value)).collect();
         let events = self.events.scalars(line.step, &scalars);
         self.tolerate(metrics.and(events.map_err(TrainError::from)))

@@ -1,15 +1,25 @@
 //! The directory of a training run. Checkpoints are written under a temporary name and renamed when complete.
 
 use crate::retention::Retention;
-use crate::run_files::files;
+use crate::run_files::{MARK, files};
 use crate::training_state::TrainingState;
 use crate::{TrainError, checkpoint_manifest};
 use ddpm_data::{FolderLock, own_files};
+use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-/// The file that marks a folder as a run, and that the writing process locks.
-const MARK: &str = ".ddpm-run";
+/// Which checkpoint is the best, beside them.
+const BEST: &str = "best.json";
+
+/// The checkpoint with the smallest distance of its samples to real images.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BestCheckpoint {
+    /// Its step.
+    pub step: u64,
+    /// The distance.
+    pub distance: f64,
+}
 
 /// The folder of one run.
 ///
@@ -19,6 +29,7 @@ const MARK: &str = ".ddpm-run";
 /// images.json                      fingerprint of the training images
 /// checkpoints/step-00000000/       pipeline directories, eight digits
 /// checkpoints/latest               relative link to the newest
+/// checkpoints/best                 relative link to the best, and best.json with its distance (`train.evaluate_every`)
 /// metrics.jsonl                    one line each `train.log_every` steps
 /// log.jsonl                        everything that its processes printed
 /// events.out.tfevents.*            the same for TensorBoard
@@ -278,19 +289,40 @@ impl RunDir {
     }
 
     fn link_latest(&self, step: u64) -> Result<(), TrainError> {
-        let link = self.checkpoints().join(".latest.partial");
+        self.settle_copied_latest()?;
+        self.link("latest", step)
+    }
+
+    /// Points a link beside the checkpoints at one of them, by a rename.
+    fn link(&self, name: &str, step: u64) -> Result<(), TrainError> {
+        let link = self.checkpoints().join(format!(".{name}.partial"));
         match fs::remove_file(&link) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(TrainError::io(&link)(e)),
             _ => {}
         }
-        self.settle_copied_latest()?;
         std::os::unix::fs::symlink(format!("step-{step:08}"), &link).map_err(TrainError::io(&link))?;
-        fs::rename(&link, self.latest()).map_err(TrainError::io(&link))?;
+        fs::rename(&link, self.checkpoints().join(name)).map_err(TrainError::io(&link))?;
         sync(&self.checkpoints())
     }
 
+    /// The checkpoint with the smallest distance of its samples to real images, if it was measured and is still there.
+    pub fn best(&self) -> Option<BestCheckpoint> {
+        let text = fs::read_to_string(self.checkpoints().join(BEST)).ok()?;
+        let best: BestCheckpoint = serde_json::from_str(&text).ok()?;
+        self.checkpoint(best.step).is_dir().then_some(best)
+    }
+
+    /// Makes a checkpoint the best: the link `checkpoints/best` names it, and it stays when later ones are written.
+    pub(crate) fn set_best(&self, best: &BestCheckpoint) -> Result<(), TrainError> {
+        let path = self.checkpoints().join(BEST);
+        let text = serde_json::to_string(best).map_err(|error| TrainError::io(&path)(error.into()))?;
+        ddpm_data::atomic::write_bytes(path, text.as_bytes())?;
+        self.link("best", best.step)
+    }
+
     fn prune(&self, keep: Retention) -> Result<(), TrainError> {
-        for step in keep.surplus(&self.steps()?) {
+        let best = self.best().map(|best| best.step);
+        for step in keep.surplus(&self.steps()?).into_iter().filter(|&step| Some(step) != best) {
             self.remove(step)?;
         }
         Ok(())

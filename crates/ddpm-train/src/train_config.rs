@@ -68,6 +68,8 @@ pub struct TrainConfig {
     pub sample_every: u64,
     /// Steps between measurements of the loss on held-out images. 0: none.
     pub validate_every: u64,
+    /// Steps between measurements of the distance of samples to real images; the checkpoint of the smallest stays, as `checkpoints/best`. 0: none.
+    pub evaluate_every: u64,
     /// Steps between lines of `metrics.jsonl`.
     pub log_every: u64,
     /// Seed of everything random in the run: initial weights, order of images, noise, dropout.
@@ -139,6 +141,7 @@ impl Default for TrainConfig {
             keep_every: 0,
             sample_every: 0,
             validate_every: 0,
+            evaluate_every: 0,
             log_every: 100,
             seed: 0,
         }
@@ -179,7 +182,11 @@ impl TrainConfig {
     /// The evaluations to make when `steps` steps are done.
     pub fn evaluation_at(&self, steps: u64) -> EvaluationRequest {
         let divides = |every: u64| every > 0 && steps.is_multiple_of(every);
-        EvaluationRequest { samples: divides(self.sample_every), validation: divides(self.validate_every) }
+        EvaluationRequest {
+            samples: divides(self.sample_every),
+            validation: divides(self.validate_every),
+            distance: divides(self.evaluate_every),
+        }
     }
 
     /// The settings that the weights after a given step depend on, the others at their defaults: a resumed run may change only those others.
@@ -195,6 +202,7 @@ impl TrainConfig {
             skip_nonfinite: free.skip_nonfinite,
             sample_every: free.sample_every,
             validate_every: free.validate_every,
+            evaluate_every: free.evaluate_every,
             ..self.clone()
         }
     }

@@ -6,7 +6,7 @@ use crate::metrics::Metrics;
 use crate::optimizer::Adam;
 use crate::records::Records;
 use crate::retention::Retention;
-use crate::run_dir::RunDir;
+use crate::run_dir::{BestCheckpoint, RunDir};
 use crate::step::{StepOutcome, Stepper};
 use crate::train_config::TrainConfig;
 use crate::training_state::{self, TrainingState};
@@ -125,14 +125,15 @@ impl<'a, M: Trainable> Trainer<'a, M> {
             }
             let finished = self.stepper.step == self.stepper.config.steps;
             let evaluation = Instant::now();
-            let validation = self.evaluate(callbacks, &mut records)?;
+            let (validation, distance) = self.evaluate(callbacks, &mut records)?;
             window.begun += evaluation.elapsed();
             let due = self.stepper.step.is_multiple_of(self.stepper.config.log_every)
                 || finished
-                || validation.is_some();
+                || validation.is_some()
+                || distance.is_some();
             if due && window.steps > 0 {
                 let elapsed = elapsed_before + begun.elapsed().as_secs_f64();
-                let line = self.line(&window, elapsed, validation);
+                let line = self.line(&window, elapsed, (validation, distance));
                 records.line(&line)?;
                 callbacks.logged(&line);
                 window = Window::begin(self.stepper.model.waited_seconds());
@@ -140,10 +141,17 @@ impl<'a, M: Trainable> Trainer<'a, M> {
             let stop = callbacks.stop_requested() && !finished;
             let due = self.stepper.config.checkpoint_every > 0
                 && self.stepper.step.is_multiple_of(self.stepper.config.checkpoint_every);
-            if due || finished || stop {
+            let best =
+                distance.filter(|&distance| self.run.best().is_none_or(|best| distance < best.distance));
+            if due || finished || stop || best.is_some() {
                 records.sync()?;
                 match self.save() {
-                    Ok(checkpoint) => callbacks.saved(self.stepper.step, &checkpoint),
+                    Ok(checkpoint) => {
+                        if let Some(distance) = best {
+                            self.run.set_best(&BestCheckpoint { step: self.stepper.step, distance })?;
+                        }
+                        callbacks.saved(self.stepper.step, &checkpoint);
+                    }
                     // A full disk does not end the run: the state in memory can still be saved at a later step.
                     Err(error) if error.is_storage() && !finished && !stop => {
                         tracing::warn!(
@@ -166,20 +174,25 @@ impl<'a, M: Trainable> Trainer<'a, M> {
         &self,
         callbacks: &mut dyn TrainingCallbacks,
         records: &mut Records,
-    ) -> Result<Option<Validation>, TrainError> {
+    ) -> Result<(Option<Validation>, Option<f64>), TrainError> {
         let request = self.stepper.config.evaluation_at(self.stepper.step);
         if !request.any() {
-            return Ok(None);
+            return Ok((None, None));
         }
         let average = self.stepper.averages.published().tensors();
         let result = callbacks.evaluate(request, self.stepper.step, average).map_err(TrainError::Callback)?;
         if let Some(picture) = &result.picture {
             records.picture(self.stepper.step, picture)?;
         }
-        Ok(result.validation)
+        Ok((result.validation, result.distance))
     }
 
-    fn line(&self, window: &Window, elapsed_seconds: f64, validation: Option<Validation>) -> Metrics {
+    fn line(
+        &self,
+        window: &Window,
+        elapsed_seconds: f64,
+        (validation, distance): (Option<Validation>, Option<f64>),
+    ) -> Metrics {
         let steps = window.steps as f64;
         let seconds = window.begun.elapsed().as_secs_f64();
         Metrics {
@@ -191,6 +204,7 @@ impl<'a, M: Trainable> Trainer<'a, M> {
             elapsed_seconds,
             wait_share: (self.stepper.model.waited_seconds() - window.waited_before) / seconds,
             validation,
+            distance,
         }
     }
 

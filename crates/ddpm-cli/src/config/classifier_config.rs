@@ -58,6 +58,7 @@ impl Configuration for ClassifierConfig {
         for (key, every) in [
             ("train.sample_every", self.train.sample_every),
             ("train.validate_every", self.train.validate_every),
+            ("train.evaluate_every", self.train.evaluate_every),
         ] {
             ensure!(every == 0, "{key} is for denoisers; a classifier has no samples");
         }

@@ -68,7 +68,7 @@ impl Configuration for ImageConfig {
         let scheduler = self.diffusion.scheduler()?;
         ImageDiffusion::check(&self.train, &self.model, &scheduler)?;
         self.sample.validate(Some(scheduler.schedule().steps()))?;
-        self.quality.validate(scheduler.schedule().steps())?;
+        self.quality.validate(scheduler.schedule().steps(), self.train.evaluate_every)?;
         if let Some(weight) = self.sample.guidance {
             ensure!(
                 self.model.num_class_embeds.is_some(),

@@ -1,12 +1,12 @@
 //! `[quality]`: what is measured on samples of a trained model.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use ddpm_eval::extractor::ExtractorChoice;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
 /// Samples that are compared with real images, and the likelihood of real images.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct QualityConfig {
     /// Samples that are compared with real images, drawn as `[sample]` says, without guidance. 0: none, and nothing of this section is measured.
@@ -18,6 +18,20 @@ pub(crate) struct QualityConfig {
     pub(crate) extractor: QualityExtractor,
     /// Real images whose variational bound is measured, held-out ones where there are any. 0: none.
     pub(crate) likelihood_images: usize,
+    /// Samples of each measurement of `train.evaluate_every`, by DDIM through `sample.preview_steps` levels from always the same noise.
+    pub(crate) training_samples: u64,
+}
+
+impl Default for QualityConfig {
+    fn default() -> Self {
+        QualityConfig {
+            samples: 0,
+            steps: 0,
+            extractor: QualityExtractor::Own,
+            likelihood_images: 0,
+            training_samples: 256,
+        }
+    }
 }
 
 /// What makes the features.
@@ -54,21 +68,34 @@ impl From<QualityExtractor> for String {
 }
 
 impl QualityConfig {
-    /// Refuses settings that have no effect and levels that a schedule does not have.
-    pub(super) fn validate(&self, most_steps: usize) -> Result<()> {
-        if self.samples == 0 {
-            let rest = QualityConfig { samples: 0, ..QualityConfig::default() };
-            ensure!(*self == rest, "[quality] has no effect with quality.samples = 0");
+    /// Refuses settings that have no effect and levels that a schedule does not have. `evaluate_every` is that of `[train]`.
+    pub(super) fn validate(&self, most_steps: usize, evaluate_every: u64) -> Result<()> {
+        let usual = QualityConfig::default();
+        let after = [
+            ("steps", self.steps != usual.steps),
+            ("likelihood_images", self.likelihood_images != usual.likelihood_images),
+            ("extractor", self.extractor != usual.extractor && evaluate_every == 0),
+        ];
+        if let Some((key, _)) = after.into_iter().find(|(_, given)| *given && self.samples == 0) {
+            bail!("quality.{key} has no effect with quality.samples = 0");
         }
-        ensure!(self.samples != 1, "quality.samples must be 0 (none) or at least 2, got 1");
+        ensure!(
+            evaluate_every > 0 || self.training_samples == usual.training_samples,
+            "quality.training_samples has no effect with train.evaluate_every = 0"
+        );
+        for (key, images) in [("samples", self.samples), ("likelihood_images", self.likelihood_images as u64)]
+        {
+            ensure!(images != 1, "quality.{key} must be 0 (none) or at least 2, got 1");
+        }
+        ensure!(
+            self.training_samples >= 2,
+            "quality.training_samples must be at least 2, got {}",
+            self.training_samples
+        );
         ensure!(
             self.steps <= most_steps,
             "quality.steps must be at most the {most_steps} training levels, got {}",
             self.steps
-        );
-        ensure!(
-            self.likelihood_images != 1,
-            "quality.likelihood_images must be 0 (none) or at least 2, got 1"
         );
         Ok(())
     }

@@ -94,6 +94,7 @@ impl Configuration for VectorConfig {
         for (key, given) in [
             ("train.sample_every", self.train.sample_every > 0),
             ("train.validate_every", self.train.validate_every > 0),
+            ("train.evaluate_every", self.train.evaluate_every > 0),
             ("sample.guidance", sample.guidance.is_some()),
             ("sample.preview_num", sample.preview_num.is_some()),
             ("sample.preview_steps", sample.preview_steps.is_some()),

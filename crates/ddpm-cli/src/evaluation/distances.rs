@@ -12,8 +12,6 @@ use ddpm_eval::sample_metrics::{
 use ddpm_report::results::{Format, SetDistance, SetOverlap};
 use tch::Tensor;
 
-/// Images below which a Fréchet distance is far from its value for many.
-const FEW: i64 = 10_000;
 /// Inception's features, for which alone a Fréchet distance is called FID.
 const INCEPTION_FEATURES: i64 = 2048;
 
@@ -69,12 +67,6 @@ pub(crate) fn distance(kind: Kind, a: &FeatureFile, b: &FeatureFile, stop: &Stop
         return Ok(result("kid", found.value, Some(found), reference));
     }
     let is_fid = a.extractor == INCEPTION && dim == INCEPTION_FEATURES;
-    if n_a.min(n_b) < FEW {
-        tracing::warn!(
-            "the smaller set has {} images: a Fréchet distance of fewer than {FEW} is biased upwards, and comparable at equal numbers alone",
-            n_a.min(n_b)
-        );
-    }
     let found = with_bar(stop, "fid", |bar| frechet_distance(x, y, bar))?;
     let reference =
         parts.map(|[p, q]| FeatureMoments::of(&p)?.frechet_distance(&FeatureMoments::of(&q)?)).transpose()?;

@@ -48,7 +48,7 @@ impl Stages for ImageConfig {
         let scheduler = config.diffusion.scheduler()?;
         warn_of_signal_in(scheduler.schedule())?;
         let text = config.to_toml()?;
-        let mut preview = ImagePreview::new(run, data.dataset.held_out.as_ref(), stop)?;
+        let mut preview = ImagePreview::new(run, &data.dataset, stop)?;
         let images = data.for_training(run)?;
         let model =
             ImageDiffusion::with_images(&config.train, &config.model, &scheduler, images, run.device)?;

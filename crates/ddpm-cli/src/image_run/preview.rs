@@ -1,5 +1,6 @@
 //! A model while it trains: samples from the same noise every time, and the loss on held-out images by noise level.
 
+use super::quality::Comparison;
 use crate::checkpoint_sampling::ImageSampling;
 use crate::image_model::{ImageModel, image_shape};
 use crate::pictures;
@@ -9,7 +10,7 @@ use crate::training::Preview;
 use anyhow::{Context, Result, ensure};
 use ddpm_core::Scheme;
 use ddpm_core::TimeIndex;
-use ddpm_data::{ImageSet, Split};
+use ddpm_data::{Dataset, ImageSet, Split};
 use ddpm_eval::measurement::{Measurement, ThresholdedDenoiser, TrainedNetwork};
 use ddpm_nets::UNet;
 use ddpm_nets::checkpoint::{Checkpoint, Classes};
@@ -24,8 +25,10 @@ const LEVELS: usize = 10;
 /// Samples and held-out loss of one run's averaged weights.
 pub(super) struct ImagePreview<'a> {
     run: &'a Run,
-    held_out: Option<&'a ImageSet>,
+    dataset: &'a Dataset,
     stop: &'a StopFlag,
+    /// What samples are compared by, made at the first measurement.
+    comparison: Option<Comparison>,
     /// A network for the averaged weights, made at the first look.
     model: Option<Checkpoint>,
 }
@@ -38,11 +41,19 @@ impl Preview for ImagePreview<'_> {
         average: &[Tensor],
     ) -> Result<EvaluationResult> {
         self.take_in(average)?;
+        if request.distance && self.comparison.is_none() {
+            match Comparison::of(self.run, self.dataset, self.stop) {
+                Ok(comparison) => self.comparison = Some(comparison),
+                Err(_) if self.stop.is_set() => return Ok(EvaluationResult::default()),
+                Err(error) => return Err(error),
+            }
+        }
         let looked = || -> Result<EvaluationResult> {
             let model = self.model.as_ref().context("a look needs weights")?;
             Ok(EvaluationResult {
                 picture: if request.samples { Some(self.samples(model, step)?) } else { None },
                 validation: if request.validation { self.validate(model)? } else { None },
+                distance: if request.distance { self.distance(model)? } else { None },
             })
         }();
         // Asked to stop in the middle: the run writes its checkpoint, and the look is done without.
@@ -52,14 +63,14 @@ impl Preview for ImagePreview<'_> {
 
 impl<'a> ImagePreview<'a> {
     /// Refuses a validation for which there are no images.
-    pub(super) fn new(run: &'a Run, held_out: Option<&'a ImageSet>, stop: &'a StopFlag) -> Result<Self> {
+    pub(super) fn new(run: &'a Run, dataset: &'a Dataset, stop: &'a StopFlag) -> Result<Self> {
         let config = &run.config;
         ensure!(
-            config.train.validate_every == 0 || held_out.is_some(),
+            config.train.validate_every == 0 || dataset.held_out.is_some(),
             "train.validate_every: {} has no held-out images; expected a folder `test` beside `train`",
             config.data.name
         );
-        Ok(ImagePreview { run, held_out, stop, model: None })
+        Ok(ImagePreview { run, dataset, stop, model: None, comparison: None })
     }
 
     fn take_in(&mut self, average: &[Tensor]) -> Result<()> {
@@ -79,10 +90,9 @@ impl<'a> ImagePreview<'a> {
         })?)
     }
 
-    /// A grid of samples beside the others, by DDIM: without noise on the way, pictures differ by the weights alone.
-    fn samples(&self, model: &Checkpoint, step: u64) -> Result<Picture> {
+    /// Samples [num, c, h, w] by DDIM: without noise on the way, they differ by the weights alone.
+    fn draw(&self, model: &Checkpoint, num: u64) -> Result<Tensor> {
         let config = &self.run.config.sample;
-        let num = config.preview_num.unwrap_or(1);
         let job = ImageSampling {
             model: ImageModel::plain(model),
             dir: self.run.dir.root(),
@@ -97,8 +107,13 @@ impl<'a> ImagePreview<'a> {
             noise: NoiseInput::keyed(config.seed, &image_shape(model)),
             record: Record::default(),
         };
-        let samples = job.job()?.collect(self.run.device, self.stop)?;
-        let picture = pictures::grid(&samples.x)?;
+        Ok(job.job()?.collect(self.run.device, self.stop)?.x)
+    }
+
+    /// A grid of samples beside the others.
+    fn samples(&self, model: &Checkpoint, step: u64) -> Result<Picture> {
+        let samples = self.draw(model, self.run.config.sample.preview_num.unwrap_or(1))?;
+        let picture = pictures::grid(&samples)?;
         picture.write_png(self.run.dir.samples().join(format!("step-{step:08}.png")))?;
         Ok(Picture {
             width: picture.width() as u32,
@@ -108,9 +123,17 @@ impl<'a> ImagePreview<'a> {
         })
     }
 
+    /// The Fréchet distance of samples from always the same noise to real images.
+    fn distance(&self, model: &Checkpoint) -> Result<Option<f64>> {
+        let Some(comparison) = &self.comparison else { return Ok(None) };
+        let samples = self.draw(model, self.run.config.quality.training_samples)?;
+        let samples = ImageSet::new(pictures::shape_of(&samples), pictures::bytes(&samples)?)?;
+        Ok(Some(comparison.distance_of(samples, self.stop)?))
+    }
+
     /// The held-out error of the predicted noise with always the same noise.
     fn validate(&self, model: &Checkpoint) -> Result<Option<Validation>> {
-        let Some(images) = self.held_out else { return Ok(None) };
+        let Some(images) = &self.dataset.held_out else { return Ok(None) };
         let config = &self.run.config.eval;
         let steps = model.scheduler.schedule().steps();
         let levels: Vec<_> = (0..LEVELS)

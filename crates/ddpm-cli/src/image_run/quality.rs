@@ -16,9 +16,9 @@ use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_data::samples::Existing;
 use ddpm_data::{Dataset, ImageSet, ShuffledOrder};
 use ddpm_eval::EvalError;
-use ddpm_eval::extractor::{ExtractorChoice, FeatureExtractor};
+use ddpm_eval::extractor::{ExtractorChoice, FeatureExtractor, FeatureFile};
 use ddpm_eval::likelihood::{ImagesToScore, Method, likelihood_of_images};
-use ddpm_eval::sample_metrics::memorization;
+use ddpm_eval::sample_metrics::{FeatureMoments, memorization};
 use ddpm_nets::checkpoint::Checkpoint;
 use ddpm_report::results::{Format, Likelihood, SampleQuality, SampledSet, SetDistance};
 use std::path::{Path, PathBuf};
@@ -40,19 +40,50 @@ pub(super) fn read(run: &Run) -> Result<Option<SampleQuality>> {
     Ok(Some(read_result(&path)?))
 }
 
-/// What makes the features, and what is known of it.
-struct Extractor {
-    choice: ExtractorChoice,
+/// What samples are compared by, and with what.
+pub(super) struct Comparison {
     extractor: Box<dyn FeatureExtractor>,
+    /// For features that were trained for this: held-out images, and the share that is assigned to its class.
     accuracy: Option<(u64, f64)>,
+    train: FeatureFile,
+    held_out: Option<FeatureFile>,
+    /// Whether the features are those of a network that did not see these images: the literature then compares with the training set.
+    is_published: bool,
+}
+
+impl Comparison {
+    /// Trains or loads the extractor, and extracts the features of the real images.
+    pub(super) fn of(run: &Run, dataset: &Dataset, stop: &StopFlag) -> Result<Self> {
+        let (choice, extractor, accuracy) = extractor(run, dataset, stop)?;
+        let data = run.config.data.name;
+        let of = |images: &ImageSet, split: &str| {
+            let images = Images { images: images.clone(), name: format!("{data}, {split}") };
+            reference_features(&choice, extractor.as_ref(), &images, stop)
+        };
+        let train = of(&dataset.train, "train")?;
+        let held_out = dataset.held_out.as_ref().map(|images| of(images, "held-out")).transpose()?;
+        let is_published = matches!(choice, ExtractorChoice::Inception(_) | ExtractorChoice::TorchScript(_));
+        Ok(Comparison { extractor, accuracy, train, held_out, is_published })
+    }
+
+    /// The images that samples are compared with: held-out ones where the features were trained on the training set.
+    fn real(&self) -> &FeatureFile {
+        self.held_out.as_ref().filter(|_| !self.is_published).unwrap_or(&self.train)
+    }
+
+    /// The Fréchet distance of samples [n, c, h, w] of bytes.
+    pub(super) fn distance_of(&self, samples: ImageSet, stop: &StopFlag) -> Result<f64> {
+        let images = Images { images: samples, name: "samples".into() };
+        let found = features(self.extractor.as_ref(), &images, stop)?;
+        let moments = |file: &FeatureFile| FeatureMoments::of(&file.set.features);
+        Ok(moments(&found)?.frechet_distance(&moments(self.real())?)?)
+    }
 }
 
 /// A network that has to be fetched is fetched before the run begins.
 pub(super) fn check_extractor(run: &Run) -> Result<()> {
     match &run.config.quality.extractor {
-        QualityExtractor::Given(choice) if run.config.quality.samples > 0 => {
-            load_extractor(choice, run.device).map(|_| ())
-        }
+        QualityExtractor::Given(choice) => load_extractor(choice, run.device).map(|_| ()),
         _ => Ok(()),
     }
 }
@@ -80,24 +111,14 @@ pub(super) fn measure_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) -
 }
 
 fn measure(run: &Run, dataset: &Dataset, config: &QualityConfig, stop: &StopFlag) -> Result<SampleQuality> {
-    let Extractor { choice, extractor, accuracy } = extractor(run, dataset, stop)?;
-    let extractor = extractor.as_ref();
+    let comparison = Comparison::of(run, dataset, stop)?;
+    let (extractor, real) = (comparison.extractor.as_ref(), comparison.real());
     let dir = run.dir.latest();
     let step = run.dir.newest()?.map_or(0, |(step, _)| step);
     let checkpoint = load_images(&dir, run.device)?;
     let steps = if config.steps == 0 { run.config.sample.steps } else { config.steps };
     let drawn = draw(run, &checkpoint, &dir, config.samples, steps, stop)?;
     let of_samples = features(extractor, &drawn, stop)?;
-    let data = run.config.data.name;
-    let train = Images { images: dataset.train.clone(), name: format!("{data}, train") };
-    let of_train = reference_features(&choice, extractor, &train, stop)?;
-    let held_out = dataset.held_out.clone();
-    let held_out = held_out.map(|images| Images { images, name: format!("{data}, held-out") });
-    let of_held_out =
-        held_out.as_ref().map(|images| reference_features(&choice, extractor, images, stop)).transpose()?;
-    // The literature compares with the training set; features that were trained on it know it too well.
-    let published = matches!(choice, ExtractorChoice::Inception(_) | ExtractorChoice::TorchScript(_));
-    let real = of_held_out.as_ref().filter(|_| !published).unwrap_or(&of_train);
     let noise = Images {
         images: noise_like(&dataset.train, drawn.images.len(), run.config.sample.seed)?,
         name: "noise".into(),
@@ -118,23 +139,26 @@ fn measure(run: &Run, dataset: &Dataset, config: &QualityConfig, stop: &StopFlag
             seed: run.config.sample.seed,
         },
         against: real.images.clone(),
-        classifier_accuracy: accuracy,
+        classifier_accuracy: comparison.accuracy,
         distance: between(&of_samples)?,
         kernel_distance: distance(Kind::Kernel, &of_samples, real, stop)?,
         overlap: overlap(&of_samples, real, stop)?,
         noise: between(&of_noise)?,
         class_score: class,
         memorization: with_bar(stop, "neighbours", |bar| {
-            let held_out = of_held_out.as_ref().map(|file| &file.set.features);
-            memorization(&of_samples.set.features, &of_train.set.features, held_out, bar)
+            let held_out = comparison.held_out.as_ref().map(|file| &file.set.features);
+            memorization(&of_samples.set.features, &comparison.train.set.features, held_out, bar)
         })?,
         likelihood: likelihood(run, &checkpoint, dataset, config.likelihood_images, stop)?,
     })
 }
 
-fn extractor(run: &Run, dataset: &Dataset, stop: &StopFlag) -> Result<Extractor> {
-    let given = |choice: ExtractorChoice| -> Result<Extractor> {
-        Ok(Extractor { extractor: load_extractor(&choice, run.device)?, choice, accuracy: None })
+type ChosenExtractor = (ExtractorChoice, Box<dyn FeatureExtractor>, Option<(u64, f64)>);
+
+fn extractor(run: &Run, dataset: &Dataset, stop: &StopFlag) -> Result<ChosenExtractor> {
+    let given = |choice: ExtractorChoice| -> Result<ChosenExtractor> {
+        let extractor = load_extractor(&choice, run.device)?;
+        Ok((choice, extractor, None))
     };
     match &run.config.quality.extractor {
         QualityExtractor::Given(choice) => given(choice.clone()),
@@ -143,11 +167,8 @@ fn extractor(run: &Run, dataset: &Dataset, stop: &StopFlag) -> Result<Extractor>
             let folder = folder(run).join("features");
             let data = ImageData { stream: false, ..run.config.data.clone() };
             let trained = train_features(&data, dataset, &folder, run.config.train.seed, run.device, stop)?;
-            Ok(Extractor {
-                choice: ExtractorChoice::Classifier(folder),
-                extractor: Box::new(trained.extractor),
-                accuracy: Some((trained.tested as u64, trained.accuracy)),
-            })
+            let accuracy = Some((trained.tested as u64, trained.accuracy));
+            Ok((ExtractorChoice::Classifier(folder), Box::new(trained.extractor), accuracy))
         }
     }
 }

@@ -12,6 +12,9 @@ use ddpm_report::results::{SetDistance, SetOverlap};
 use serde::Serialize;
 use std::path::PathBuf;
 
+/// Images below which a Fréchet distance is far from its value for many.
+const FEW: u64 = 10_000;
+
 /// Which comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Comparison {
@@ -63,7 +66,16 @@ impl Distance {
             let [a, b] = self.sets(global, &stop)?;
             match comparison {
                 Comparison::Overlap => self.print(&overlap(&a, &b, &stop)?, overlap_text),
-                Comparison::Distance(kind) => self.print(&distance(kind, &a, &b, &stop)?, distance_text),
+                Comparison::Distance(kind) => {
+                    let found = distance(kind, &a, &b, &stop)?;
+                    if kind == Kind::Frechet && found.n_a.min(found.n_b) < FEW {
+                        tracing::warn!(
+                            "the smaller set has {} images: a Fréchet distance of fewer than {FEW} is biased upwards, and comparable at equal numbers alone",
+                            found.n_a.min(found.n_b)
+                        );
+                    }
+                    self.print(&found, distance_text)
+                }
             }
         })
     }
