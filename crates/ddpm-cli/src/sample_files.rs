@@ -1,13 +1,13 @@
 //! Samples that go to the disk batch by batch, so that an interruption loses one batch at most, and that go on where they stopped.
 
 use crate::exit_codes::Unfinished;
+use crate::pictures;
 use crate::runtime::StopFlag;
 use crate::sampling::SamplingJob;
 use anyhow::{Context, Result};
 use ddpm_data::samples::{Existing, Labels, Rows, SampleFormat, SampleOutput, SamplePlan, SampleWriter};
 use ddpm_data::{sha256_bytes, sha256_file};
 use ddpm_nets::checkpoint::network_files;
-use ddpm_nets::pixels::to_u8;
 use ddpm_sample::{SampleError, Samples};
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -65,7 +65,7 @@ impl SampleFiles<'_> {
             let drawn = job.draw(from, device, stop, &mut |batch| {
                 match format {
                     SampleFormat::Tensors => writer.append(Rows::Numbers(&numbers(batch)?)),
-                    _ => writer.append(Rows::Bytes(&bytes(batch)?)),
+                    _ => writer.append(Rows::Bytes(&pictures::bytes(batch)?)),
                 }
                 .map_err(Into::into)
             });
@@ -115,9 +115,4 @@ pub(crate) fn settings<const N: usize>(pairs: [(&str, Value); N]) -> Map<String,
 
 fn numbers(batch: &Tensor) -> Result<Vec<f32>> {
     Ok(Vec::try_from(batch.to_kind(Kind::Float).contiguous().reshape([-1]).to_device(Device::Cpu))?)
-}
-
-/// Images in model space as bytes.
-fn bytes(batch: &Tensor) -> Result<Vec<u8>> {
-    Ok(Vec::try_from(to_u8(batch).contiguous().reshape([-1]).to_device(Device::Cpu))?)
 }

@@ -25,8 +25,8 @@ pub(crate) trait Stages: Configuration {
     /// Trains until the configured number of steps, from the newest checkpoint if `resume`.
     fn train_model(run: &Run<Self>, data: &Self::Data, resume: bool, stop: &StopFlag) -> Result<Outcome>;
 
-    /// Refuses a run that would take very long on this machine, after `done` steps.
-    fn check_duration(_run: &Run<Self>, _data: &Self::Data, _done: u64) -> Result<()> {
+    /// Says how long a run takes that could be long, after `done` steps, and with `may_refuse` refuses one that would take very long.
+    fn check_duration(_run: &Run<Self>, _data: &Self::Data, _done: u64, _may_refuse: bool) -> Result<()> {
         Ok(())
     }
 
@@ -86,10 +86,9 @@ impl<C: Stages> AnyRun for Run<C> {
         let data = stop.abandonable(NOT_BEGUN, || {
             // First of all, so that a missing folder is found before anything is measured.
             let data = C::load_data(self)?;
-            if !yes && !self.device.is_cuda() {
-                let done = if fresh { None } else { self.dir.newest()? };
-                C::check_duration(self, &data, done.map_or(0, |(step, _)| step))?;
-            }
+            let done = if fresh { None } else { self.dir.newest()? };
+            let may_refuse = !yes && !self.device.is_cuda();
+            C::check_duration(self, &data, done.map_or(0, |(step, _)| step), may_refuse)?;
             Ok(data)
         })?;
         // Earlier results go when nothing else can refuse the run.

@@ -154,3 +154,73 @@ fn features_and_modules_that_do_not_fit_are_named() {
     of("inception:mean.pt", "w.safetensors").code(2).stderr(contains("has no output.weight"));
     assert!(!dir.join("w.safetensors").exists());
 }
+
+/// The density of a mixture by its ideal denoiser, through the binary: exact, by random probes, and what is refused.
+#[test]
+fn the_likelihood_of_a_mixture_is_its_own_density() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let (weights, means, stds) = ([0.3, 0.7], [[-1.5, 0.0], [1.0, 0.5]], [0.25, 0.4]);
+    let target = serde_json::json!({"kind": "mixture", "weights": weights, "means": means, "stds": stds});
+    std::fs::write(dir.join("m.json"), target.to_string()).unwrap();
+    tch::manual_seed(3);
+    let n = 200;
+    let left = Tensor::rand([n, 1], (Kind::Double, Device::Cpu)).lt(0.3).to_kind(Kind::Double);
+    let of = |k: usize| {
+        Tensor::from_slice(&means[k]) + Tensor::randn([n, 2], (Kind::Double, Device::Cpu)) * stds[k]
+    };
+    let x = &left * of(0) + (1.0 - &left) * of(1);
+    ddpm_nets::tensor_file::write(&dir.join("x.safetensors"), [("x", &x)]).unwrap();
+    let rows: Vec<Vec<f64>> = Vec::try_from(&x).unwrap();
+    let density = |row: &[f64], k: usize| {
+        let variance = stds[k] * stds[k];
+        let squares: f64 = row.iter().zip(means[k]).map(|(x, mean)| (x - mean).powi(2)).sum();
+        weights[k] * (-0.5 * squares / variance).exp() / (std::f64::consts::TAU * variance)
+    };
+    let exact: f64 =
+        rows.iter().map(|row| -(density(row, 0) + density(row, 1)).ln()).sum::<f64>() / rows.len() as f64;
+
+    let nll = ["nll", "--target", "m.json", "--points", "x.safetensors"];
+    let found = json(dir, &nll);
+    let number = |found: &Value, key: &str| found[key].as_f64().unwrap();
+    assert!((number(&found, "nats") - exact).abs() < 0.01, "{found}, expected {exact}");
+    let bits = number(&found, "nats") / (2.0 * std::f64::consts::LN_2);
+    assert!((number(&found, "bits_per_dim") - bits).abs() < 1e-12);
+    assert_eq!(
+        (&found["metric"], &found["n"], number(&found, "probe_stderr")),
+        (&"nll".into(), &200.into(), 0.0)
+    );
+    let interval = [0, 1].map(|end| found["interval"][end].as_f64().unwrap());
+    assert!(interval[0] < exact && exact < interval[1], "{found}");
+
+    let probed = json(dir, &[&nll[..], &["--probes", "8"]].concat());
+    let difference = (number(&probed, "nats") - number(&found, "nats")).abs();
+    assert!(difference < 4.0 * number(&probed, "probe_stderr") && difference > 0.0, "{probed}");
+    assert!(json(dir, &[&nll[..], &["--probes", "1"]].concat())["probe_stderr"].is_null());
+    // A schedule has more noise at its lowest level than 1e-5 of the process.
+    let schedule = json(dir, &[&nll[..], &["--schedule", "linear"]].concat());
+    assert!((number(&schedule, "nats") - exact).abs() < 0.05, "{schedule}");
+
+    for (more, part) in [
+        (&["--method", "vlb"][..], "--method vlb is for images"),
+        (&["--rtol", "0"], "--rtol must be positive"),
+        (&["--probes", "0"], "must be at least 1"),
+        (&["--seed", "1"], "--seed"),
+        (&["--data", "digits"], "cannot be used with"),
+    ] {
+        refused(dir, &[&nll[..], more].concat(), part);
+    }
+    features(dir, "wide.safetensors", &Tensor::zeros([3, 5], (Kind::Float, Device::Cpu)));
+    features(dir, "nan.safetensors", &Tensor::full([3, 2], f64::NAN, (Kind::Float, Device::Cpu)));
+    features(dir, "whole.safetensors", &Tensor::zeros([3, 2], (Kind::Int64, Device::Cpu)));
+    features(dir, "one.safetensors", &Tensor::zeros([1, 2], (Kind::Float, Device::Cpu)));
+    for (file, part) in [
+        ("wide.safetensors", "must be [n, 2]"),
+        ("nan.safetensors", "NaN or infinity"),
+        ("whole.safetensors", "f32 or f64"),
+        ("one.safetensors", "at least 2 rows"),
+        ("missing.safetensors", "missing.safetensors"),
+    ] {
+        refused(dir, &["nll", "--target", "m.json", "--points", file], part);
+    }
+}

@@ -19,7 +19,7 @@ const TINY: [&str; 8] = [
     "train.checkpoint_every=2",
 ];
 
-const EDM: [&str; 16] = [
+const EDM: [&str; 18] = [
     "--set",
     "model.block_out_channels=[8, 8]",
     "--set",
@@ -28,6 +28,8 @@ const EDM: [&str; 16] = [
     "diffusion.clip_sample=false",
     "--set",
     "diffusion.schedule={kind='karras', train_steps=50}",
+    "--set",
+    "quality.steps=20",
     "--set",
     "train.loss.kind=edm",
     "--set",

@@ -28,10 +28,13 @@ impl<N: ScoreNetwork + ?Sized> Denoiser for ScoreDenoiser<'_, N> {
         self.0.check_rows(x_t)?;
         let value = torch_ext::fence(|| {
             // A guard, which a failure inside leaves as well; `no_grad` would leave gradients off.
-            let _guard = (!x_t.requires_grad()).then(tch::no_grad_guard);
+            let tracked = x_t.requires_grad();
+            let _guard = (!tracked).then(tch::no_grad_guard);
             let x = x_t.to_kind(Kind::Float);
             let levels = NoiseLevels::uniform(level, x.size()[0], x.device());
-            self.0.score(&x, &levels).map(|score| score.to_kind(x_t.kind()))
+            // The score of an energy has a graph in any case.
+            let untracked = |score: Tensor| if tracked { score } else { score.detach() };
+            self.0.score(&x, &levels).map(|score| untracked(score).to_kind(x_t.kind()))
         })??;
         Ok(Prediction { kind: PredictionKind::Score, value, variance_fraction: None })
     }

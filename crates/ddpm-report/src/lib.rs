@@ -4,6 +4,7 @@
 //! - [`kit`]: pages, plots and tables.
 //! - [`decomposition_page`]: the error decomposition of a closed-form target or of a trained network.
 //! - [`training_page`]: a training run.
+//! - [`neighbours_page`]: samples beside their nearest training images.
 //! - [`score_page`]: a learned score against the exact score of a closed-form target.
 //!
 //! - [`sections`]: parts that several pages share.
@@ -15,6 +16,7 @@ mod confidence;
 pub mod decomposition_page;
 mod error;
 pub mod kit;
+pub mod neighbours_page;
 pub mod results;
 pub mod score_page;
 pub mod sections;

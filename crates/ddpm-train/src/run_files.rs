@@ -60,7 +60,8 @@ pub(crate) fn files() -> Vec<OwnFiles> {
     let (folder, names) = SAMPLES;
     let samples = OwnFiles { folder: folder.to_owned(), names };
     let mark = OwnFiles { folder: CLASSIFIER.to_owned(), names: &[MARK] };
-    of_run("").chain(of_run(CLASSIFIER)).chain([samples, mark]).collect()
+    let above = OwnFiles { folder: "quality".to_owned(), names: &[] };
+    of_run("").chain(of_run(CLASSIFIER)).chain([above, samples, mark]).collect()
 }
 
 /// The files of the run in a folder.

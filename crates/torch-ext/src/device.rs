@@ -105,6 +105,8 @@ pub fn libtorch_version() -> String {
 }
 
 /// Loads libtorch's CUDA library (once) and asks it for devices.
+///
+/// A convolution, even on the CPU, makes libtorch look for its CUDA library once and for all: where a GPU may be used, this comes before.
 pub fn cuda_status() -> CudaStatus {
     static STATUS: OnceLock<CudaStatus> = OnceLock::new();
     STATUS.get_or_init(probe).clone()

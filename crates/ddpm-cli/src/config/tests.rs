@@ -137,7 +137,9 @@ fn only_what_training_depends_on_is_refused_and_named() {
 fn configurations_written_before_resume() {
     fn resumes<C: Configuration + std::fmt::Debug>(preset: &str, written: &str) {
         let old: C = parse_as(written).unwrap_or_else(|e| panic!("{preset}: {e:#}"));
-        let new: C = parse_as(find(preset).unwrap().text).unwrap();
+        // Samples were not measured then.
+        let text = find(preset).unwrap().text.split("[quality]").next().unwrap();
+        let new: C = parse_as(text).unwrap();
         check_unchanged(&old, &new, Path::new("run")).unwrap();
         assert_eq!(old, new, "{preset}");
     }

@@ -6,7 +6,7 @@ use crate::image_model::{ImageModel, image_shape};
 use crate::runtime::StopFlag;
 use crate::sample_files::{SampleFiles, network_digest, settings};
 use crate::sampling_memory;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use ddpm_core::{Grid, Scheme};
 use ddpm_data::samples::{Existing, SampleFormat};
 use ddpm_data::{datasets_dir, sha256_bytes};
@@ -82,7 +82,8 @@ impl CheckpointSamples<'_> {
                 all.insert("num".into(), json!(self.num));
                 let digest = sha256_bytes(serde_json::to_string(&all)?.as_bytes());
                 let folder = datasets_dir()?.with_file_name("samples").join(&digest[..16]);
-                std::fs::create_dir_all(&folder)?;
+                std::fs::create_dir_all(&folder)
+                    .with_context(|| format!("the cache folder {}", folder.display()))?;
                 folder
             }
         };
@@ -95,7 +96,11 @@ impl CheckpointSamples<'_> {
             shape: shape.to_vec(),
             classes,
         };
-        files.write(&job, self.device, stop)?;
+        // The finished batches stay when it is stopped, and the message says so.
+        let before = stop.set_abandonable(None);
+        let written = files.write(&job, self.device, stop);
+        stop.set_abandonable(before);
+        written?;
         Ok(folder)
     }
 }

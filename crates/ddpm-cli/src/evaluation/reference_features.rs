@@ -30,7 +30,7 @@ pub(crate) fn reference_features(
         return Ok(FeatureFile { images: of.name.clone(), ..kept });
     }
     let found = features(extractor, of, stop)?;
-    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    std::fs::create_dir_all(&folder).with_context(|| format!("the cache folder {}", folder.display()))?;
     found.write(&path)?;
     Ok(found)
 }

@@ -57,14 +57,14 @@ impl Stages for ImageConfig {
         training::train(model, &config.train, origin, &run.dir, resume, Some(&mut preview), stop)
     }
 
-    fn check_duration(run: &Run<Self>, data: &RunImages, done: u64) -> Result<()> {
+    fn check_duration(run: &Run<Self>, data: &RunImages, done: u64, may_refuse: bool) -> Result<()> {
         let steps_left = run.config.train.steps.saturating_sub(done);
         if !estimate::may_take_long(run, steps_left)? {
             return Ok(());
         }
         // A network that does not take the images is an error at once, not after the measured steps.
         check_images(&run.config.model, &data.for_training(run)?)?;
-        estimate::check_duration(run, steps_left)
+        estimate::check_duration(run, steps_left, may_refuse)
     }
 
     fn evaluate(run: &Run<Self>, data: &RunImages, stop: &StopFlag) -> Result<PathBuf> {

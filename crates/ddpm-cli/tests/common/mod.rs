@@ -21,12 +21,13 @@ pub(crate) fn on_one_thread() -> [String; 4] {
 /// The command as it is.
 pub(crate) fn plain_ddpm(folder: &Path) -> Command {
     let mut command = Command::cargo_bin("ddpm").unwrap();
-    command.current_dir(folder).env("OMP_WAIT_POLICY", "passive");
+    // What is cached belongs to the test.
+    command.current_dir(folder).env("OMP_WAIT_POLICY", "passive").env("DDPM_CACHE", folder.join("cache"));
     command
 }
 
 /// Settings that make the digits recipe a matter of seconds; dropout stays on so that resuming has masks to reproduce.
-pub(crate) const TINY: [&str; 9] = [
+pub(crate) const TINY: [&str; 12] = [
     "model.block_out_channels=[8,16]",
     "model.norm_num_groups=4",
     "model.dropout=0.1",
@@ -36,6 +37,9 @@ pub(crate) const TINY: [&str; 9] = [
     "sample.num=4",
     "sample.steps=10",
     "eval.levels=4",
+    "quality.samples=0",
+    "quality.steps=0",
+    "quality.likelihood_images=0",
 ];
 
 /// `--set` for each.

@@ -50,6 +50,7 @@ pub(crate) fn report() -> Result<TrainingReport, EvalError> {
         denoising: Some(denoising_error(&measured)?),
         classical: Some(classical_terms(&measured, &spectrum)?),
         decomposition: None,
+        quality: None,
         paper: Some(PaperComparison::ho2020_cifar10(
             1_618_433,
             2000,

@@ -16,8 +16,8 @@ pub fn memorization(
     held_out: Option<&Tensor>,
     progress: &mut dyn FnMut(usize, usize) -> Result<(), EvalError>,
 ) -> Result<TrainingNeighbours, EvalError> {
-    let of_samples = sorted(samples, train, progress)?;
-    let of_held_out = held_out.map(|images| sorted(images, train, progress)).transpose()?;
+    let of_samples = sorted(&nearest(samples, train, 1, progress)?.0)?;
+    let of_held_out = held_out.map(|images| sorted(&nearest(images, train, 1, progress)?.0)).transpose()?;
     let share = of_held_out.as_ref().map(|distances| {
         let limit = distances[((NEAR * distances.len() as f64) as usize).min(distances.len() - 1)];
         of_samples.iter().filter(|&&distance| distance < limit).count() as f64 / of_samples.len() as f64
@@ -30,13 +30,8 @@ pub fn memorization(
     })
 }
 
-/// Distances to the nearest row, rising.
-fn sorted(
-    queries: &Tensor,
-    set: &Tensor,
-    progress: &mut dyn FnMut(usize, usize) -> Result<(), EvalError>,
-) -> Result<Vec<f64>, EvalError> {
-    let (distances, _) = nearest(queries, set, 1, progress)?;
+/// Distances as numbers, rising.
+fn sorted(distances: &Tensor) -> Result<Vec<f64>, EvalError> {
     let distances = torch_ext::fence(|| distances.reshape([-1]))?;
     let mut distances: Vec<f64> = Vec::try_from(distances).map_err(torch_ext::TorchError::from)?;
     distances.sort_by(f64::total_cmp);

@@ -12,6 +12,7 @@ mod sample_quality;
 mod score_error;
 mod set_distance;
 mod steps_sweep;
+mod steps_table;
 
 pub use advice_text::{AdviceBasis, advice_sentences};
 pub use classical_result::{ClassicalLevel, ClassicalReport, FloorLevel};
@@ -24,7 +25,8 @@ pub use network_result::{
     AdviceReport, BoundReport, Checks, Floor, FloorReport, Images, InitializationBracket, MeasuredLevel,
     MeasurementFacts, Memorization, NetworkReport, TrainingErrorBracket, VarianceReport,
 };
-pub use sample_quality::{SampleQuality, SampledSet, TrainingNeighbours};
+pub use sample_quality::{NearestImages, Neighbours, SampleQuality, SampledSet, TrainingNeighbours};
 pub use score_error::ScoreError;
 pub use set_distance::{ClassScore, SetDistance, SetOverlap};
 pub use steps_sweep::{Measure, Slope, Sweep, SweepCurve, SweepPoint};
+pub use steps_table::{StepsRow, StepsTable, WithinReference};

@@ -36,6 +36,33 @@ pub struct SampleQuality {
     pub likelihood: Option<Likelihood>,
 }
 
+/// The nearest training images of samples.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Neighbours {
+    /// Version of the format.
+    #[serde(default)]
+    pub format: Format<1>,
+    /// Distances in short.
+    pub summary: TrainingNeighbours,
+    /// Which samples.
+    pub samples: String,
+    /// Which training images.
+    pub data: String,
+    /// What made the features.
+    pub extractor: String,
+    /// A sample each, in their order.
+    pub nearest: Vec<NearestImages>,
+}
+
+/// The nearest training images of one sample, the nearest first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NearestImages {
+    /// Where they stand in the training set, from 0.
+    pub images: Vec<u64>,
+    /// Their distances in feature space.
+    pub distances: Vec<f64>,
+}
+
 /// How samples were drawn.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SampledSet {

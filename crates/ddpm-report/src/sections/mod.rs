@@ -4,6 +4,7 @@ pub(crate) mod classical_terms;
 pub(crate) mod held_out_excess;
 pub(crate) mod loss_curve;
 mod picture;
+pub(crate) mod training_neighbours;
 
 pub use picture::Picture;
 

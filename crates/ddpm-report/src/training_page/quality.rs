@@ -2,13 +2,14 @@
 
 use crate::kit::{Cell, Page, Table, number};
 use crate::results::{SampleQuality, SetDistance};
+use crate::sections::training_neighbours;
 use ddpm_core::interval::Interval;
 
 pub(super) fn add_to(page: &mut Page, quality: &SampleQuality) {
     let section = page.section("Quality of the samples");
     let SampleQuality { samples, distance, .. } = quality;
     let mut text = format!(
-        "{} samples ({} through {} noise levels, seed {}) beside {} real images ({}), by {} features of {}.",
+        "{} samples ({} through {} noise levels, seed {}) beside {} real images ({}), by {} features ({}).",
         number::count(samples.num),
         samples.sampler,
         number::count(samples.steps),
@@ -28,9 +29,9 @@ pub(super) fn add_to(page: &mut Page, quality: &SampleQuality) {
     }
     section.paragraph(text);
     let mut table = Table::new(
-        "Samples and real images, with 95 % intervals over the images of both sets. Two halves of the real images show what no difference looks like at \
-         half their number; images of noise what no training gives.",
-        ["quantity", "samples", "halves of the real images", "noise"],
+        "Samples and real images, with 95 % intervals over the images of both sets. The third column has the distance between two halves of the real \
+         images, which shows what no difference looks like at half their number, and the class score of real images; the fourth has images of noise.",
+        ["quantity", "samples", "real images", "noise"],
     );
     let reference = |distance: &SetDistance| distance.reference_value.map_or(Cell::Empty, Cell::Number);
     table.push([
@@ -73,25 +74,7 @@ pub(super) fn add_to(page: &mut Page, quality: &SampleQuality) {
         table.push([what.into(), share(score.value, score.interval), real, Cell::Empty]);
     }
     section.table(table);
-    let near = &quality.memorization;
-    let mut text = format!(
-        "The nearest training image of a sample lies at a distance of {} in feature space (median)",
-        number::number(near.samples_median)
-    );
-    if let (Some(held_out), Some(share), Some([low, high])) =
-        (near.held_out_median, near.near_share, near.near_interval)
-    {
-        let percent = |value: f64| number::plain(100.0 * value, 2);
-        text += &format!(
-            ", that of a held-out image at {}. {}\u{202f}% of the samples (95\u{202f}% interval {} to {}) are nearer to a training image than all but \
-             5\u{202f}% of the held-out images; without memorization 5\u{202f}% are expected",
-            number::number(held_out),
-            percent(share),
-            percent(low),
-            percent(high)
-        );
-    }
-    section.paragraph(text + ".");
+    section.paragraph(training_neighbours::in_words(&quality.memorization));
     if let Some(found) = &quality.likelihood {
         let [low, high] = found.bits_interval;
         section.paragraph(format!(

@@ -30,12 +30,12 @@ pub(crate) struct Distance {
     #[command(flatten)]
     first: FirstSet,
     /// Features of the second set, usually real images
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = None::<&str>)]
     features_b: Option<PathBuf>,
     #[command(flatten)]
     data: DataOptions,
     /// Write JSON to a file, or to the standard output (-) instead of text
-    #[arg(long, value_name = "FILE|-")]
+    #[arg(long, value_name = "FILE|-", help_heading = None::<&str>)]
     json: Option<JsonOutput>,
 }
 
@@ -55,7 +55,7 @@ impl Distance {
                 &["features_b"],
                 "without --features-a: --images and --checkpoint are compared with --data",
             )?;
-            ensure!(self.data.data.is_some(), "--data is needed: the data set to compare with");
+            ensure!(self.data.place.data.is_some(), "--data is needed: the data set to compare with");
         }
         check_files(
             &[("--json", JsonOutput::path(&self.json))],

@@ -17,14 +17,14 @@ pub(crate) struct Features {
     /// A folder of images, or of the shards of `ddpm sample --shards`
     #[arg(long, value_name = "DIR", required_unless_present = "data", conflicts_with = "data")]
     images: Option<PathBuf>,
-    #[command(flatten)]
-    data: DataOptions,
     /// inception, inception:FILE, torchscript:FILE, classifier:DIR or pixels
     #[arg(long, value_name = "EX")]
     extractor: ExtractorChoice,
     /// The file
     #[arg(long, value_name = "FILE.safetensors")]
     out: PathBuf,
+    #[command(flatten)]
+    data: DataOptions,
 }
 
 impl Features {

@@ -22,6 +22,7 @@ const BATCH: u64 = 64;
 
 /// Where the first set comes from.
 #[derive(clap::Args, Debug)]
+#[command(next_help_heading = None::<&str>)]
 pub(super) struct FirstSet {
     /// A file of features, as `ddpm eval features` writes it
     #[arg(long, value_name = "FILE", required_unless_present_any = ["images", "checkpoint"], conflicts_with_all = ["images", "checkpoint", "extractor"])]
@@ -77,6 +78,7 @@ impl FirstSet {
 
     /// Refuses options without effect.
     pub(super) fn check(&self, global: &Global) -> Result<()> {
+        ensure!(self.sampling.num != Some(1), "--num must be at least 2, got 1");
         if self.checkpoint.is_none() {
             global.given.refuse_group::<Sampling>("without --checkpoint: it is for its samples")?;
             global

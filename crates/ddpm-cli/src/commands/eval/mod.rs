@@ -4,9 +4,11 @@ mod data_options;
 mod distance;
 mod features;
 mod first_set;
+mod neighbours;
 mod nll;
 mod run;
 mod score;
+mod steps;
 mod train_features;
 
 use crate::evaluation::Kind;
@@ -36,6 +38,8 @@ pub(crate) enum Eval {
     PrecisionRecall(distance::Distance),
     Is(score::Score),
     Nll(nll::Nll),
+    Neighbours(neighbours::NeighboursOfSamples),
+    Steps(steps::Steps),
     TrainFeatures(train_features::TrainFeatures),
     Run(run::EvalRun),
 }
@@ -49,6 +53,8 @@ impl Eval {
             Eval::PrecisionRecall(command) => command.run(Comparison::Overlap, global),
             Eval::Is(command) => command.run(global),
             Eval::Nll(command) => command.run(global),
+            Eval::Neighbours(command) => command.run(global),
+            Eval::Steps(command) => command.run(global),
             Eval::TrainFeatures(command) => command.run(global),
             Eval::Run(command) => command.run(global),
         }

@@ -29,6 +29,8 @@ use tch::{Device, Kind, Tensor};
 const EXACT: i64 = 16;
 /// Probes of an image beyond that.
 const PROBES: usize = 2;
+/// Each probe of a batch is held in memory.
+const MOST_PROBES: usize = 1000;
 /// Images at once.
 const BATCH: u64 = 64;
 /// The smallest time of a target's process: data of unit scale then have a noise of 1e-3.
@@ -52,8 +54,6 @@ pub(crate) struct Nll {
     /// Vectors: a file whose tensor `x` (or only tensor) is [n, d], such as the samples of `ddpm sample --target`
     #[arg(long, value_name = "FILE.safetensors", conflicts_with = "data")]
     points: Option<PathBuf>,
-    #[command(flatten)]
-    data: DataOptions,
     /// ode or vlb
     #[arg(long, value_name = "NAME", default_value = "ode")]
     method: MethodName,
@@ -75,6 +75,8 @@ pub(crate) struct Nll {
     /// Write JSON to a file, or to the standard output (-) instead of text
     #[arg(long, value_name = "FILE|-")]
     json: Option<JsonOutput>,
+    #[command(flatten)]
+    data: DataOptions,
     #[command(flatten)]
     noising: NoisingOptions,
 }
@@ -99,6 +101,9 @@ impl Nll {
                 alpha_bars,
             ],
         )?;
+        ensure!(self.num != Some(1), "--num must be at least 2, got 1");
+        let probes = self.probes.unwrap_or(1);
+        ensure!(probes <= MOST_PROBES, "--probes must be at most {MOST_PROBES}, got {probes}");
         if self.method == MethodName::Vlb {
             global.given.refuse(&["rtol", "atol", "probes"], "with --method vlb: it is for the ODE")?;
         }

@@ -19,7 +19,7 @@ pub(crate) struct Score {
     #[command(flatten)]
     data: DataOptions,
     /// Write JSON to a file, or to the standard output (-) instead of text
-    #[arg(long, value_name = "FILE|-")]
+    #[arg(long, value_name = "FILE|-", help_heading = None::<&str>)]
     json: Option<JsonOutput>,
 }
 
@@ -30,7 +30,7 @@ impl Score {
             global
                 .given
                 .refuse_group::<DataOptions>("with --features-a: it is for --images and --checkpoint")?;
-        } else if self.data.data.is_none() {
+        } else if self.data.place.data.is_none() {
             global.given.refuse_group::<DataOptions>("without --data")?;
         }
         check_files(&[("--json", JsonOutput::path(&self.json))], &[("--features-a", self.first.file())])?;
@@ -58,7 +58,7 @@ impl Score {
 
     fn measure(&self, global: &Global, stop: &StopFlag) -> Result<ClassScore> {
         let device = runtime::prepare(global.device, global.threads)?;
-        let data = self.data.data.map(|_| self.data.load(&global.given)).transpose()?;
+        let data = self.data.place.data.map(|_| self.data.load(&global.given)).transpose()?;
         let FirstFeatures { file, extractor } = self.first.features(global, device, stop)?;
         let mut result = class_score(&file).with_context(|| file.images.clone())?;
         if let (Some(data), Some((choice, extractor))) = (data, extractor) {

@@ -1,6 +1,6 @@
 //! `ddpm eval train-features`: a small classifier of a data set's own images, whose features compare sets of such images.
 
-use super::data_options::DataOptions;
+use super::data_options::DataPlace;
 use crate::config::ImageData;
 use crate::datasets::load_data;
 use crate::evaluation::train_features;
@@ -17,19 +17,15 @@ use std::path::PathBuf;
 /// reads: few enough that the held-out images are at least 10 for each.
 #[derive(clap::Args, Debug)]
 pub(crate) struct TrainFeatures {
-    #[command(flatten)]
-    data: DataOptions,
     /// The folder, a run like those of `ddpm train`
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    #[command(flatten)]
+    data: DataPlace,
 }
 
 impl TrainFeatures {
     pub(crate) fn run(&self, global: &Global) -> Result<()> {
-        global.given.refuse(
-            &["split"],
-            "on ddpm eval train-features, which trains on the one and tests on the other",
-        )?;
         let name = self.data.data.context("--data is needed")?;
         let options = self.data.files.of(name, &global.given)?;
         ensure!(
