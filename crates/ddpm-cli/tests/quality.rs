@@ -81,6 +81,8 @@ fn the_distance_falls_with_training_and_the_report_has_what_was_measured() {
     assert!(quality["classifier_accuracy"][1].as_f64().unwrap() > 0.85, "{quality}");
     assert_eq!(quality["likelihood"]["n"], 2);
     let page = fs::read_to_string(root.join("report/index.html")).unwrap();
+    let neighbours = fs::read_to_string(root.join("report/neighbours/index.html")).unwrap();
+    assert!(page.contains("neighbours/index.html") && neighbours.contains("Nearest training images"));
     assert!(page.contains("Quality of the samples") && page.contains("Class score"));
 
     // A second time nothing is left to do, and the measurement is the same in another folder.

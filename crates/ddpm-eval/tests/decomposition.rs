@@ -13,10 +13,10 @@ use ddpm_eval::measurement::{
     ClassConditional, EmpiricalDenoiser, ThresholdedDenoiser, TrainedNetwork, Unconditional,
 };
 use ddpm_eval::{EvalConfig, EvalError, NetworkStudy, Spectrum, StudyNames};
+use ddpm_nets::Threshold;
 use ddpm_nets::targets::ideal_denoiser;
 use ddpm_nets::{Denoiser, NetsError, Prediction, UNet, UNetConfig};
 use ddpm_report::results::{DecomposeReport, Floor, FloorReport, NetworkReport};
-use ddpm_sample::Threshold;
 use std::ops::ControlFlow;
 use tch::{Device, Kind, Tensor};
 

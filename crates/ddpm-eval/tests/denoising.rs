@@ -8,9 +8,9 @@ use ddpm_eval::measurement::{
     EmpiricalDenoiser, Measurement, SplitErrors, ThresholdedDenoiser, TrainedNetwork, Unconditional,
 };
 use ddpm_eval::{EvalConfig, EvalError, NetworkStudy, Progress, Spectrum, StudyNames, denoising_error};
+use ddpm_nets::Threshold;
 use ddpm_nets::{Denoiser, NetsError, Prediction, UNet, UNetConfig};
 use ddpm_report::results::{DenoisingError, LevelError};
-use ddpm_sample::Threshold;
 use std::ops::ControlFlow;
 use tch::{Device, Tensor};
 

@@ -9,10 +9,10 @@ use ddpm_eval::{
     EvalConfig, MeasuredErrors, NetworkStudy, Spectrum, StudyNames, classical_terms, decompose,
     denoising_error,
 };
+use ddpm_nets::Threshold;
 use ddpm_nets::{Denoiser, NetsError, Prediction};
 use ddpm_report::decomposition_page::NetworkPage;
 use ddpm_report::results::{Floor, Images};
-use ddpm_sample::Threshold;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::ControlFlow;

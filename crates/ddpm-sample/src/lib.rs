@@ -49,7 +49,6 @@ mod strided_ddim;
 
 pub use adaptive_ode::AdaptiveOde;
 pub use batches::sample_batches;
-pub use ddpm_nets::Threshold;
 pub use driver::{Frame, Options, Progress, Record, Samples, run, sample, sampler};
 pub use encoding::{encode, interpolate};
 pub use error::SampleError;

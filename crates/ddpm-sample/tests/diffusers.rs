@@ -9,9 +9,10 @@ use common::{keyed, on};
 use ddpm_core::scheme::SamplerInfo;
 use ddpm_core::{Grid, Schedule, TargetSpec, Variance};
 use ddpm_core::{Scheme, Trajectory};
+use ddpm_nets::Threshold;
 use ddpm_nets::targets::ideal_denoiser;
 use ddpm_nets::tensor_file;
-use ddpm_sample::{NoiseInput, Options, Threshold, sample, sample_on_grid};
+use ddpm_sample::{NoiseInput, Options, sample, sample_on_grid};
 use std::path::{Path, PathBuf};
 use tch::{Device, Tensor};
 

@@ -7,8 +7,9 @@ mod common;
 use common::{keyed, on, trailing};
 use ddpm_core::{Level, PredictionKind, Scale, Schedule, Time, TimeIndex, Variance};
 use ddpm_core::{Scheme, Trajectory};
+use ddpm_nets::Threshold;
 use ddpm_nets::{Denoiser, NetsError, Prediction};
-use ddpm_sample::{Noise, NoiseInput, Options, Record, SampleError, Threshold, sample, sample_batches};
+use ddpm_sample::{Noise, NoiseInput, Options, Record, SampleError, sample, sample_batches};
 use std::ops::ControlFlow;
 use tch::{Device, Tensor};
 

@@ -6,8 +6,9 @@ mod common;
 
 use common::{on, trailing};
 use ddpm_core::{Grid, SAMPLERS, Schedule, ScheduleConfig, ScheduleKind, Scheme, TargetSpec, Trajectory};
+use ddpm_nets::Threshold;
 use ddpm_nets::targets::ideal_denoiser;
-use ddpm_sample::{NoiseInput, Options, SampleError, Samples, Threshold, Tolerance, sample, sampler};
+use ddpm_sample::{NoiseInput, Options, SampleError, Samples, Tolerance, sample, sampler};
 use tch::Device;
 
 fn samples(scheme: &Scheme, trajectory: &Trajectory, options: &Options) -> Result<Samples, SampleError> {

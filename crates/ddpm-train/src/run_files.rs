@@ -29,7 +29,7 @@ const CHECKPOINT: [(&str, &[&str]); 4] = [
 ];
 
 /// The other files.
-const OTHERS: [(&str, &[&str]); 7] = [
+const OTHERS: [(&str, &[&str]); 8] = [
     ("", &["config.toml", "images.json", "metrics.jsonl", "log.jsonl", "events.out.tfevents.#.*"]),
     (".stages", &["train.json", "sample.json", "evaluate.json", "quality.json"]),
     (
@@ -47,6 +47,7 @@ const OTHERS: [(&str, &[&str]); 7] = [
     ("samples/images", &["#.png", "samples.json", ".lock"]),
     ("report", &["index.html", "classical.json", "decomposition.json", "quality.json"]),
     ("report/decomposition", &["index.html", "report.json"]),
+    ("report/neighbours", &["index.html", "neighbours.json"]),
     ("checkpoints", &["latest", ".latest.partial", "best", ".best.partial", "best.json"]),
 ];
 

@@ -6,10 +6,12 @@ mod distances;
 mod feature_classifier;
 mod image_set;
 mod reference_features;
+mod training_neighbours;
 
 pub(crate) use checkpoint_samples::CheckpointSamples;
 pub(crate) use class_score::{PARTS, class_score};
-pub(crate) use distances::{Kind, distance, overlap, with_bar};
+pub(crate) use distances::{Kind, distance, overlap};
 pub(crate) use feature_classifier::{has_classes, train_features};
 pub(crate) use image_set::{Images, features, load_extractor, of_folder};
 pub(crate) use reference_features::reference_features;
+pub(crate) use training_neighbours::ComparedSets;

@@ -12,9 +12,10 @@ use ddpm_core::Scheme;
 use ddpm_core::TimeIndex;
 use ddpm_data::{Dataset, ImageSet, Split};
 use ddpm_eval::measurement::{Measurement, ThresholdedDenoiser, TrainedNetwork};
+use ddpm_nets::Threshold;
 use ddpm_nets::UNet;
 use ddpm_nets::checkpoint::{Checkpoint, Classes};
-use ddpm_sample::{NoiseInput, Record, Threshold, Tolerance};
+use ddpm_sample::{NoiseInput, Record, Tolerance};
 use ddpm_train::{EvaluationRequest, EvaluationResult, LevelLoss, Picture, Validation};
 use tch::Tensor;
 

@@ -4,8 +4,8 @@ use super::evaluate::{read_result, write_result};
 use crate::checkpoints::load_images;
 use crate::config::{ImageData, QualityConfig, QualityExtractor};
 use crate::evaluation::{
-    CheckpointSamples, Images, Kind, class_score, distance, features, has_classes, load_extractor, of_folder,
-    overlap, reference_features, train_features, with_bar,
+    CheckpointSamples, ComparedSets, Images, Kind, class_score, distance, features, has_classes,
+    load_extractor, of_folder, overlap, reference_features, train_features,
 };
 use crate::progress::Progress;
 use crate::run::Run;
@@ -18,13 +18,16 @@ use ddpm_data::{Dataset, ImageSet, ShuffledOrder};
 use ddpm_eval::EvalError;
 use ddpm_eval::extractor::{ExtractorChoice, FeatureExtractor, FeatureFile};
 use ddpm_eval::likelihood::{ImagesToScore, Method, likelihood_of_images};
-use ddpm_eval::sample_metrics::{FeatureMoments, memorization};
+use ddpm_eval::sample_metrics::FeatureMoments;
 use ddpm_nets::checkpoint::Checkpoint;
 use ddpm_report::results::{Format, Likelihood, SampleQuality, SampledSet, SetDistance};
 use std::path::{Path, PathBuf};
 
 /// Parts of the progress bar of a likelihood.
 const PARTS: f64 = 1000.0;
+
+/// The folder of the page of neighbours, beside the run's report.
+pub(super) const NEIGHBOURS: &str = "neighbours";
 
 /// Where the results of a run are kept.
 fn path(run: &Run) -> PathBuf {
@@ -128,6 +131,15 @@ fn measure(run: &Run, dataset: &Dataset, config: &QualityConfig, stop: &StopFlag
     if let Some(class) = &mut class {
         class.reference_value = Some(class_score(real)?.value);
     }
+    let sets = ComparedSets {
+        samples: &drawn,
+        train: &Images { images: dataset.train.clone(), name: comparison.train.images.clone() },
+        of_samples: &of_samples,
+        of_train: &comparison.train,
+        of_held_out: comparison.held_out.as_ref(),
+    };
+    let page = sets.page(format!("ddpm reproduce {}", run.name), stop)?;
+    page.write(&path(run).with_file_name(NEIGHBOURS))?;
     let between = |file| -> Result<SetDistance> { distance(Kind::Frechet, file, real, stop) };
     Ok(SampleQuality {
         format: Format,
@@ -145,10 +157,7 @@ fn measure(run: &Run, dataset: &Dataset, config: &QualityConfig, stop: &StopFlag
         overlap: overlap(&of_samples, real, stop)?,
         noise: between(&of_noise)?,
         class_score: class,
-        memorization: with_bar(stop, "neighbours", |bar| {
-            let held_out = comparison.held_out.as_ref().map(|file| &file.set.features);
-            memorization(&of_samples.set.features, &comparison.train.set.features, held_out, bar)
-        })?,
+        memorization: page.result.summary,
         likelihood: likelihood(run, &checkpoint, dataset, config.likelihood_images, stop)?,
     })
 }

@@ -57,6 +57,7 @@ pub(super) fn write(run: &Run, dataset: &Dataset) -> Result<PathBuf> {
         paper: (config.data.name == DatasetName::Cifar10)
             .then(|| beside_the_paper(parameters, steps, config.train.batch_size, quality.as_ref())),
         quality,
+        neighbours: format!("{}/{PAGE}", quality::NEIGHBOURS),
         config_toml: config.to_toml()?,
         commands: commands(run),
     };

@@ -10,11 +10,11 @@ use ddpm_eval::{
     EvalConfig, EvalError, MeasuredErrors, NetworkStudy, Spectrum, StudyNames, classical_terms,
     denoising_error,
 };
+use ddpm_nets::Threshold;
 use ddpm_report::sections::Picture;
 use ddpm_report::training_page::{
     DataFacts, LossPoint, Measured, PaperComparison, Pictures, RunFacts, Stage, TrainingReport,
 };
-use ddpm_sample::Threshold;
 use std::ops::ControlFlow;
 use tch::Device;
 
@@ -51,6 +51,7 @@ pub(crate) fn report() -> Result<TrainingReport, EvalError> {
         classical: Some(classical_terms(&measured, &spectrum)?),
         decomposition: None,
         quality: None,
+        neighbours: String::new(),
         paper: Some(PaperComparison::ho2020_cifar10(
             1_618_433,
             2000,

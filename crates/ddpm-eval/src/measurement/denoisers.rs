@@ -1,9 +1,9 @@
 //! Denoisers that may be conditioned on class labels, and denoisers with the sampler's thresholding.
 
 use ddpm_core::{Level, Parameterization};
+use ddpm_nets::Threshold;
 use ddpm_nets::checkpoint::Checkpoint;
 use ddpm_nets::{Denoiser, NetsError, NetworkDenoiser, Prediction, UNet};
-use ddpm_sample::Threshold;
 use tch::Tensor;
 
 /// A denoiser of images that may depend on their class labels.

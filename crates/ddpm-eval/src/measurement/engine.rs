@@ -11,7 +11,7 @@ use crate::{EvalConfig, EvalError};
 use ddpm_core::Level;
 use ddpm_core::decomposition::Decoder;
 use ddpm_data::{ImageSet, Split};
-use ddpm_sample::Threshold;
+use ddpm_nets::Threshold;
 use rayon::prelude::*;
 use std::ops::ControlFlow;
 use tch::{Device, Kind, Tensor};

@@ -184,4 +184,25 @@ mod tests {
         assert!((ratios - 1.0).abs() < 0.2, "{ratios}");
         assert!(difference.abs() < 1.0, "{difference} standard errors");
     }
+
+    /// The interval of many features: as often right as it says, at 64 of them.
+    #[test]
+    fn the_interval_of_the_delta_method_covers_the_truth() {
+        tch::manual_seed(7);
+        let lambda: Vec<f64> = (1..=64).map(|i| f64::from(i).powf(-0.7)).collect();
+        let truth: f64 = lambda.iter().map(|l| (1.2f64.sqrt() - 1.0).powi(2) * l).sum();
+        let scale = Tensor::from_slice(&lambda).sqrt();
+        let draw = || Tensor::randn([800, 64], (Kind::Double, Device::Cpu)) * &scale;
+        let (runs, mut covered, mut mean) = (60, 0, 0.0);
+        for _ in 0..runs {
+            let (a, b) = (draw(), draw() * 1.2f64.sqrt());
+            let raw =
+                FeatureMoments::of(&a).unwrap().frechet_distance(&FeatureMoments::of(&b).unwrap()).unwrap();
+            let (value, stderr) = (extrapolated(raw, &a, &b).unwrap(), delta_method(&a, &b).unwrap());
+            covered += i32::from((value - truth).abs() <= 2.093 * stderr);
+            mean += value / f64::from(runs);
+        }
+        assert!(covered >= 53, "{covered} of {runs} intervals cover");
+        assert!((mean - truth).abs() < 0.02, "{mean}");
+    }
 }

@@ -57,7 +57,7 @@ impl TrainingReport {
             decomposition.add_to(&mut page);
         }
         if let Some(quality) = &self.quality {
-            quality::add_to(&mut page, quality);
+            quality::add_to(&mut page, quality, &self.neighbours);
         }
         if let Some(paper) = &self.paper {
             paper.add_to(&mut page);

@@ -1,11 +1,11 @@
 //! The samples of a run beside real images.
 
-use crate::kit::{Cell, Page, Table, number};
+use crate::kit::{Cell, Page, Table, Text, number};
 use crate::results::{SampleQuality, SetDistance};
 use crate::sections::training_neighbours;
 use ddpm_core::interval::Interval;
 
-pub(super) fn add_to(page: &mut Page, quality: &SampleQuality) {
+pub(super) fn add_to(page: &mut Page, quality: &SampleQuality, neighbours: &str) {
     let section = page.section("Quality of the samples");
     let SampleQuality { samples, distance, .. } = quality;
     let mut text = format!(
@@ -74,7 +74,12 @@ pub(super) fn add_to(page: &mut Page, quality: &SampleQuality) {
         table.push([what.into(), share(score.value, score.interval), real, Cell::Empty]);
     }
     section.table(table);
-    section.paragraph(training_neighbours::in_words(&quality.memorization));
+    section.paragraph(
+        Text::new(training_neighbours::in_words(&quality.memorization))
+            .plain(" ")
+            .link("Samples beside their nearest training images", neighbours)
+            .plain("."),
+    );
     if let Some(found) = &quality.likelihood {
         let [low, high] = found.bits_interval;
         section.paragraph(format!(

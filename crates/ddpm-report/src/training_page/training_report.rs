@@ -27,6 +27,8 @@ pub struct TrainingReport {
     pub decomposition: Option<DecompositionLink>,
     /// The samples beside real images.
     pub quality: Option<SampleQuality>,
+    /// Address of the page of the samples' nearest training images, relative to this one.
+    pub neighbours: String,
     /// Published figures beside the measured ones.
     pub paper: Option<PaperComparison>,
     /// The resolved configuration.
