@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::ddpm;
+use common::{TINY, ddpm, set};
 use predicates::prelude::*;
 use predicates::str::contains;
 use serde_json::Value;
@@ -223,4 +223,35 @@ fn the_likelihood_of_a_mixture_is_its_own_density() {
     ] {
         refused(dir, &["nll", "--target", "m.json", "--points", file], part);
     }
+}
+
+/// A network that predicts no noise leaves y = x_t/alpha where it is, so that its density is the prior's: bits = log2(S sqrt(2 pi)) + log2(K/2) for
+/// S = 1/alpha_T much larger than the data.
+#[test]
+fn the_likelihood_of_an_untrained_network_is_that_of_its_prior() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let changes =
+        set(&[&TINY[..], &["train.steps=1", "train.learning_rate=1e-12", "train.warmup_steps=0"]].concat());
+    ddpm(dir).args(["train", "--config", "digits", "--run", "run"]).args(&changes).assert().success();
+    let alpha_bar: f64 = (0..1000).map(|t| 1.0 - (1e-4 + (0.02 - 1e-4) * f64::from(t) / 999.0)).product();
+    let expected = (std::f64::consts::TAU / alpha_bar).sqrt().log2() + 8.5f64.log2();
+    let images = ["nll", "--checkpoint", "run/checkpoints/latest", "--data", "digits", "--num", "4"];
+    let found = json(dir, &images);
+    assert!(
+        (found["bits_per_dim"].as_f64().unwrap() - expected).abs() < 2e-3,
+        "{found}, expected {expected}"
+    );
+    assert_eq!((&found["n"], &found["dim"], &found["probes"]), (&4.into(), &64.into(), &2.into()));
+    // The parts of the bound add up.
+    let bound = json(dir, &[&images[..], &["--method", "vlb"]].concat());
+    let part = |key: &str| bound["parts"][key].as_f64().unwrap();
+    let nats = bound["nats"].as_f64().unwrap();
+    assert!((part("prior") + part("denoising") + part("decoder") - nats).abs() < 1e-9 * nats, "{bound}");
+    refused(dir, &[&images[..], &["--points", "x"]].concat(), "cannot be used with");
+    refused(
+        dir,
+        &["nll", "--checkpoint", "run/checkpoints/latest", "--data", "digits", "--probes", "5000"],
+        "at most 1000",
+    );
 }
