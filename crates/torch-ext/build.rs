@@ -18,7 +18,11 @@ fn main() {
         .define("_GLIBCXX_USE_CXX11_ABI", "1")
         .include(&include)
         .include(include.join("torch/csrc/api/include"))
+        // The declarations of gloo that libtorch's headers name and do not bring.
+        .include("shim/include")
+        .define("USE_C10D_GLOO", None)
         .file("shim/shim.cpp")
+        .file("shim/dist.cpp")
         .compile("torch_ext_shim");
 
     // Cargo puts a search path on the loader's path for tests and `cargo run` only if it lies inside the target folder,

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::tasks::{bench, build, doctor, lint, product, setup, test, torture};
+use crate::tasks::{bench, build, doctor, launch, lint, product, setup, test, torture};
 use crate::workspace::Workspace;
 
 const EXAMPLES: &str = "\
@@ -75,6 +75,9 @@ enum Task {
     ErrorBenchmark(product::Args),
     /// Set up, build and run `ddpm` with the arguments that follow `--`
     Run(product::Args),
+    /// Set up, build and run `ddpm` as several processes of this machine that share a training
+    #[command(after_help = launch::HELP)]
+    Launch(launch::Args),
     /// Check on a machine with an NVIDIA GPU that training and sampling work on it
     GpuCheck(product::Args),
 }
@@ -112,6 +115,7 @@ fn dispatch(task: Task) -> anyhow::Result<()> {
         Task::ReproduceCifar(args) => product::reproduce(&workspace, "cifar10-ho2020", args),
         Task::ErrorBenchmark(args) => product::subcommand(&workspace, "error-benchmark", args),
         Task::Run(args) => product::run(&workspace, &args),
+        Task::Launch(args) => launch::run(&workspace, &args),
         Task::GpuCheck(args) => product::subcommand(&workspace, "gpu-check", args),
     }
 }

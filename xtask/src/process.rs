@@ -47,7 +47,7 @@ pub(crate) fn ask(command: &mut Command) -> Option<String> {
     Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-fn cannot_start(program: &OsStr) -> String {
+pub(crate) fn cannot_start(program: &OsStr) -> String {
     format!("cannot start {}", program.display())
 }
 

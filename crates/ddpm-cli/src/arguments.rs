@@ -34,6 +34,9 @@ impl Cli {
     /// Runs the subcommand.
     pub(crate) fn run(self) -> Result<()> {
         let global = self.global;
+        if let Some(name) = self.command.of_one_process() {
+            crate::workers::refuse_several(name)?;
+        }
         match self.command {
             Command::Reproduce(command) => command.run(&global),
             Command::Train(command) => command.run(&global),
@@ -97,4 +100,24 @@ pub(crate) enum Command {
     Config(commands::config::ConfigCommand),
     Devices(commands::devices::Devices),
     GpuCheck(commands::gpu_check::GpuCheck),
+}
+
+impl Command {
+    /// The name of a command that computes or writes in one process; `None` for those that share their work, and for those that only tell.
+    fn of_one_process(&self) -> Option<&'static str> {
+        match self {
+            Command::Sample(_) => Some("sample"),
+            Command::Denoise(_) => Some("denoise"),
+            Command::Decompose(_) => Some("decompose"),
+            Command::Eval(_) => Some("eval"),
+            Command::ErrorBenchmark(_) => Some("error-benchmark"),
+            Command::GpuCheck(_) => Some("gpu-check"),
+            Command::Reproduce(_)
+            | Command::Train(_)
+            | Command::Schedule(_)
+            | Command::Data(_)
+            | Command::Config(_)
+            | Command::Devices(_) => None,
+        }
+    }
 }

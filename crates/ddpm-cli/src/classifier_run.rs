@@ -36,7 +36,7 @@ impl Stages for ClassifierConfig {
         )?;
         let images = dataset.train.fingerprint();
         let origin = Origin { config_toml: &config.to_toml()?, images: Some(&images) };
-        training::train(model, &config.train, origin, &run.dir, resume, None, stop)
+        training::train(model, &config.train, origin, run, resume, None, stop)
     }
 
     fn evaluate(_: &Run<Self>, _: &Dataset, _: &StopFlag) -> Result<PathBuf> {

@@ -109,6 +109,9 @@ pub(crate) fn report(error: &anyhow::Error) -> u8 {
         note!("ddpm: {line}");
         return INTERRUPTED;
     }
+    if let Some(first) = crate::workers::settle_failure(error) {
+        line = format!("{line}: {first}");
+    }
     crate::output::record("error", &format!("error: {line}"));
     INPUT
 }

@@ -50,6 +50,7 @@ mod terminal_noise;
 mod text_file;
 mod training;
 mod vector_run;
+mod workers;
 
 use std::process::ExitCode;
 
@@ -65,5 +66,6 @@ fn main() -> ExitCode {
         Err(error) => exit_codes::report(&error),
     };
     run_log::end(code);
+    workers::end(code);
     ExitCode::from(code)
 }

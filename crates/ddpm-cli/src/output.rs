@@ -45,6 +45,9 @@ pub(crate) fn note(text: &str) {
 
 /// [`note`] of another kind in the log.
 pub(crate) fn record(kind: &str, text: &str) {
+    if terminal::is_of_another_rank() && kind != "error" {
+        return;
+    }
     terminal::print_line(text);
     run_log::add(kind, text);
 }

@@ -2,7 +2,7 @@
 //! complete, so that a rerun resumes where the last one stopped.
 
 use crate::config::Configuration;
-use crate::exit_codes::Interrupted;
+use crate::exit_codes::{Abandoned, Interrupted};
 use crate::run::Run;
 use crate::runtime::StopFlag;
 use crate::stage_marks::Stage;
@@ -13,6 +13,10 @@ use std::time::Instant;
 
 /// What is left of an interrupted run before its training.
 const NOT_BEGUN: &str = "training had not begun; the same command starts it, or resumes it";
+
+/// What is left where a launcher restarts processes that were asked to stop.
+const STOPPED_BEFORE: &str =
+    "the run was asked to stop before its launcher restarted it; a new job with the same command resumes it";
 
 /// The stages of one kind of run.
 pub(crate) trait Stages: Configuration {
@@ -53,18 +57,22 @@ pub(crate) trait AnyRun {
 impl<C: Stages> AnyRun for Run<C> {
     fn train(&self, resume: bool) -> Result<()> {
         let _lock = self.lock()?;
+        check_not_stopped(self)?;
         let stop = StopFlag::install()?;
-        if resume {
-            self.continue_log();
-            self.check_unchanged()?;
-        } else {
-            self.dir.check_is_new()?;
+        if self.workers.is_first() {
+            if resume {
+                self.continue_log();
+                self.check_unchanged()?;
+            } else {
+                self.dir.check_is_new()?;
+            }
         }
-        let data = stop.abandonable(NOT_BEGUN, || C::load_data(self))?;
+        let data = stop.abandonable(NOT_BEGUN, || load_in_turn(self))?;
         match C::train_model(self, &data, resume, &stop)? {
+            Outcome::Finished if !self.workers.is_first() => Ok(()),
             Outcome::Finished => crate::output::print(&format!("{}\n", self.dir.latest().display())),
             Outcome::Interrupted { step } => {
-                Err(Interrupted { step, remedy: "the same command with --resume resumes the run" }.into())
+                Err(stopped(self, step, "the same command with --resume resumes the run"))
             }
         }
     }
@@ -78,25 +86,33 @@ impl<C: Stages> AnyRun for Run<C> {
             );
         }
         let _lock = self.lock()?;
+        check_not_stopped(self)?;
         let stop = StopFlag::install()?;
-        if !fresh {
+        if !fresh && self.workers.is_first() {
             self.continue_log();
             self.check_unchanged()?;
         }
         let data = stop.abandonable(NOT_BEGUN, || {
             // First of all, so that a missing folder is found before anything is measured.
-            let data = C::load_data(self)?;
+            let data = load_in_turn(self)?;
+            if !self.workers.is_first() {
+                return Ok(data);
+            }
             let done = if fresh { None } else { self.dir.newest()? };
             let may_refuse = !yes && !self.device.is_cuda();
             C::check_duration(self, &data, done.map_or(0, |(step, _)| step), may_refuse)?;
             Ok(data)
         })?;
         // Earlier results go when nothing else can refuse the run.
-        if fresh {
+        if fresh && self.workers.is_first() {
             self.dir.clear()?;
         }
         if let Outcome::Interrupted { step } = train_if_needed(self, &data, &stop)? {
-            return Err(Interrupted { step, remedy: "the same command resumes the run" }.into());
+            return Err(stopped(self, step, "the same command resumes the run"));
+        }
+        // The stages after training are the work of one process.
+        if !self.workers.is_first() {
+            return Ok(());
         }
         let report = C::evaluate(self, &data, &stop)?;
         crate::output::print(&format!("{}\n", report.display()))
@@ -117,15 +133,46 @@ impl<C: Stages> AnyRun for Run<C> {
     }
 }
 
+/// Ends processes that a launcher restarted although the run was asked to stop; a new job takes the mark away.
+fn check_not_stopped<C: Stages>(run: &Run<C>) -> Result<()> {
+    if run.workers.restarts() > 0 && run.dir.was_stopped() {
+        return Err(Abandoned { state: STOPPED_BEFORE }.into());
+    }
+    if run.workers.restarts() == 0 && run.workers.is_first() {
+        run.dir.set_stopped(false)?;
+    }
+    Ok(())
+}
+
+/// The error of a run that stopped as asked; of several processes, a mark keeps those that a launcher restarts from going on.
+fn stopped<C: Stages>(run: &Run<C>, step: u64, remedy: &'static str) -> anyhow::Error {
+    let mark = run.workers.world() > 1 && run.workers.is_first();
+    if mark && let Err(error) = run.dir.set_stopped(true) {
+        return error.into();
+    }
+    Interrupted { step, remedy }.into()
+}
+
+/// Loads the data in the first process, which may fetch them, then in the others.
+fn load_in_turn<C: Stages>(run: &Run<C>) -> Result<C::Data> {
+    let first = run.workers.is_first().then(|| C::load_data(run)).transpose()?;
+    run.workers.barrier()?;
+    first.map_or_else(|| C::load_data(run), Ok)
+}
+
 /// The training stage of `ddpm reproduce`: nothing where all steps are done.
 fn train_if_needed<C: Stages>(run: &Run<C>, data: &C::Data, stop: &StopFlag) -> Result<Outcome> {
     let steps = run.config.train().steps;
-    if run.dir.newest_intact()?.is_some_and(|(step, _)| step >= steps) {
+    let newest = if run.workers.is_first() { run.dir.newest_intact()? } else { None };
+    let done = newest.is_some_and(|(step, _)| step >= steps);
+    if run.workers.from_first(i64::from(done))? == 1 {
         return Ok(Outcome::Finished);
     }
     let before = Stage::Train.mark(run).map_or(0.0, |mark| mark.seconds);
     let begun = Instant::now();
     let outcome = C::train_model(run, data, true, stop)?;
-    Stage::Train.finish(run, &format!("{outcome:?}"), before + begun.elapsed().as_secs_f64())?;
+    if run.workers.is_first() {
+        Stage::Train.finish(run, &format!("{outcome:?}"), before + begun.elapsed().as_secs_f64())?;
+    }
     Ok(outcome)
 }

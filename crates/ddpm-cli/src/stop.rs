@@ -5,7 +5,7 @@
 //! process began, as `nohup` does with SIGHUP, stays ignored.
 
 use crate::exit_codes::{Abandoned, INTERRUPTED};
-use crate::{run_log, terminal};
+use crate::{run_log, terminal, workers};
 use anyhow::{Context, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
@@ -85,7 +85,9 @@ impl StopFlag {
 impl Requests {
     fn receive(&self, signal: i32) {
         let first = !self.requested.swap(true, Ordering::SeqCst);
-        if matches!(signal, SIGINT | SIGTERM) && self.insisted.swap(true, Ordering::SeqCst) {
+        // A launcher passes a signal on that its processes had already; it kills them itself when its patience ends.
+        let may_insist = matches!(signal, SIGINT | SIGTERM) && !workers::are_several();
+        if may_insist && self.insisted.swap(true, Ordering::SeqCst) {
             torch_ext::exit::at_once(AT_ONCE);
         }
         let abandonable = guard(&self.abandonable);

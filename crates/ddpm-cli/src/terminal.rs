@@ -5,7 +5,7 @@
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
 use std::io::{IsTerminal, Write};
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Every progress bar of the process.
 static BARS: LazyLock<MultiProgress> = LazyLock::new(|| {
@@ -16,9 +16,24 @@ static BARS: LazyLock<MultiProgress> = LazyLock::new(|| {
 /// A write has failed.
 static GONE: AtomicBool = AtomicBool::new(false);
 
+/// The rank of this process in its group; 0 for one that is alone.
+static RANK: AtomicUsize = AtomicUsize::new(0);
+
+/// This process is `rank` of several: only the first shows progress and messages, and lines of the others begin with their rank.
+pub(crate) fn set_rank(rank: usize) {
+    RANK.store(rank, Ordering::Relaxed);
+}
+
+/// Whether another process of the group shows progress and messages.
+pub(crate) fn is_of_another_rank() -> bool {
+    RANK.load(Ordering::Relaxed) > 0
+}
+
 /// Whether bars can be drawn: on a terminal that can move its cursor.
 pub(crate) fn is_interactive() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    !is_of_another_rank()
+        && std::io::stderr().is_terminal()
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// Whether text may have colours: not where the variable NO_COLOR is set (no-color.org).
@@ -52,7 +67,10 @@ pub(crate) fn print_line(text: &str) {
     if GONE.load(Ordering::Relaxed) {
         return;
     }
-    let line = format!("{}\n", text.trim_end());
+    let line = match RANK.load(Ordering::Relaxed) {
+        0 => format!("{}\n", text.trim_end()),
+        rank => format!("rank {rank}: {}\n", text.trim_end()),
+    };
     if above_bars(|| std::io::stderr().lock().write_all(line.as_bytes())).is_err() {
         GONE.store(true, Ordering::Relaxed);
         BARS.set_draw_target(ProgressDrawTarget::hidden());

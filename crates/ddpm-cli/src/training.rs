@@ -1,14 +1,15 @@
 //! Training with a progress bar: loss, throughput, held-out loss, stop requests.
 
+use crate::config::Configuration;
 use crate::image_set_check;
 use crate::progress::{Progress, human_seconds};
+use crate::run::Run;
 use crate::run_log;
 use crate::runtime::StopFlag;
 use anyhow::Result;
 use ddpm_data::Fingerprint;
 use ddpm_train::{
-    EvaluationRequest, EvaluationResult, Metrics, Outcome, RunDir, TrainConfig, Trainable, Trainer,
-    TrainingCallbacks,
+    EvaluationRequest, EvaluationResult, Metrics, Outcome, TrainConfig, Trainable, Trainer, TrainingCallbacks,
 };
 use std::path::Path;
 use std::time::Instant;
@@ -121,17 +122,19 @@ pub(crate) fn train<'a, M: Trainable>(
     model: M,
     config: &TrainConfig,
     origin: Origin<'_>,
-    run: &RunDir,
+    run: &Run<impl Configuration>,
     resume: bool,
     preview: Option<&'a mut (dyn Preview + 'a)>,
     stop: &'a StopFlag,
 ) -> Result<Outcome> {
-    if let Some(images) = origin.images {
-        image_set_check::check_unchanged(run, images)?;
+    let (dir, workers) = (&run.dir, &run.workers);
+    let kept_images = origin.images.filter(|_| workers.is_first());
+    if let Some(images) = kept_images {
+        image_set_check::check_unchanged(dir, images)?;
     }
-    let mut trainer = Trainer::new(config, model, origin.config_toml, run, resume)?;
-    if let Some(images) = origin.images {
-        image_set_check::keep(run, images)?;
+    let mut trainer = Trainer::among(workers, config, model, origin.config_toml, dir, resume)?;
+    if let Some(images) = kept_images {
+        image_set_check::keep(dir, images)?;
     }
     run_log::begin();
     let mut bar = TrainingProgress {
@@ -145,7 +148,15 @@ pub(crate) fn train<'a, M: Trainable>(
         log_every: config.log_every,
         from: 0,
     };
-    note!("train: {:.2} M parameters, {} steps", trainer.parameter_count() as f64 / 1e6, config.steps);
+    let processes = match workers.world() {
+        1 => String::new(),
+        world => format!(", {world} processes of {} images", config.batch_size / world),
+    };
+    note!(
+        "train: {:.2} M parameters, {} steps{processes}",
+        trainer.parameter_count() as f64 / 1e6,
+        config.steps
+    );
     let outcome = trainer.run(&mut bar)?;
     let (loss, rate) = (bar.loss, bar.images_per_second);
     let took = human_seconds(bar.begun.elapsed().as_secs_f64());

@@ -4,27 +4,47 @@ use std::ops::Range;
 
 use crate::error::{DataError, Result};
 
-/// The part of every batch that one process computes.
+/// The part of every batch that one process computes, or a part of that part.
 ///
 /// Samples are numbered through the whole training run. Step `k` consumes the samples
-/// `k * global_batch .. (k + 1) * global_batch`, of which rank `r` takes the `r`-th run of `local_batch`.
+/// `k * global_batch .. (k + 1) * global_batch`, of which part `r` takes the `r`-th run of `local_batch`. A process that
+/// computes its images in several parts has consecutive ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
-    rank: u64,
-    world_size: u64,
+    /// Index of the part among those of all processes.
+    part: u64,
+    /// Parts of the batch in all processes together.
+    parts: u64,
+    /// The first part of this process.
+    own_first: u64,
+    /// Parts of each process.
+    own_parts: u64,
     local_batch: u64,
 }
 
 impl Shard {
     /// The part of process `rank` among `world_size`, with `local_batch` images a step in each process.
     pub fn new(rank: usize, world_size: usize, local_batch: usize) -> Result<Self> {
+        Self::parts(rank, world_size, 1, local_batch).map(|parts| parts[0])
+    }
+
+    /// The `count` parts that process `rank` among `world_size` computes one after the other, of `local_batch` images each.
+    pub fn parts(rank: usize, world_size: usize, count: usize, local_batch: usize) -> Result<Vec<Self>> {
         if rank >= world_size {
             return Err(DataError::mismatch("rank", format!("below the world size {world_size}"), rank));
         }
-        if local_batch == 0 {
-            return Err(DataError::mismatch("batch size", "at least 1", local_batch));
+        if local_batch == 0 || count == 0 {
+            return Err(DataError::mismatch("batch size", "at least 1", local_batch.min(count)));
         }
-        Ok(Self { rank: rank as u64, world_size: world_size as u64, local_batch: local_batch as u64 })
+        let (own_first, own_parts) = ((rank * count) as u64, count as u64);
+        let part = |k| Self {
+            part: own_first + k,
+            parts: (world_size * count) as u64,
+            own_first,
+            own_parts,
+            local_batch: local_batch as u64,
+        };
+        Ok((0..own_parts).map(part).collect())
     }
 
     /// A single process that takes the whole batch.
@@ -32,34 +52,34 @@ impl Shard {
         Self::new(0, 1, batch)
     }
 
-    /// Index of the process, from 0.
-    pub fn rank(&self) -> u64 {
-        self.rank
+    /// Index of the part among those of all processes, from 0.
+    pub fn part(&self) -> u64 {
+        self.part
     }
 
-    /// The part that follows in the same batch; none after the last.
+    /// The part of this process that follows in the same batch; none after the last.
     pub(crate) fn next_part(self) -> Option<Self> {
-        (self.rank + 1 < self.world_size).then_some(Self { rank: self.rank + 1, ..self })
+        (self.part + 1 < self.own_first + self.own_parts).then_some(Self { part: self.part + 1, ..self })
     }
 
-    /// The first part of a batch divided in the same way.
+    /// The first part of this process in a batch divided in the same way.
     pub(crate) fn first_part(self) -> Self {
-        Self { rank: 0, ..self }
+        Self { part: self.own_first, ..self }
     }
 
-    /// Images a step in this process.
+    /// Images of this part in a step.
     pub fn local_batch(&self) -> usize {
         self.local_batch as usize
     }
 
     /// Images a step in all processes together.
     pub fn global_batch(&self) -> usize {
-        (self.world_size * self.local_batch) as usize
+        (self.parts * self.local_batch) as usize
     }
 
-    /// The global sample indices of this process in step `step` (from 0).
+    /// The global sample indices of this part in step `step` (from 0).
     pub fn samples(&self, step: u64) -> Range<u64> {
-        let start = (step * self.world_size + self.rank) * self.local_batch;
+        let start = (step * self.parts + self.part) * self.local_batch;
         start..start + self.local_batch
     }
 }

@@ -90,7 +90,7 @@ impl Trainable for ImageClassification<'_> {
         self.network.check_input(&input, &condition)?;
         Ok(torch_ext::fence(|| {
             if self.network.config().dropout > 0.0 {
-                tch::manual_seed(self.dropout.derived_seed(step, shard.rank()));
+                tch::manual_seed(self.dropout.derived_seed(step, shard.part()));
             }
             let log_p = self.network.log_probabilities(&input, &condition, true);
             -log_p.gather(1, &labels.unsqueeze(1), false).mean(Kind::Float)

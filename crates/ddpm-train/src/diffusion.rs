@@ -12,6 +12,7 @@ use rand_distr::{Bernoulli, Distribution};
 use std::cell::RefCell;
 use std::path::Path;
 use tch::{Device, Tensor};
+use torch_ext::dist::Workers;
 
 /// A U-Net, its training images and its objective.
 #[derive(Debug)]
@@ -119,7 +120,7 @@ impl ImageDiffusion<'_> {
         }
         self.network.check_input(&batch.input, &batch.condition, labels.as_ref())?;
         // The parts of a batch get masks of their own.
-        Ok(Part { batch, labels, dropout_seed: self.dropout.derived_seed(step, shard.rank()) })
+        Ok(Part { batch, labels, dropout_seed: self.dropout.derived_seed(step, shard.part()) })
     }
 
     /// The loss of every image in training mode: `[n]`.
@@ -160,8 +161,10 @@ impl Trainable for ImageDiffusion<'_> {
         Ok(Some(nonfinite::worst_sample(&losses, &part.batch.condition)?))
     }
 
-    fn stepped(&mut self) {
-        self.objective.times_mut().record_losses(&self.step_losses.take());
+    fn stepped(&mut self, workers: &Workers) -> Result<(), TrainError> {
+        let losses = losses_of_all(self.step_losses.take(), workers)?;
+        self.objective.times_mut().record_losses(&losses);
+        Ok(())
     }
 
     fn save_state(&self, state: &Path) -> Result<(), TrainError> {
@@ -201,6 +204,21 @@ pub fn check_images(model: &UNetConfig, images: &TrainingImages) -> Result<(), T
             ))
         }
     }
+}
+
+/// The losses by level of all processes' parts of a step, in the order of the samples; each process has as many.
+fn losses_of_all(own: Vec<(TimeIndex, f64)>, workers: &Workers) -> Result<Vec<(TimeIndex, f64)>, TrainError> {
+    // Without importance sampling there are none.
+    if own.is_empty() || workers.world() == 1 {
+        return Ok(own);
+    }
+    let rows: Vec<f64> = own.iter().flat_map(|(t, loss)| [f64::from(t.0), *loss]).collect();
+    let mut all = Vec::with_capacity(own.len() * workers.world());
+    for gathered in workers.all_gather(&Tensor::from_slice(&rows))? {
+        let values: Vec<f64> = Vec::try_from(&gathered).map_err(torch_ext::TorchError::from)?;
+        all.extend(values.chunks_exact(2).map(|row| (TimeIndex(row[0] as u32), row[1])));
+    }
+    Ok(all)
 }
 
 fn check_output(model: &UNetConfig, variance: Variance) -> Result<(), TrainError> {

@@ -35,6 +35,21 @@ pub enum TrainError {
         "{0}; earlier checkpoints are intact, but the same settings fail again: start another --run with a lower train.learning_rate"
     )]
     NonFinite(NonFiniteStep),
+    /// Processes of one run have different weights.
+    #[error(
+        "the processes have different weights after step {step}: digests {first} on rank 0, {other} on rank {rank}; earlier checkpoints are \
+         intact. The machines differ in their processors or libraries, or one computes wrongly: resume with equal machines"
+    )]
+    Disagreement {
+        /// Steps done.
+        step: u64,
+        /// The first process that differs from rank 0.
+        rank: usize,
+        /// Digests of weights and average on rank 0, in hexadecimal.
+        first: String,
+        /// The same on `rank`.
+        other: String,
+    },
     /// A run directory already holds a run.
     #[error("{} already holds a run; continue it with --resume, or choose another --run", .0.display())]
     RunExists(PathBuf),

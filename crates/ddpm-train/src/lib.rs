@@ -6,6 +6,7 @@
 //! All randomness derives from (seed, step, global sample index, purpose), so resuming needs no generator state and is exact.
 #![deny(missing_docs)]
 
+mod agreement;
 mod callbacks;
 mod checkpoint_manifest;
 mod classification;

@@ -32,6 +32,7 @@ pub struct BestCheckpoint {
 /// checkpoints/best                 relative link to the best, and best.json with its distance (`train.evaluate_every`)
 /// metrics.jsonl                    one line each `train.log_every` steps
 /// log.jsonl                        everything that its processes printed
+/// .stopped                         the processes of a group were asked to stop
 /// events.out.tfevents.*            the same for TensorBoard
 /// samples/                         pictures
 /// report/index.html                the report
@@ -223,6 +224,28 @@ impl RunDir {
     fn is_run(&self) -> Result<bool, TrainError> {
         let marked = self.root.join(MARK).exists();
         Ok(marked || self.config().exists() && self.newest()?.is_some())
+    }
+
+    /// The mark of a run whose processes were asked to stop: a launcher that restarts them must not let them train on.
+    fn stopped(&self) -> PathBuf {
+        self.root.join(".stopped")
+    }
+
+    /// Whether the processes of the run were asked to stop and no new job has begun since.
+    pub fn was_stopped(&self) -> bool {
+        self.stopped().exists()
+    }
+
+    /// Notes that the processes were asked to stop, or that a new job begins.
+    pub fn set_stopped(&self, stopped: bool) -> Result<(), TrainError> {
+        let path = self.stopped();
+        if stopped {
+            return Ok(ddpm_data::atomic::write_bytes(path, b"")?);
+        }
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(TrainError::io(&path)(error)),
+            _ => Ok(()),
+        }
     }
 
     /// Refuses a folder that already holds a run.

@@ -30,7 +30,10 @@ const CHECKPOINT: [(&str, &[&str]); 4] = [
 
 /// The other files.
 const OTHERS: [(&str, &[&str]); 8] = [
-    ("", &["config.toml", "images.json", "metrics.jsonl", "log.jsonl", "events.out.tfevents.#.*"]),
+    (
+        "",
+        &["config.toml", "images.json", "metrics.jsonl", "log.jsonl", ".stopped", "events.out.tfevents.#.*"],
+    ),
     (".stages", &["train.json", "sample.json", "evaluate.json", "quality.json"]),
     (
         "samples",

@@ -7,6 +7,8 @@ use crate::train_config::TrainConfig;
 use crate::{TrainError, Trainable};
 use ddpm_data::Shard;
 use tch::Tensor;
+use torch_ext::TorchError;
+use torch_ext::dist::{DataParallel, Workers};
 
 /// The loss and the gradient norm of a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,6 +26,10 @@ pub(crate) struct Stepper<'a, M> {
     pub(crate) model: M,
     pub(crate) adam: Adam,
     pub(crate) averages: Averages,
+    /// The processes that share each batch.
+    pub(crate) workers: Workers,
+    /// The averaging of their gradients.
+    pub(crate) data_parallel: DataParallel,
     /// Steps done, skipped ones included.
     pub(crate) step: u64,
     /// Steps skipped because of a non-finite loss or gradient.
@@ -44,7 +50,7 @@ impl<M: Trainable> Stepper<'_, M> {
             }
             Err(failure) => return Err(TrainError::NonFinite(failure)),
         };
-        self.model.stepped();
+        self.model.stepped(&self.workers)?;
         self.step += 1;
         Ok(outcome)
     }
@@ -59,18 +65,29 @@ impl<M: Trainable> Stepper<'_, M> {
                 }
             }
         })?;
+        let parts = self.parts()?;
         let mut total = 0.0;
-        for part in self.parts()? {
-            let loss = self.model.loss(self.step, &part)?;
-            // Gradients of the parts add up to that of the batch's mean.
+        for (k, part) in parts.iter().enumerate() {
+            if k + 1 == parts.len() {
+                self.data_parallel.prepare()?;
+            }
+            let loss = self.model.loss(self.step, part)?;
+            // Gradients of the parts add up to that of the mean over this process's images.
             total += torch_ext::fence(|| {
                 let share = loss / self.config.accumulate as f64;
                 share.backward();
                 share.double_value(&[])
-            })?;
-            if !total.is_finite() {
-                return Ok(Err(self.locate("loss", total)?));
+            })
+            .map_err(|error| self.during_averaging(error))?;
+            // With others, all parts are computed: each waits for the gradients of all.
+            if !total.is_finite() && self.workers.world() == 1 {
+                break;
             }
+        }
+        let [sum] = self.workers.sums([total])?;
+        let total = sum / self.workers.world() as f64;
+        if !total.is_finite() {
+            return Ok(Err(self.locate("loss", total)?));
         }
         let grads = self.gradients()?;
         let gradient_norm = clip_global_norm(&grads, self.config.gradient_clip)?;
@@ -83,11 +100,21 @@ impl<M: Trainable> Stepper<'_, M> {
         Ok(Ok(StepOutcome { loss: total, gradient_norm }))
     }
 
-    /// The parts of a batch that are computed one after the other.
+    /// The parts of a batch that this process computes one after the other.
     fn parts(&self) -> Result<Vec<Shard>, TrainError> {
-        let parts = self.config.accumulate;
-        let part = |k| Shard::new(k, parts, self.config.batch_size / parts);
-        Ok((0..parts).map(part).collect::<Result<_, _>>()?)
+        let (world, count) = (self.workers.world(), self.config.accumulate);
+        let images = self.config.batch_size / (world * count);
+        Ok(Shard::parts(self.workers.rank(), world, count, images)?)
+    }
+
+    /// With several processes, the failure of another one reaches this one as a failure of the backward pass.
+    fn during_averaging(&self, error: TorchError) -> TorchError {
+        match error {
+            TorchError::Operation(text) if self.workers.world() > 1 && is_of_an_exchange(&text) => {
+                TorchError::collective(&text)
+            }
+            error => error,
+        }
     }
 
     fn gradients(&self) -> Result<Vec<Tensor>, TrainError> {
@@ -104,6 +131,14 @@ impl<M: Trainable> Stepper<'_, M> {
                 (worst, found) => worst.or(found),
             };
         }
+        // Each process knows its own images alone.
+        if let Some(found) = worst {
+            let values = Tensor::from_slice(&[found.error, found.t]);
+            for other in self.workers.all_gather(&values)? {
+                let [error, t] = [other.double_value(&[0]), other.double_value(&[1])];
+                worst = worst.map(|worst| worst.or(WorstSample { error, t }));
+            }
+        }
         let parameters = self.model.parameters();
         let names = parameters.names();
         let weights = nonfinite::not_finite(names, parameters.tensors())?;
@@ -115,4 +150,10 @@ impl<M: Trainable> Stepper<'_, M> {
             place: nonfinite::describe_place(&weights, &grads, worst),
         })
     }
+}
+
+/// Whether a message of libtorch is from the exchange between processes: both backends name their source files or the peer.
+fn is_of_an_exchange(text: &str) -> bool {
+    let text = text.to_lowercase();
+    ["gloo", "nccl", "c10d", "peer", "timed out waiting"].iter().any(|word| text.contains(word))
 }

@@ -13,7 +13,7 @@ use torch_ext::foreach::AdamStep;
 pub struct TrainConfig {
     /// Optimizer steps in all.
     pub steps: u64,
-    /// Images a step.
+    /// Images a step, in all processes together.
     pub batch_size: usize,
     /// Parts in which a batch is computed, one after the other: the memory of `batch_size / accumulate` images, the result of `batch_size`.
     pub accumulate: usize,
@@ -179,6 +179,23 @@ impl TrainConfig {
         self.ema.validate()
     }
 
+    /// Checks that a number of processes can share each batch equally.
+    pub fn check_processes(&self, world: usize) -> Result<(), TrainError> {
+        let divides = |n: &usize| (self.batch_size / self.accumulate).is_multiple_of(*n);
+        if divides(&world) {
+            return Ok(());
+        }
+        let below = (1..world).rev().find(divides);
+        let above = (world + 1..=self.batch_size).find(divides);
+        let numbers: Vec<String> = below.into_iter().chain(above).map(|n| n.to_string()).collect();
+        let expected = format!(
+            "a multiple of train.accumulate ({}) times the number of processes ({world}); the nearest numbers of processes that share it are {}",
+            self.accumulate,
+            numbers.join(" and ")
+        );
+        Err(TrainError::setting("batch_size", expected, self.batch_size))
+    }
+
     /// The evaluations to make when `steps` steps are done.
     pub fn evaluation_at(&self, steps: u64) -> EvaluationRequest {
         let divides = |every: u64| every > 0 && steps.is_multiple_of(every);
@@ -294,6 +311,16 @@ mod tests {
         let short = AverageConfig { half_life_steps: Some(-1.0), ..AverageConfig::default() };
         let with_short = |c: &mut TrainConfig| c.ema.also = [("short".to_string(), short)].into();
         assert_eq!(wrong(&with_short), "train.ema.also.short.half_life_steps must be positive, got -1");
+    }
+
+    #[test]
+    fn a_number_of_processes_that_cannot_share_a_batch_is_refused_with_the_nearest() {
+        let config = TrainConfig { batch_size: 24, accumulate: 2, ..TrainConfig::default() };
+        assert!([1, 2, 3, 4, 6, 12].iter().all(|&world| config.check_processes(world).is_ok()));
+        let text = config.check_processes(5).unwrap_err().to_string();
+        assert!(text.contains("nearest numbers of processes that share it are 4 and 6, got 24"), "{text}");
+        let text = config.check_processes(50).unwrap_err().to_string();
+        assert!(text.contains("are 12, got 24"), "{text}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use ddpm_data::Shard;
 use ddpm_nets::Parameters;
 use std::path::Path;
 use tch::Tensor;
+use torch_ext::dist::Workers;
 
 /// A model together with its data and its objective.
 ///
@@ -27,8 +28,11 @@ pub trait Trainable {
         0.0
     }
 
-    /// Called after every step, skipped ones included, to update what a loss keeps from step to step.
-    fn stepped(&mut self) {}
+    /// Called after every step, skipped ones included, to update what a loss keeps from step to step: the same in all processes.
+    fn stepped(&mut self, workers: &Workers) -> Result<(), TrainError> {
+        let _ = workers;
+        Ok(())
+    }
 
     /// Writes what a loss keeps from step to step into a checkpoint's `state/`.
     fn save_state(&self, state: &Path) -> Result<(), TrainError> {

@@ -1,5 +1,6 @@
 //! The training loop: steps, metrics, evaluations, checkpoints.
 
+use crate::agreement;
 use crate::callbacks::TrainingCallbacks;
 use crate::ema::Averages;
 use crate::metrics::Metrics;
@@ -14,6 +15,8 @@ use crate::validation::Validation;
 use crate::{TrainError, Trainable};
 use std::path::PathBuf;
 use std::time::Instant;
+use tch::Tensor;
+use torch_ext::dist::{DataParallel, Workers};
 
 /// The end of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +36,28 @@ pub struct Trainer<'a, M> {
     stepper: Stepper<'a, M>,
     config_text: &'a str,
     run: &'a RunDir,
+}
+
+/// What the process that writes the run keeps while it trains.
+struct Writer {
+    records: Records,
+    window: Window,
+    /// Seconds of training before this process.
+    elapsed_before: f64,
+    begun: Instant,
+}
+
+impl Writer {
+    /// In the first process; `None` in the others.
+    fn begin<M: Trainable>(run: &RunDir, stepper: &Stepper<'_, M>) -> Result<Option<Self>, TrainError> {
+        if !stepper.workers.is_first() {
+            return Ok(None);
+        }
+        let (records, last) = Records::resume(run, stepper.step)?;
+        let elapsed_before = last.map_or(0.0, |line| line.elapsed_seconds);
+        let window = Window::begin(stepper.model.waited_seconds());
+        Ok(Some(Writer { records, window, elapsed_before, begun: Instant::now() }))
+    }
 }
 
 /// Sums between two lines of metrics.
@@ -64,18 +89,29 @@ impl<'a, M: Trainable> Trainer<'a, M> {
     /// holds a run is refused without `resume`.
     pub fn new(
         config: &'a TrainConfig,
+        model: M,
+        config_text: &'a str,
+        run: &'a RunDir,
+        resume: bool,
+    ) -> Result<Self, TrainError> {
+        Self::among(&Workers::alone(), config, model, config_text, run, resume)
+    }
+
+    /// The same for a process of a group that shares each batch. The first process alone writes the run; all of them read its checkpoints, so
+    /// that the folder must be on a disk that they share.
+    pub fn among(
+        workers: &Workers,
+        config: &'a TrainConfig,
         mut model: M,
         config_text: &'a str,
         run: &'a RunDir,
         resume: bool,
     ) -> Result<Self, TrainError> {
         config.validate()?;
-        if !resume {
-            run.check_is_new()?;
-        }
-        let newest = if resume { run.newest_intact()? } else { None };
+        config.check_processes(workers.world())?;
+        let newest = newest_for_all(workers, run, resume)?;
         torch_ext::tf32::allow(config.tf32)?;
-        let weights = model.parameters().tensors();
+        let weights: &[_] = &handles(model.parameters().tensors());
         if weights.iter().any(|weight| weight.device().is_cuda()) {
             torch_ext::determinism::set(config.deterministic)?;
         }
@@ -84,14 +120,21 @@ impl<'a, M: Trainable> Trainer<'a, M> {
             Some((_, checkpoint)) => {
                 let saved = training_state::load(&checkpoint, model.parameters(), &adam, &averages)?;
                 model.load_state(&training_state::folder(&checkpoint))?;
-                warn_of_other_threads(&saved);
+                if workers.is_first() {
+                    warn_of_other_threads(&saved);
+                }
                 (saved.step, saved.skipped)
             }
             None => (0, 0),
         };
-        run.create()?;
-        ddpm_data::atomic::write_bytes(run.config(), config_text.as_bytes())?;
-        let stepper = Stepper { config, model, adam, averages, step, skipped };
+        if workers.is_first() {
+            run.create()?;
+            ddpm_data::atomic::write_bytes(run.config(), config_text.as_bytes())?;
+        }
+        agreement::check(workers, step, [weights, averages.published().tensors()])?;
+        let data_parallel = DataParallel::new(workers, weights)?;
+        let workers = workers.clone();
+        let stepper = Stepper { config, model, adam, averages, workers, data_parallel, step, skipped };
         Ok(Trainer { stepper, config_text, run })
     }
 
@@ -112,61 +155,110 @@ impl<'a, M: Trainable> Trainer<'a, M> {
 
     /// Trains to the last step, or until a callback asks for a stop.
     pub fn run(&mut self, callbacks: &mut dyn TrainingCallbacks) -> Result<Outcome, TrainError> {
-        let (mut records, last) = Records::resume(self.run, self.stepper.step)?;
-        let elapsed_before = last.map_or(0.0, |line| line.elapsed_seconds);
-        let begun = Instant::now();
-        let mut window = Window::begin(self.stepper.model.waited_seconds());
+        let mut writer = Writer::begin(self.run, &self.stepper)?;
         callbacks.started(self.stepper.step, self.stepper.config.steps);
 
         while self.stepper.step < self.stepper.config.steps {
             if let Some(outcome) = self.stepper.advance()? {
-                window.add(outcome);
+                if let Some(writer) = &mut writer {
+                    writer.window.add(outcome);
+                }
                 callbacks.stepped(self.stepper.step, outcome.loss);
             }
             let finished = self.stepper.step == self.stepper.config.steps;
-            let evaluation = Instant::now();
-            let (validation, distance) = self.evaluate(callbacks, &mut records)?;
-            window.begun += evaluation.elapsed();
-            let due = self.stepper.step.is_multiple_of(self.stepper.config.log_every)
-                || finished
-                || validation.is_some()
-                || distance.is_some();
-            if due && window.steps > 0 {
-                let elapsed = elapsed_before + begun.elapsed().as_secs_f64();
-                let line = self.line(&window, elapsed, (validation, distance));
-                records.line(&line)?;
-                callbacks.logged(&line);
-                window = Window::begin(self.stepper.model.waited_seconds());
+            // The first process alone evaluates and writes; the others wait for it in the next exchange.
+            let distance = match &mut writer {
+                Some(writer) => self.record(writer, callbacks, finished)?,
+                None => None,
+            };
+            let stop = self.stop_requested(callbacks)? && !finished;
+            let divides = |every: u64| every > 0 && self.stepper.step.is_multiple_of(every);
+            let due = divides(self.stepper.config.checkpoint_every) || finished || stop;
+            if due || divides(self.stepper.config.log_every) {
+                self.check_agreement()?;
             }
-            let stop = callbacks.stop_requested() && !finished;
-            let due = self.stepper.config.checkpoint_every > 0
-                && self.stepper.step.is_multiple_of(self.stepper.config.checkpoint_every);
-            let best =
-                distance.filter(|&distance| self.run.best().is_none_or(|best| distance < best.distance));
-            if due || finished || stop || best.is_some() {
-                records.sync()?;
-                match self.save() {
-                    Ok(checkpoint) => {
-                        if let Some(distance) = best {
-                            self.run.set_best(&BestCheckpoint { step: self.stepper.step, distance })?;
-                        }
-                        callbacks.saved(self.stepper.step, &checkpoint);
-                    }
-                    // A full disk does not end the run: the state in memory can still be saved at a later step.
-                    Err(error) if error.is_storage() && !finished && !stop => {
-                        tracing::warn!(
-                            "the checkpoint of step {} cannot be written: {error}; training continues, and the next checkpoint is tried",
-                            self.stepper.step
-                        );
-                    }
-                    Err(error) => return Err(self.unsaved(error)),
-                }
+            if let Some(writer) = &mut writer {
+                self.save_if(due, finished || stop, distance, writer, callbacks)?;
+            }
+            if finished || stop {
+                // None ends before the checkpoint is there: a launcher ends all processes when one has ended.
+                self.stepper.workers.barrier()?;
             }
             if stop {
                 return Ok(Outcome::Interrupted { step: self.stepper.step });
             }
         }
         Ok(Outcome::Finished)
+    }
+
+    /// Whether any process was asked to stop: the same answer in all of them.
+    fn stop_requested(&self, callbacks: &dyn TrainingCallbacks) -> Result<bool, TrainError> {
+        let asked = f64::from(u8::from(callbacks.stop_requested()));
+        let [asked] = self.stepper.workers.sums([asked])?;
+        Ok(asked > 0.0)
+    }
+
+    fn check_agreement(&self) -> Result<(), TrainError> {
+        let lists = [self.stepper.model.parameters().tensors(), self.stepper.averages.published().tensors()];
+        agreement::check(&self.stepper.workers, self.stepper.step, lists)
+    }
+
+    /// Evaluates what is due after a step, and writes a line of metrics where one is due; returns the distance if it was measured.
+    fn record(
+        &self,
+        writer: &mut Writer,
+        callbacks: &mut dyn TrainingCallbacks,
+        finished: bool,
+    ) -> Result<Option<f64>, TrainError> {
+        let evaluation = Instant::now();
+        let (validation, distance) = self.evaluate(callbacks, &mut writer.records)?;
+        writer.window.begun += evaluation.elapsed();
+        let due = self.stepper.step.is_multiple_of(self.stepper.config.log_every)
+            || finished
+            || validation.is_some()
+            || distance.is_some();
+        if due && writer.window.steps > 0 {
+            let elapsed = writer.elapsed_before + writer.begun.elapsed().as_secs_f64();
+            let line = self.line(&writer.window, elapsed, (validation, distance));
+            writer.records.line(&line)?;
+            callbacks.logged(&line);
+            writer.window = Window::begin(self.stepper.model.waited_seconds());
+        }
+        Ok(distance)
+    }
+
+    /// Writes a checkpoint where one is due, or where the distance is the smallest so far. The `last` one of a process must not fail.
+    fn save_if(
+        &self,
+        due: bool,
+        last: bool,
+        distance: Option<f64>,
+        writer: &mut Writer,
+        callbacks: &mut dyn TrainingCallbacks,
+    ) -> Result<(), TrainError> {
+        let best = distance.filter(|&distance| self.run.best().is_none_or(|best| distance < best.distance));
+        if !due && best.is_none() {
+            return Ok(());
+        }
+        writer.records.sync()?;
+        match self.save() {
+            Ok(checkpoint) => {
+                if let Some(distance) = best {
+                    self.run.set_best(&BestCheckpoint { step: self.stepper.step, distance })?;
+                }
+                callbacks.saved(self.stepper.step, &checkpoint);
+                Ok(())
+            }
+            // A full disk does not end the run: the state in memory can still be saved at a later step.
+            Err(error) if error.is_storage() && !last => {
+                tracing::warn!(
+                    "the checkpoint of step {} cannot be written: {error}; training continues, and the next checkpoint is tried",
+                    self.stepper.step
+                );
+                Ok(())
+            }
+            Err(error) => Err(self.unsaved(error)),
+        }
     }
 
     /// Evaluates the model where that is due, and records the result.
@@ -236,6 +328,29 @@ impl<'a, M: Trainable> Trainer<'a, M> {
             self.stepper.model.save_state(&training_state::folder(dir))
         })
     }
+}
+
+/// The checkpoint that every process resumes from, as the first one finds it.
+fn newest_for_all(
+    workers: &Workers,
+    run: &RunDir,
+    resume: bool,
+) -> Result<Option<(u64, PathBuf)>, TrainError> {
+    let newest = match (workers.is_first(), resume) {
+        (true, true) => run.newest_intact()?,
+        (true, false) => {
+            run.check_is_new()?;
+            None
+        }
+        (false, _) => None,
+    };
+    let step = workers.from_first(newest.map_or(-1, |(step, _)| step as i64))?;
+    Ok(u64::try_from(step).ok().map(|step| (step, run.checkpoint(step))))
+}
+
+/// Handles of the same tensors.
+fn handles(tensors: &[Tensor]) -> Vec<Tensor> {
+    tensors.iter().map(Tensor::shallow_clone).collect()
 }
 
 fn warn_of_other_threads(saved: &TrainingState) {

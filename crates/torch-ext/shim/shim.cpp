@@ -5,31 +5,13 @@
 #include <ATen/autocast_mode.h>
 
 #include <cstdlib>
-#include <cstring>
-#include <string>
 #include <vector>
+
+#include "guarded.h"
 
 namespace {
 
-char *copy_text(const char *text) {
-  char *copy = static_cast<char *>(std::malloc(std::strlen(text) + 1));
-  if (copy != nullptr) std::strcpy(copy, text);
-  return copy;
-}
-
-template <typename Body>
-char *guarded(Body body) {
-  try {
-    body();
-    return nullptr;
-  } catch (const c10::Error &error) {
-    return copy_text(error.what_without_backtrace());
-  } catch (const std::exception &error) {
-    return copy_text(error.what());
-  } catch (...) {
-    return copy_text("unknown C++ exception");
-  }
-}
+using ddpm::guarded;
 
 std::vector<at::Tensor> list(at::Tensor **tensors, size_t count) {
   std::vector<at::Tensor> values;

@@ -27,6 +27,27 @@ pub enum TorchError {
         /// Length of the list at fault.
         got: usize,
     },
+    /// The group of processes cannot be formed.
+    #[error("{0}")]
+    Group(String),
+    /// An operation over all processes of a group failed, in most cases because another process did.
+    #[error("an exchange between the processes failed ({0})")]
+    Collective(String),
+}
+
+impl TorchError {
+    /// The failure of an exchange between processes, from libtorch's text.
+    pub fn collective(text: &str) -> Self {
+        // Gloo goes on with advice and a picture.
+        let reason = text.split(". This is typically").next().unwrap_or(text);
+        let reason = reason.trim_start_matches("libtorch: ");
+        // The path of the source file on the machine that built libtorch tells nothing.
+        let reason = reason
+            .split_once("] ")
+            .filter(|(place, _)| place.starts_with('['))
+            .map_or(reason, |(_, rest)| rest);
+        TorchError::Collective(reason.to_string())
+    }
 }
 
 impl From<tch::TchError> for TorchError {

@@ -1,5 +1,5 @@
-//! libtorch features that tch does not bind: run-time loading of CUDA, memory formats, autocast, fused optimizer kernels, and a
-//! boundary that turns libtorch's failures into errors.
+//! libtorch features that tch does not bind: run-time loading of CUDA, memory formats, autocast, fused optimizer kernels, groups of
+//! processes, and a boundary that turns libtorch's failures into errors.
 //!
 //! This is the only crate of the workspace with `unsafe`; each block says why it is sound.
 #![deny(missing_docs)]
@@ -7,6 +7,7 @@
 pub mod autocast;
 pub mod determinism;
 pub mod device;
+pub mod dist;
 mod error;
 pub mod exit;
 mod fence;

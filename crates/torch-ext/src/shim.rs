@@ -8,7 +8,7 @@ use tch::Tensor;
 pub(crate) type RawTensor = *mut std::ffi::c_void;
 
 unsafe extern "C" {
-    fn ddpm_free_text(text: *mut c_char);
+    pub(crate) fn ddpm_free_text(text: *mut c_char);
     pub(crate) fn ddpm_channels_last(input: RawTensor, output: RawTensor) -> *mut c_char;
     pub(crate) fn ddpm_set_autocast(device_type: i32, enabled: bool) -> *mut c_char;
     pub(crate) fn ddpm_allow_tf32(on: bool) -> *mut c_char;

@@ -32,8 +32,13 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
 /// Set up, build, and replace this process by `ddpm`.
 pub(crate) fn become_product(workspace: &Workspace, args: &[String]) -> Result<()> {
     setup::ensure(workspace)?;
-    let binary = build(workspace, true, &[])?;
+    let binary = release(workspace)?;
     Err(process::become_program(Command::new(binary).args(args)))
+}
+
+/// Build the release binary; returns its path.
+pub(crate) fn release(workspace: &Workspace) -> Result<PathBuf> {
+    build(workspace, true, &[])
 }
 
 /// One line of cargo's report.

@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 pub(crate) mod build;
 pub(crate) mod doctor;
+pub(crate) mod launch;
 pub(crate) mod lint;
 pub(crate) mod product;
 pub(crate) mod setup;

@@ -5,7 +5,8 @@ use crate::global_options::Global;
 use crate::run::Run;
 use crate::runtime;
 use crate::stages::{AnyRun, Stages};
-use anyhow::Result;
+use crate::workers;
+use anyhow::{Result, ensure};
 use std::path::PathBuf;
 
 /// Changes of the configuration, and where the run and its data are.
@@ -41,6 +42,11 @@ impl RunOptions {
     ) -> Result<Box<dyn AnyRun>> {
         config.override_from(global, self.data_dir.as_deref())?;
         let device = runtime::prepare(global.device, global.threads)?;
-        Ok(Box::new(Run::new(name, config, self.run.clone(), device)))
+        let workers = workers::join()?;
+        ensure!(
+            workers.world() == 1 || !device.is_cuda(),
+            "several processes exchange their gradients through the CPU alone in this version; use --device cpu, or one process on the GPU"
+        );
+        Ok(Box::new(Run::new(name, config, self.run.clone(), device).among(workers)))
     }
 }

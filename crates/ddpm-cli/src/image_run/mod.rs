@@ -54,7 +54,7 @@ impl Stages for ImageConfig {
             ImageDiffusion::with_images(&config.train, &config.model, &scheduler, images, run.device)?;
         let fingerprint = data.fingerprint();
         let origin = Origin { config_toml: &text, images: Some(&fingerprint) };
-        training::train(model, &config.train, origin, &run.dir, resume, Some(&mut preview), stop)
+        training::train(model, &config.train, origin, run, resume, Some(&mut preview), stop)
     }
 
     fn check_duration(run: &Run<Self>, data: &RunImages, done: u64, may_refuse: bool) -> Result<()> {

@@ -36,7 +36,7 @@ impl Stages for VectorConfig {
         warn_of_signal(&noising)?;
         let task = ScoreMatching::new(model, source, noising, config.objective, config.train.seed)?;
         let origin = Origin { config_toml: &config.to_toml()?, images: None };
-        training::train(task, &config.train, origin, &run.dir, resume, None, stop)
+        training::train(task, &config.train, origin, run, resume, None, stop)
     }
 
     /// Samples, the score's error and the report; prints the errors.

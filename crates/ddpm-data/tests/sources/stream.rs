@@ -113,7 +113,7 @@ fn blocks_follow_the_order_wherever_they_are_asked_for() {
     let source = open(&folder).unwrap().train;
     let order = ShuffledOrder::new(3, source.len()).unwrap();
     let mut reader = Prefetch::new(Arc::clone(&source), order).unwrap();
-    let part = |rank| Shard::new(rank, 2, 2).unwrap();
+    let part = |k: usize| Shard::parts(0, 1, 2, 2).unwrap()[k];
     // The next block, the same again, an earlier one, a later one, another division of the batch.
     let asked = [
         (7, part(0)),

@@ -1,0 +1,18 @@
+// The base class of ProcessGroupGloo's GlooStore; libtorch contains gloo itself but not its headers. Objects of it are made and
+// called inside libtorch alone.
+#pragma once
+#include <chrono>
+#include <string>
+#include <vector>
+namespace gloo {
+namespace rendezvous {
+class Store {
+ public:
+  virtual ~Store() = default;
+  virtual void set(const std::string &key, const std::vector<char> &data) = 0;
+  virtual std::vector<char> get(const std::string &key) = 0;
+  virtual void wait(const std::vector<std::string> &keys) = 0;
+  virtual void wait(const std::vector<std::string> &keys, const std::chrono::milliseconds &timeout) = 0;
+};
+}  // namespace rendezvous
+}  // namespace gloo
