@@ -38,7 +38,8 @@ pub enum TrainError {
     /// Processes of one run have different weights.
     #[error(
         "the processes have different weights after step {step}: digests {first} on rank 0, {other} on rank {rank}; earlier checkpoints are \
-         intact. The machines differ in their processors or libraries, or one computes wrongly: resume with equal machines"
+         intact. The processes were started with different settings, their machines differ in processors or libraries, or one computes \
+         wrongly: resume with the same command on equal machines"
     )]
     Disagreement {
         /// Steps done.

@@ -18,19 +18,20 @@
 
 #include "group.h"
 #include "guarded.h"
+#include "tensors.h"
 
 C10_DECLARE_int(caffe2_log_level);
 
 using ddpm::guarded;
 using ddpm::Group;
+using ddpm::list;
 
 namespace {
 
-std::vector<at::Tensor> list(at::Tensor **tensors, size_t count) {
-  std::vector<at::Tensor> values;
-  values.reserve(count);
-  for (size_t i = 0; i < count; ++i) values.push_back(*tensors[i]);
-  return values;
+// The processes that are still connected.
+c10d::ProcessGroup &connected(Group *group) {
+  TORCH_CHECK(group->group.defined(), "this process has left its group");
+  return *group->group;
 }
 
 // The first bucket is small so that its reduction starts early in the backward pass; both are PyTorch's defaults.
@@ -120,7 +121,7 @@ char *ddpm_dist_all_reduce(Group *group, at::Tensor *tensor) {
     c10d::AllreduceOptions options;
     options.reduceOp = c10d::ReduceOp::SUM;
     options.timeout = group->timeout;
-    group->group->allreduce(tensors, options)->wait();
+    connected(group).allreduce(tensors, options)->wait();
   });
 }
 
@@ -130,7 +131,7 @@ char *ddpm_dist_broadcast(Group *group, at::Tensor *tensor, int root) {
     c10d::BroadcastOptions options;
     options.rootRank = root;
     options.timeout = group->timeout;
-    group->group->broadcast(tensors, options)->wait();
+    connected(group).broadcast(tensors, options)->wait();
   });
 }
 
@@ -141,13 +142,14 @@ char *ddpm_dist_all_gather(Group *group, at::Tensor *input, at::Tensor **outputs
     std::vector<at::Tensor> inputs{*input};
     c10d::AllgatherOptions options;
     options.timeout = group->timeout;
-    group->group->allgather(gathered, inputs, options)->wait();
+    connected(group).allgather(gathered, inputs, options)->wait();
   });
 }
 
 // Buckets are made in reverse order of the parameters, which is about the order in which their gradients are ready.
 char *ddpm_dist_reducer(Group *group, at::Tensor **tensors, size_t count, DataParallel **output) {
   return guarded([&] {
+    connected(group);
     auto parameters = list(tensors, count);
     c10d::verify_params_across_processes(group->group, parameters, {});
     const std::vector<bool> sparse(count, false);

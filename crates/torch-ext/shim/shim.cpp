@@ -5,22 +5,12 @@
 #include <ATen/autocast_mode.h>
 
 #include <cstdlib>
-#include <vector>
 
 #include "guarded.h"
-
-namespace {
+#include "tensors.h"
 
 using ddpm::guarded;
-
-std::vector<at::Tensor> list(at::Tensor **tensors, size_t count) {
-  std::vector<at::Tensor> values;
-  values.reserve(count);
-  for (size_t i = 0; i < count; ++i) values.push_back(*tensors[i]);
-  return values;
-}
-
-}  // namespace
+using ddpm::list;
 
 extern "C" {
 

@@ -41,12 +41,12 @@ impl DataParallel {
     /// processes depends on the division. A pass whose gradients are zero, and come in the reverse order of the weights, makes the division the
     /// same for a run that begins and one that resumes.
     fn fix_buckets(&self, weights: &[Tensor]) -> Result<(), TorchError> {
+        let Some(first) = weights.first() else { return Ok(()) };
         self.prepare()?;
         crate::fence(|| {
             let nothing: Vec<Tensor> = weights.iter().map(|weight| (weight * 0.0).sum(None)).collect();
-            let chain = nothing
-                .iter()
-                .fold(Tensor::from(0f32).to_device(weights[0].device()), |sum, term| sum + term);
+            let chain =
+                nothing.iter().fold(Tensor::from(0f32).to_device(first.device()), |sum, term| sum + term);
             chain.backward();
         })
         .map_err(|error| TorchError::collective(&error.to_string()))

@@ -170,6 +170,7 @@ impl Workers {
 impl Group {
     /// Opens or finds the store, waits for the other processes, and connects to them.
     fn form(place: &Rendezvous) -> Result<Self, TorchError> {
+        let until = Instant::now() + place.timeout;
         let host = text(&place.host)?;
         // A restarted group must not read what an earlier one left in the store.
         let prefix = text(&format!("ddpm/{}", place.restarts))?;
@@ -190,18 +191,17 @@ impl Group {
         })
         .map_err(|error| unreachable_store(place, &error))?;
         let group = Group { raw, place: place.clone() };
-        group.meet()?;
+        group.meet(until)?;
         // SAFETY: the group is live.
         shim::check(unsafe { ffi::ddpm_dist_gloo(group.raw) })
             .map_err(|error| TorchError::Group(format!("the processes cannot connect: {error}")))?;
         Ok(group)
     }
 
-    /// Waits until every rank has said that it is there.
-    fn meet(&self) -> Result<(), TorchError> {
+    /// Waits until every rank has said that it is there, or until the time is over that began with the search for the store.
+    fn meet(&self, until: Instant) -> Result<(), TorchError> {
         let Rendezvous { rank, world, timeout, .. } = self.place;
         self.set(&format!("here/{rank}"), "1")?;
-        let until = Instant::now() + timeout;
         let mut missing: Vec<usize> = Vec::new();
         for other in 0..world {
             match self.wait(&format!("here/{other}"), until) {
