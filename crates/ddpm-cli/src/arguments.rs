@@ -1,6 +1,6 @@
 //! Command-line arguments of `ddpm` and its subcommands.
 
-use crate::commands;
+use crate::commands::{self, eval::Eval};
 use crate::given::Given;
 use crate::global_options::Global;
 use anyhow::Result;
@@ -106,14 +106,16 @@ impl Command {
     /// The name of a command that computes or writes in one process; `None` for those that share their work, and for those that only tell.
     fn of_one_process(&self) -> Option<&'static str> {
         match self {
-            Command::Sample(_) => Some("sample"),
             Command::Denoise(_) => Some("denoise"),
-            Command::Decompose(_) => Some("decompose"),
-            Command::Eval(_) => Some("eval"),
+            Command::Decompose(command) if command.is_of_a_target() => Some("decompose --target"),
+            Command::Eval(Eval::TrainFeatures(_)) => Some("eval train-features"),
             Command::ErrorBenchmark(_) => Some("error-benchmark"),
             Command::GpuCheck(_) => Some("gpu-check"),
             Command::Reproduce(_)
             | Command::Train(_)
+            | Command::Sample(_)
+            | Command::Decompose(_)
+            | Command::Eval(_)
             | Command::Schedule(_)
             | Command::Data(_)
             | Command::Config(_)

@@ -1,5 +1,6 @@
 //! Results on the standard output or in a file, and messages on the standard error.
 
+use crate::workers;
 use crate::{run_log, terminal};
 use anyhow::{Result, bail};
 use ddpm_data::atomic;
@@ -9,8 +10,11 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// Prints a whole result. A reader that has seen enough, such as `head`, is no error.
+/// Prints a whole result; of several processes the first prints. A reader that has seen enough, such as `head`, is no error.
 pub(crate) fn print(text: &str) -> Result<()> {
+    if workers::is_follower() {
+        return Ok(());
+    }
     run_log::add("output", text);
     let written = terminal::above_bars(|| {
         let mut output = std::io::stdout().lock();
@@ -141,8 +145,11 @@ impl JsonOutput {
         }
     }
 
-    /// Writes `value` as one line. Numbers keep every digit.
+    /// Writes `value` as one line; of several processes the first writes. Numbers keep every digit.
     pub(crate) fn write(&self, value: &impl Serialize) -> Result<()> {
+        if workers::is_follower() {
+            return Ok(());
+        }
         let mut text = serde_json::to_string(value)?;
         text.push('\n');
         match self {

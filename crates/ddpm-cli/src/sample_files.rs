@@ -12,6 +12,7 @@ use ddpm_sample::{SampleError, Samples};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
+use torch_ext::dist::Workers;
 
 /// Where samples go, and what identifies the model that they are drawn from.
 pub(crate) struct SampleFiles<'a> {
@@ -34,6 +35,8 @@ pub(crate) struct SampleFiles<'a> {
 impl SampleFiles<'_> {
     /// Draws the samples that are not there yet, and writes them. The result has the recorded states, where any are to be kept.
     ///
+    /// Several processes draw, and the first of them writes. When this returns in any of them, the samples are there.
+    ///
     /// # Errors
     /// Before the first step: the place cannot be written, has files of others or samples of other settings, or the disk has no room.
     /// [`Unfinished`] after a request to stop.
@@ -42,7 +45,16 @@ impl SampleFiles<'_> {
         job: &SamplingJob<'_>,
         device: Device,
         stop: &StopFlag,
+        workers: &Workers,
     ) -> Result<Option<Samples>> {
+        if !workers.is_first() {
+            let from = workers.from_first(0)? as u64;
+            if from < job.num {
+                job.draw(from, device, stop, workers, &mut |_| Ok(()))?;
+            }
+            workers.barrier()?;
+            return Ok(None);
+        }
         let output = SampleOutput::reserve(self.path, self.format, self.existing)?;
         let mut settings = self.model;
         settings.extend(job.settings()?);
@@ -55,14 +67,14 @@ impl SampleFiles<'_> {
             labels: self.classes.and_then(Labels::in_turn),
         };
         let mut writer = SampleWriter::begin(output, plan)?;
-        let from = writer.finished();
+        let from = workers.from_first(writer.finished() as i64)? as u64;
         if from > 0 {
             note!("sample: {from} of {} samples are in {} already", job.num, self.path.display());
         }
         let mut first = None;
         if from < job.num {
             let format = self.format;
-            let drawn = job.draw(from, device, stop, &mut |batch| {
+            let drawn = job.draw(from, device, stop, workers, &mut |batch| {
                 match format {
                     SampleFormat::Tensors => writer.append(Rows::Numbers(&numbers(batch)?)),
                     _ => writer.append(Rows::Bytes(&pictures::bytes(batch)?)),
@@ -70,7 +82,7 @@ impl SampleFiles<'_> {
                 .map_err(Into::into)
             });
             match drawn {
-                Ok(samples) => first = Some(samples),
+                Ok(samples) => first = samples,
                 Err(error) if matches!(error.downcast_ref(), Some(SampleError::Interrupted { .. })) => {
                     return Err(Unfinished {
                         path: self.path.into(),
@@ -83,6 +95,7 @@ impl SampleFiles<'_> {
             }
         }
         writer.complete()?;
+        workers.barrier()?;
         let records = job.options.record.images > 0;
         if records && from > 0 {
             first = Some(job.first_batch(device, stop)?);

@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use std::ops::{ControlFlow, Range};
 use std::time::Instant;
 use tch::{Device, Tensor};
+use torch_ext::dist::Workers;
 
 /// Steps of a whole run beyond which the plan would not fit in memory.
 const MOST_STEPS: usize = 10_000_000;
@@ -127,14 +128,17 @@ impl SamplingJob<'_> {
     /// Draws samples `from`..num and passes each batch [n, ...], as the model gives it, on to `take`. The result is the first of these batches,
     /// with its recorded states.
     ///
+    /// Several processes share the batches. The first of them takes all; in the others the result is `None`.
+    ///
     /// Fails before anything runs where the sampler cannot visit these levels, and in between when a stop is requested.
     pub(crate) fn draw(
         &self,
         from: u64,
         device: Device,
         stop: &StopFlag,
+        workers: &Workers,
         take: &mut dyn FnMut(&Tensor) -> Result<()>,
-    ) -> Result<Samples> {
+    ) -> Result<Option<Samples>> {
         let SamplingJob { model, scheme, num, batch_size, .. } = self;
         let trajectory = &self.levels.trajectory;
         if let Scheme::AnnealedLangevin { steps, .. } | Scheme::Langevin { steps, .. } = scheme {
@@ -148,7 +152,9 @@ impl SamplingJob<'_> {
         // What this sampler cannot do along these levels comes out before anything runs.
         let planned = scheme.plan(trajectory)?.len() as u64;
         let begun = Instant::now();
-        let (skipped, batches) = (from / batch_size, num.div_ceil(*batch_size));
+        // The first process shows its own batches.
+        let skipped = from / batch_size;
+        let batches = skipped + (num - from).div_ceil(batch_size.saturating_mul(workers.world() as u64));
         // A method that chooses its own steps is as far as its finished batches.
         let is_adaptive = *scheme == Scheme::OdeRk45;
         let mut progress = if is_adaptive {
@@ -160,6 +166,9 @@ impl SamplingJob<'_> {
         let mut first: Option<Samples> = None;
         let one = |range: Range<u64>| {
             let start = range.start;
+            if stop.is_set() {
+                return Err(SampleError::Interrupted { steps: 0 });
+            }
             self.batch(range, device, &mut |at| {
                 match at.steps {
                     Some(steps) => {
@@ -172,17 +181,17 @@ impl SamplingJob<'_> {
                 stop.flow()
             })
         };
-        let keep = |range: Range<u64>, samples: Samples| {
+        let keep = |_: Range<u64>, samples: Samples| {
             take(&samples.x)?;
             evaluations += samples.evaluations;
             relative_size = relative_size.max(samples.relative_size);
-            let steps = samples.steps;
             first.get_or_insert(samples);
-            // A batch of one step cannot be stopped in between.
-            ensure!(range.end == *num || !stop.is_set(), SampleError::Interrupted { steps });
-            Ok(())
+            anyhow::Ok(())
         };
-        sample_batches(from..*num, *batch_size, one, keep)?;
+        sample_batches(workers, from..*num, *batch_size, one, keep)?;
+        if !workers.is_first() {
+            return Ok(None);
+        }
         let mut first = first.context("no batch was sampled")?;
         (first.evaluations, first.relative_size) = (evaluations, relative_size);
         if relative_size > MOST_RELATIVE_SIZE {
@@ -200,16 +209,17 @@ impl SamplingJob<'_> {
             scheme.name(),
             human_seconds(begun.elapsed().as_secs_f64())
         ));
-        Ok(first)
+        Ok(Some(first))
     }
 
     /// All samples [num, ...] in memory.
     pub(crate) fn collect(&self, device: Device, stop: &StopFlag) -> Result<Samples> {
         let mut parts = Vec::new();
-        let mut samples = self.draw(0, device, stop, &mut |batch| {
+        let samples = self.draw(0, device, stop, &Workers::alone(), &mut |batch| {
             parts.push(batch.shallow_clone());
             Ok(())
         })?;
+        let mut samples = samples.context("no batch was sampled")?;
         samples.x = torch_ext::fence(|| Tensor::cat(&parts, 0))?;
         Ok(samples)
     }

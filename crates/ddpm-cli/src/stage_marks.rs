@@ -44,23 +44,32 @@ impl Stage {
         serde_json::from_str(&std::fs::read_to_string(self.path(run)).ok()?).ok()
     }
 
-    /// Runs `body` unless the stage already finished on the same inputs.
+    /// Runs `body` unless the stage already finished on the same inputs, which the first of several processes finds.
     pub(crate) fn unless_done<C>(
         self,
         run: &Run<C>,
         inputs: &str,
         body: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
-        if self.mark(run).is_some_and(|mark| mark.inputs == inputs) {
+        let done = self.mark(run).is_some_and(|mark| mark.inputs == inputs);
+        if run.workers.from_first(i64::from(done))? == 1 {
             return Ok(());
         }
         let begun = Instant::now();
         body()?;
+        // What the first process wrote is there when another goes on.
+        run.workers.barrier()?;
+        if !run.workers.is_first() {
+            return Ok(());
+        }
         self.finish(run, inputs, begun.elapsed().as_secs_f64())
     }
 
     /// Removes the mark, so that the stage runs again.
     pub(crate) fn forget<C>(self, run: &Run<C>) -> Result<()> {
+        if !run.workers.is_first() {
+            return Ok(());
+        }
         let path = self.path(run);
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

@@ -6,6 +6,7 @@ use crate::exit_codes::{Abandoned, Interrupted};
 use crate::run::Run;
 use crate::runtime::StopFlag;
 use crate::stage_marks::Stage;
+use crate::workers::in_turn;
 use anyhow::{Result, bail, ensure};
 use ddpm_train::Outcome;
 use std::path::PathBuf;
@@ -37,7 +38,7 @@ pub(crate) trait Stages: Configuration {
     /// Whether there are stages after training.
     const HAS_REPORT: bool;
 
-    /// The stages after training; returns the report's path.
+    /// The stages after training; returns the report's path. Several processes share them, and the first of them writes.
     fn evaluate(run: &Run<Self>, data: &Self::Data, stop: &StopFlag) -> Result<PathBuf>;
 }
 
@@ -67,9 +68,8 @@ impl<C: Stages> AnyRun for Run<C> {
                 self.dir.check_is_new()?;
             }
         }
-        let data = stop.abandonable(NOT_BEGUN, || load_in_turn(self))?;
+        let data = stop.abandonable(NOT_BEGUN, || in_turn(&self.workers, || C::load_data(self)))?;
         match C::train_model(self, &data, resume, &stop)? {
-            Outcome::Finished if !self.workers.is_first() => Ok(()),
             Outcome::Finished => crate::output::print(&format!("{}\n", self.dir.latest().display())),
             Outcome::Interrupted { step } => {
                 Err(stopped(self, step, "the same command with --resume resumes the run"))
@@ -94,7 +94,7 @@ impl<C: Stages> AnyRun for Run<C> {
         }
         let data = stop.abandonable(NOT_BEGUN, || {
             // First of all, so that a missing folder is found before anything is measured.
-            let data = load_in_turn(self)?;
+            let data = in_turn(&self.workers, || C::load_data(self))?;
             if !self.workers.is_first() {
                 return Ok(data);
             }
@@ -110,10 +110,6 @@ impl<C: Stages> AnyRun for Run<C> {
         if let Outcome::Interrupted { step } = train_if_needed(self, &data, &stop)? {
             return Err(stopped(self, step, "the same command resumes the run"));
         }
-        // The stages after training are the work of one process.
-        if !self.workers.is_first() {
-            return Ok(());
-        }
         let report = C::evaluate(self, &data, &stop)?;
         crate::output::print(&format!("{}\n", report.display()))
     }
@@ -121,13 +117,15 @@ impl<C: Stages> AnyRun for Run<C> {
     fn evaluate(&self) -> Result<()> {
         let _lock = self.lock()?;
         let stop = StopFlag::install()?;
-        self.continue_log();
+        if self.workers.is_first() {
+            self.continue_log();
+        }
         ensure!(
             self.dir.newest_intact()?.is_some(),
             "{}: no checkpoint yet; train first",
             self.dir.root().display()
         );
-        let data = C::load_data(self)?;
+        let data = in_turn(&self.workers, || C::load_data(self))?;
         let report = C::evaluate(self, &data, &stop)?;
         crate::output::print(&format!("{}\n", report.display()))
     }
@@ -151,13 +149,6 @@ fn stopped<C: Stages>(run: &Run<C>, step: u64, remedy: &'static str) -> anyhow::
         return error.into();
     }
     Interrupted { step, remedy }.into()
-}
-
-/// Loads the data in the first process, which may fetch them, then in the others.
-fn load_in_turn<C: Stages>(run: &Run<C>) -> Result<C::Data> {
-    let first = run.workers.is_first().then(|| C::load_data(run)).transpose()?;
-    run.workers.barrier()?;
-    first.map_or_else(|| C::load_data(run), Ok)
 }
 
 /// The training stage of `ddpm reproduce`: nothing where all steps are done.

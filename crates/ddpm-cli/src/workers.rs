@@ -2,6 +2,8 @@
 
 use crate::terminal;
 use anyhow::{Result, bail};
+use ddpm_eval::EvalError;
+use ddpm_sample::SampleError;
 use ddpm_train::TrainError;
 use std::sync::OnceLock;
 use torch_ext::TorchError;
@@ -24,16 +26,28 @@ pub(crate) fn join() -> Result<Workers> {
     Ok(GROUP.get_or_init(|| group).clone())
 }
 
+/// Work of the first process that leaves files, such as a download, and then the same work in the others, which find the files.
+pub(crate) fn in_turn<R>(workers: &Workers, work: impl Fn() -> Result<R>) -> Result<R> {
+    let first = workers.is_first().then(&work).transpose()?;
+    workers.barrier()?;
+    first.map_or_else(work, Ok)
+}
+
 /// Refuses work that one process does in a process that is one of several: they would write the same files.
 pub(crate) fn refuse_several(command: &str) -> Result<()> {
     if let Some(Rendezvous { rank, world, .. }) = Rendezvous::from_environment()? {
         terminal::set_rank(rank);
         bail!(
-            "ddpm {command} is work for one process, and this is one of {world}: start it without a launcher (ddpm train and ddpm reproduce \
-             share their training)"
+            "ddpm {command} is work for one process, and this is one of {world}: start it without a launcher (ddpm train, reproduce, \
+             sample, decompose and eval share the work with a network)"
         );
     }
     Ok(())
+}
+
+/// Whether this process is one of several, and not the first, which writes what they computed.
+pub(crate) fn is_follower() -> bool {
+    GROUP.get().is_some_and(|group| !group.is_first())
 }
 
 /// Whether this process is one of several.
@@ -73,6 +87,10 @@ fn is_of_an_exchange(error: &anyhow::Error) -> bool {
         let torch = match cause.downcast_ref::<TrainError>() {
             Some(TrainError::Torch(torch)) => Some(torch),
             _ => cause.downcast_ref::<TorchError>(),
+        };
+        let torch = match (cause.downcast_ref::<EvalError>(), cause.downcast_ref::<SampleError>()) {
+            (Some(EvalError::Torch(torch)), _) | (_, Some(SampleError::Torch(torch))) => Some(torch),
+            _ => torch,
         };
         matches!(torch, Some(TorchError::Collective(_)))
     })

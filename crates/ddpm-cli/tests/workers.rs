@@ -3,31 +3,13 @@
 
 mod common;
 
+use common::group::{PATIENCE, alone, ended, errors, free_port, group, program, rank, succeed};
 use common::{TINY, set};
 use serde_json::Value;
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-
-/// Longer than any of the runs here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// A port that is free now: below those that systems give to connections, and another one at each call.
-fn free_port() -> u16 {
-    static CALLS: AtomicU16 = AtomicU16::new(0);
-    let base = 10_000 + (std::process::id() % 400) as u16 * 50;
-    let candidates = std::iter::repeat_with(|| base + CALLS.fetch_add(1, Ordering::Relaxed) % 50);
-    candidates.take(50).find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok()).unwrap()
-}
-
-fn program(folder: &Path) -> Command {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin("ddpm"));
-    command.current_dir(folder).env("OMP_WAIT_POLICY", "passive").env("DDPM_CACHE", folder.join("cache"));
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
 
 /// `ddpm train` of a small run without dropout, on one thread of the CPU, with a line of metrics after each step.
 fn train(run: &str, changes: &[&str]) -> Vec<String> {
@@ -40,51 +22,6 @@ fn train(run: &str, changes: &[&str]) -> Vec<String> {
     words.extend(set(&["train.validate_every=0", "train.batch_size=24", "train.steps=20"]));
     words.extend(set(changes));
     words
-}
-
-/// Rank `rank` of `world`, as a launcher starts it.
-fn rank(folder: &Path, rank: usize, world: usize, port: u16, words: &[String]) -> Child {
-    let mut command = program(folder);
-    command.args(words).env("RANK", rank.to_string()).env("LOCAL_RANK", rank.to_string());
-    command.env("WORLD_SIZE", world.to_string()).env("MASTER_ADDR", "127.0.0.1");
-    command.env("MASTER_PORT", port.to_string()).env("DDPM_DIST_TIMEOUT", "60").spawn().unwrap()
-}
-
-fn group(folder: &Path, world: usize, words: &[String]) -> Vec<Child> {
-    let port = free_port();
-    (0..world).map(|k| rank(folder, k, world, port, words)).collect()
-}
-
-/// The outputs of processes that end in time.
-fn ended(children: Vec<Child>) -> Vec<Output> {
-    let until = Instant::now() + PATIENCE;
-    let wait = |mut child: Child| {
-        while child.try_wait().unwrap().is_none() {
-            if Instant::now() > until {
-                child.kill().unwrap();
-                panic!("a process does not end");
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        child.wait_with_output().unwrap()
-    };
-    children.into_iter().map(wait).collect()
-}
-
-fn errors(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// Runs a group that ends well.
-fn succeed(folder: &Path, world: usize, words: &[String]) {
-    for output in ended(group(folder, world, words)) {
-        assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
-    }
-}
-
-fn alone(folder: &Path, words: &[String]) {
-    let output = program(folder).args(words).output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
 }
 
 /// A quantity after each step.
@@ -266,7 +203,7 @@ fn what_keeps_a_group_from_beginning_is_named() {
 
     // Work for one process.
     let mut command = program(folder);
-    command.args(["sample", "--target", "none.json", "--out", "x.safetensors"]);
+    command.args(["decompose", "--target", "none.json"]);
     command.env("RANK", "1").env("WORLD_SIZE", "2").env("MASTER_ADDR", "a").env("MASTER_PORT", "1");
     refused(vec![command.spawn().unwrap()], "work for one process, and this is one of 2");
     assert!(!folder.join("none").exists());
@@ -306,4 +243,19 @@ fn torchrun_restarts_a_group_that_lost_a_process() {
     assert_eq!(killed.status.code(), Some(0), "{}", errors(&killed));
     assert!(errors(&killed).contains("resumed after step"), "{}", errors(&killed));
     assert!(weights(folder, "killed") == weights(folder, "whole"));
+}
+
+#[test]
+fn processes_with_different_settings_end_with_both_digests() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let port = free_port();
+    let of = |k: usize| rank(folder, k, 2, port, &train("run", &[&format!("train.seed={k}")]));
+    let outputs = ended(vec![of(0), of(1)]);
+    for (k, output) in outputs.iter().enumerate() {
+        assert_eq!(output.status.code(), Some(2), "rank {k}: {}", errors(output));
+    }
+    let said = errors(&outputs[0]);
+    assert!(said.contains("rank 0") && said.contains("rank 1"), "{said}");
+    assert_eq!(series(folder, "run", "step").len(), 0, "a step was recorded");
 }

@@ -33,6 +33,7 @@ mod network_study;
 pub mod sample_metrics;
 pub mod sampled_w2;
 pub mod score;
+mod shared;
 mod spectrum;
 pub mod target_study;
 

@@ -10,6 +10,7 @@ use ddpm_data::{Dataset, Split};
 use ddpm_nets::checkpoint::Checkpoint;
 use std::ops::ControlFlow;
 use tch::Device;
+use torch_ext::dist::Workers;
 
 /// How a network is sampled and what it was trained on, as far as its checkpoint does not say.
 #[derive(Clone, Debug, Default)]
@@ -60,6 +61,8 @@ pub struct NetworkStudy<'a> {
     pub by_class: bool,
     /// Names that the results carry.
     pub names: StudyNames,
+    /// The processes that share the measured images, all of which get the whole measurement; this one alone unless told otherwise.
+    pub workers: Workers,
 }
 
 /// How far a measurement is, in denoised images.
@@ -135,7 +138,14 @@ impl<'a> NetworkStudy<'a> {
             flips: settings.flips,
             by_class: checkpoint.network.config().num_class_embeds.is_some(),
             names: StudyNames { schedule: schedule_name, ..names },
+            workers: Workers::alone(),
         })
+    }
+
+    /// Shared by these processes.
+    #[must_use]
+    pub fn among(self, workers: Workers) -> Self {
+        NetworkStudy { workers, ..self }
     }
 
     /// With a better checkpoint on the same schedule as the floor on held-out images.
@@ -172,6 +182,7 @@ impl<'a> NetworkStudy<'a> {
             levels: &levels,
             config,
             device,
+            workers: &self.workers,
         };
         let splits: &[Split] =
             if data.held_out.is_some() { &[Split::HeldOut, Split::Train] } else { &[Split::Train] };

@@ -116,6 +116,7 @@ impl<'a> Setup<'a> {
             flips: self.flips,
             by_class: self.by_class,
             names: StudyNames::default(),
+            workers: torch_ext::dist::Workers::alone(),
         };
         let spectrum = Spectrum::of_images(&self.data.train)?;
         let measured = study.measure(self.data, config, Device::Cpu, &mut |_| ControlFlow::Continue(()))?;

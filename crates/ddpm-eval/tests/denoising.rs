@@ -63,6 +63,7 @@ fn run(
         levels: &levels,
         config,
         device: Device::Cpu,
+        workers: &torch_ext::dist::Workers::alone(),
     };
     measurement.of_split(set, split, count, progress)
 }
@@ -90,6 +91,7 @@ fn study<'a>(network: ThresholdedDenoiser<'a>, schedule: &Schedule, by_class: bo
         flips: false,
         by_class,
         names: StudyNames::default(),
+        workers: torch_ext::dist::Workers::alone(),
     }
 }
 

@@ -61,6 +61,7 @@ fn study(denoiser: &dyn Denoiser, steps: usize, variance: Variance) -> NetworkSt
         flips: false,
         by_class: false,
         names: StudyNames::default(),
+        workers: torch_ext::dist::Workers::alone(),
     }
 }
 

@@ -204,6 +204,7 @@ pub(crate) mod golden {
             flips: false,
             by_class: false,
             names: StudyNames::default(),
+            workers: Default::default(),
         };
         let spectrum = Spectrum::of_images(&data.train).unwrap();
         measurement.terms(&study, data, &spectrum, Device::Cpu, &Silent).unwrap()

@@ -17,6 +17,7 @@ use crate::sampling::{Model, SamplingJob, VisitedLevels};
 use crate::sampling_memory;
 use crate::target_file;
 use crate::terminal_noise::{warn_of_signal, warn_of_signal_in};
+use crate::workers;
 use anyhow::{Context, Result, bail, ensure};
 use ddpm_core::Grid;
 use ddpm_core::{Noising, Variance};
@@ -176,6 +177,7 @@ impl Sample {
         given.refuse(&["final_denoise"], "with --checkpoint: it is for --process")?;
         let out = self.out.as_deref().unwrap_or(Path::new("grid.png"));
         let format = self.format(out)?;
+        let workers = workers::join()?;
         let device = runtime::prepare(global.device, global.threads)?;
         if VectorCheckpoint::is_at(dir)? {
             return self.of_vectors(dir, global, device);
@@ -233,7 +235,7 @@ impl Sample {
                 classifier: classifier.zip(classes),
             },
         };
-        let first = files.write(&job.job()?, device, &StopFlag::install()?)?;
+        let first = files.write(&job.job()?, device, &StopFlag::install()?, &workers)?;
         if let (Some(path), Some(first)) = (&self.trajectory, first) {
             pictures::write_trajectory(path, &first)?;
         }
@@ -319,7 +321,7 @@ impl Sample {
         let (path, shape) = (out, vec![dim]);
         let files =
             SampleFiles { path, format, existing: Existing::Refuse, model, source, shape, classes: None };
-        files.write(&job, device, &StopFlag::install()?)?;
+        files.write(&job, device, &StopFlag::install()?, &workers::join()?)?;
         print(&format!("{}\n", out.display()))
     }
 

@@ -15,6 +15,7 @@ use ddpm_sample::{NoiseInput, Record, Tolerance};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use tch::Device;
+use torch_ext::dist::Workers;
 
 /// How a checkpoint is sampled for an evaluation. Classes come in turn; there is no guidance.
 #[derive(Clone, Copy)]
@@ -42,13 +43,14 @@ pub(crate) struct CheckpointSamples<'a> {
 }
 
 impl CheckpointSamples<'_> {
-    /// Draws the images that are not there yet, into `folder` or one of the cache. The result is the folder.
+    /// Draws the images that are not there yet, into `folder` or one of the cache. The result is the folder. Several processes share the images.
     ///
     /// `existing` says what happens to other samples in it.
     pub(crate) fn write(
         &self,
         folder: Option<&Path>,
         existing: Existing,
+        workers: &Workers,
         stop: &StopFlag,
     ) -> Result<PathBuf> {
         sampling_memory::check_images(
@@ -98,7 +100,7 @@ impl CheckpointSamples<'_> {
         };
         // The finished batches stay when it is stopped, and the message says so.
         let before = stop.set_abandonable(None);
-        let written = files.write(&job, self.device, stop);
+        let written = files.write(&job, self.device, stop, workers);
         stop.set_abandonable(before);
         written?;
         Ok(folder)

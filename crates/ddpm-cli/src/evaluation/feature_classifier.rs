@@ -12,6 +12,7 @@ use ddpm_eval::extractor::ClassifierFeatures;
 use ddpm_train::Outcome;
 use std::path::Path;
 use tch::Device;
+use torch_ext::dist::Workers;
 
 /// Images for each feature of half of the held-out split: the distance between its halves then has an interval.
 const IMAGES_PER_FEATURE: usize = 10;
@@ -69,7 +70,7 @@ pub(crate) fn train_features(
     let labels = held_out.labels().map(<[i64]>::to_vec).context("no labels")?;
     let extractor = ClassifierFeatures::load(&run.dir.latest(), device)?;
     let images = Images { images: held_out, name: format!("{}, held-out", data.name) };
-    let found = features(&extractor, &images, stop)?;
+    let found = features(&extractor, &images, &Workers::alone(), stop)?;
     let logits = found.set.logits.context("a classifier without classes")?;
     Ok(TrainedFeatures {
         accuracy: ClassifierFeatures::accuracy(&logits, &labels)?,

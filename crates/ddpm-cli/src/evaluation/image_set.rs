@@ -13,6 +13,7 @@ use ddpm_eval::extractor::{
 use ddpm_nets::tensor_file;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind};
+use torch_ext::dist::Workers;
 
 /// Images at once.
 const BATCH: usize = 100;
@@ -85,10 +86,11 @@ pub(crate) fn load_extractor(choice: &ExtractorChoice, device: Device) -> Result
     Ok(choice.load(&file, device)?)
 }
 
-/// The features of images, with a progress bar.
+/// The features of images, with a progress bar. Several processes share the images, and all get every row.
 pub(crate) fn features(
     extractor: &dyn FeatureExtractor,
     of: &Images,
+    workers: &Workers,
     stop: &StopFlag,
 ) -> Result<FeatureFile> {
     let (images, shape) = (&of.images, of.images.shape());
@@ -100,7 +102,7 @@ pub(crate) fn features(
         bar.set(done as u64, String::new);
         if stop.is_set() { Err(ddpm_eval::EvalError::Interrupted) } else { Ok(()) }
     };
-    let set = extract(extractor, shape, images.len(), BATCH, &mut batch, &mut progress)?;
+    let set = extract(extractor, shape, images.len(), BATCH, &mut batch, workers, &mut progress)?;
     bar.finish(&format!("{} images by {}", images.len(), extractor.name()));
     Ok(FeatureFile { set, extractor: extractor.name(), images: of.name.clone() })
 }

@@ -5,6 +5,7 @@ use crate::runtime::StopFlag;
 use anyhow::{Context, Result};
 use ddpm_data::{datasets_dir, sha256_bytes};
 use ddpm_eval::extractor::{ExtractorChoice, FeatureExtractor, FeatureFile};
+use torch_ext::dist::Workers;
 
 /// The features of `of` from the cache, or computed and kept there under a digest of the pixels and the extractor's name. The file says whose they
 /// are. Pixels themselves are not kept.
@@ -12,10 +13,11 @@ pub(crate) fn reference_features(
     choice: &ExtractorChoice,
     extractor: &dyn FeatureExtractor,
     of: &Images,
+    workers: &Workers,
     stop: &StopFlag,
 ) -> Result<FeatureFile> {
     if *choice == ExtractorChoice::Pixels {
-        return features(extractor, of, stop);
+        return features(extractor, of, workers, stop);
     }
     let shape = of.images.shape();
     let key = format!("{} {shape} {}", extractor.name(), sha256_bytes(of.images.pixels()));
@@ -25,11 +27,16 @@ pub(crate) fn reference_features(
     let kept = FeatureFile::read(&path).ok().filter(|kept| {
         kept.extractor == extractor.name() && kept.set.features.size()[0] as usize == of.images.len()
     });
+    // Of several processes all read the file, or none: the machines may have caches of their own.
+    let kept = if workers.any(kept.is_none())? { None } else { kept };
     if let Some(kept) = kept {
         note!("features: those of {} images ({}) are in the cache", of.images.len(), of.name);
         return Ok(FeatureFile { images: of.name.clone(), ..kept });
     }
-    let found = features(extractor, of, stop)?;
+    let found = features(extractor, of, workers, stop)?;
+    if !workers.is_first() {
+        return Ok(found);
+    }
     std::fs::create_dir_all(&folder).with_context(|| format!("the cache folder {}", folder.display()))?;
     found.write(&path)?;
     Ok(found)

@@ -96,8 +96,11 @@ pub(super) fn evaluate_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) 
             data: config.data.name.to_string(),
             ..StudyNames::default()
         };
-        let study = NetworkStudy::of(&checkpoint, &settings, names)?;
+        let study = NetworkStudy::of(&checkpoint, &settings, names)?.among(run.workers.clone());
         let measured = measure(&study, dataset, eval, run.device, stop)?;
+        if !run.workers.is_first() {
+            return Ok(());
+        }
         denoising_error(&measured)?.write(&dir)?;
         let spectrum = Spectrum::of_images(&dataset.train)?;
         write_result(&classical_path(run), &classical_terms(&measured, &spectrum)?)?;

@@ -76,6 +76,9 @@ impl Stages for ImageConfig {
         samples::sample_if_needed(run, dataset, stop)?;
         evaluate::evaluate_if_needed(run, dataset, stop)?;
         quality::measure_if_needed(run, dataset, stop)?;
+        if !run.workers.is_first() {
+            return Ok(run.dir.report());
+        }
         report::write(run, dataset)
     }
 }

@@ -18,6 +18,7 @@ use ddpm_nets::checkpoint::{Checkpoint, Classes};
 use ddpm_sample::{NoiseInput, Record, Tolerance};
 use ddpm_train::{EvaluationRequest, EvaluationResult, LevelLoss, Picture, Validation};
 use tch::Tensor;
+use torch_ext::dist::Workers;
 
 /// Noise levels at which the held-out loss is measured: the middles of that many equal parts of the training levels, so that their mean
 /// estimates the loss over all levels.
@@ -43,7 +44,7 @@ impl Preview for ImagePreview<'_> {
     ) -> Result<EvaluationResult> {
         self.take_in(average)?;
         if request.distance && self.comparison.is_none() {
-            match Comparison::of(self.run, self.dataset, self.stop) {
+            match Comparison::of(self.run, self.dataset, &Workers::alone(), self.stop) {
                 Ok(comparison) => self.comparison = Some(comparison),
                 Err(_) if self.stop.is_set() => return Ok(EvaluationResult::default()),
                 Err(error) => return Err(error),
@@ -150,6 +151,7 @@ impl<'a> ImagePreview<'a> {
             levels: &levels,
             config,
             device: self.run.device,
+            workers: &Workers::alone(),
         };
         let count = images.len().min(limit);
         let errors = measurement.of_split(images, Split::HeldOut, count, &mut |_| self.stop.flow())?;

@@ -11,6 +11,7 @@ use crate::progress::Progress;
 use crate::run::Run;
 use crate::runtime::StopFlag;
 use crate::stage_marks::{self, Stage};
+use crate::workers::in_turn;
 use anyhow::Result;
 use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_data::samples::Existing;
@@ -22,6 +23,7 @@ use ddpm_eval::sample_metrics::FeatureMoments;
 use ddpm_nets::checkpoint::Checkpoint;
 use ddpm_report::results::{Format, Likelihood, SampleQuality, SampledSet, SetDistance};
 use std::path::{Path, PathBuf};
+use torch_ext::dist::Workers;
 
 /// Parts of the progress bar of a likelihood.
 const PARTS: f64 = 1000.0;
@@ -56,12 +58,14 @@ pub(super) struct Comparison {
 
 impl Comparison {
     /// Trains or loads the extractor, and extracts the features of the real images.
-    pub(super) fn of(run: &Run, dataset: &Dataset, stop: &StopFlag) -> Result<Self> {
-        let (choice, extractor, accuracy) = extractor(run, dataset, stop)?;
+    ///
+    /// `workers` share it: those of the run, or this process alone.
+    pub(super) fn of(run: &Run, dataset: &Dataset, workers: &Workers, stop: &StopFlag) -> Result<Self> {
+        let (choice, extractor, accuracy) = extractor(run, dataset, workers, stop)?;
         let data = run.config.data.name;
         let of = |images: &ImageSet, split: &str| {
             let images = Images { images: images.clone(), name: format!("{data}, {split}") };
-            reference_features(&choice, extractor.as_ref(), &images, stop)
+            reference_features(&choice, extractor.as_ref(), &images, workers, stop)
         };
         let train = of(&dataset.train, "train")?;
         let held_out = dataset.held_out.as_ref().map(|images| of(images, "held-out")).transpose()?;
@@ -77,7 +81,7 @@ impl Comparison {
     /// The Fréchet distance of samples [n, c, h, w] of bytes.
     pub(super) fn distance_of(&self, samples: ImageSet, stop: &StopFlag) -> Result<f64> {
         let images = Images { images: samples, name: "samples".into() };
-        let found = features(self.extractor.as_ref(), &images, stop)?;
+        let found = features(self.extractor.as_ref(), &images, &Workers::alone(), stop)?;
         let moments = |file: &FeatureFile| FeatureMoments::of(&file.set.features);
         Ok(moments(&found)?.frechet_distance(&moments(self.real())?)?)
     }
@@ -109,24 +113,35 @@ pub(super) fn measure_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) -
     let inputs = (config, sample.steps, sample.grid, &sample.sampler, sample.seed);
     Stage::Quality.unless_done(run, &stage_marks::inputs(run, &inputs)?, || {
         let found = measure(run, dataset, config, stop)?;
-        write_result(&path(run), &found)
+        found.map_or(Ok(()), |found| write_result(&path(run), &found))
     })
 }
 
-fn measure(run: &Run, dataset: &Dataset, config: &QualityConfig, stop: &StopFlag) -> Result<SampleQuality> {
-    let comparison = Comparison::of(run, dataset, stop)?;
+/// The measurements, in the first of the run's processes, which share the work.
+fn measure(
+    run: &Run,
+    dataset: &Dataset,
+    config: &QualityConfig,
+    stop: &StopFlag,
+) -> Result<Option<SampleQuality>> {
+    let workers = &run.workers;
+    let comparison = Comparison::of(run, dataset, workers, stop)?;
     let (extractor, real) = (comparison.extractor.as_ref(), comparison.real());
     let dir = run.dir.latest();
     let step = run.dir.newest()?.map_or(0, |(step, _)| step);
     let checkpoint = load_images(&dir, run.device)?;
     let steps = if config.steps == 0 { run.config.sample.steps } else { config.steps };
     let drawn = draw(run, &checkpoint, &dir, config.samples, steps, stop)?;
-    let of_samples = features(extractor, &drawn, stop)?;
+    let of_samples = features(extractor, &drawn, workers, stop)?;
     let noise = Images {
         images: noise_like(&dataset.train, drawn.images.len(), run.config.sample.seed)?,
         name: "noise".into(),
     };
-    let of_noise = features(extractor, &noise, stop)?;
+    let of_noise = features(extractor, &noise, workers, stop)?;
+    let likelihood = likelihood(run, &checkpoint, dataset, config.likelihood_images, stop)?;
+    if !workers.is_first() {
+        return Ok(None);
+    }
     let mut class = of_samples.set.logits.as_ref().map(|_| class_score(&of_samples)).transpose()?;
     if let Some(class) = &mut class {
         class.reference_value = Some(class_score(real)?.value);
@@ -141,7 +156,7 @@ fn measure(run: &Run, dataset: &Dataset, config: &QualityConfig, stop: &StopFlag
     let page = sets.page(format!("ddpm reproduce {}", run.name), stop)?;
     page.write(&path(run).with_file_name(NEIGHBOURS))?;
     let between = |file| -> Result<SetDistance> { distance(Kind::Frechet, file, real, stop) };
-    Ok(SampleQuality {
+    Ok(Some(SampleQuality {
         format: Format,
         step,
         samples: SampledSet {
@@ -158,13 +173,13 @@ fn measure(run: &Run, dataset: &Dataset, config: &QualityConfig, stop: &StopFlag
         noise: between(&of_noise)?,
         class_score: class,
         memorization: page.result.summary,
-        likelihood: likelihood(run, &checkpoint, dataset, config.likelihood_images, stop)?,
-    })
+        likelihood,
+    }))
 }
 
 type ChosenExtractor = (ExtractorChoice, Box<dyn FeatureExtractor>, Option<(u64, f64)>);
 
-fn extractor(run: &Run, dataset: &Dataset, stop: &StopFlag) -> Result<ChosenExtractor> {
+fn extractor(run: &Run, dataset: &Dataset, workers: &Workers, stop: &StopFlag) -> Result<ChosenExtractor> {
     let given = |choice: ExtractorChoice| -> Result<ChosenExtractor> {
         let extractor = load_extractor(&choice, run.device)?;
         Ok((choice, extractor, None))
@@ -175,7 +190,10 @@ fn extractor(run: &Run, dataset: &Dataset, stop: &StopFlag) -> Result<ChosenExtr
         QualityExtractor::Own => {
             let folder = folder(run).join("features");
             let data = ImageData { stream: false, ..run.config.data.clone() };
-            let trained = train_features(&data, dataset, &folder, run.config.train.seed, run.device, stop)?;
+            // The first process trains the classifier, and the others read it.
+            let trained = in_turn(workers, || {
+                train_features(&data, dataset, &folder, run.config.train.seed, run.device, stop)
+            })?;
             let accuracy = Some((trained.tested as u64, trained.accuracy));
             Ok((ExtractorChoice::Classifier(folder), Box::new(trained.extractor), accuracy))
         }
@@ -205,9 +223,11 @@ fn draw(
         device: run.device,
     };
     let folder = folder(run).join("samples");
-    std::fs::create_dir_all(&folder)?;
+    if run.workers.is_first() {
+        std::fs::create_dir_all(&folder)?;
+    }
     // The folder is the run's.
-    let folder = samples.write(Some(&folder), Existing::Replace, stop)?;
+    let folder = samples.write(Some(&folder), Existing::Replace, &run.workers, stop)?;
     let mut images = of_folder(&folder)?;
     images.name = format!("samples of {}", run.name);
     Ok(images)
@@ -244,7 +264,7 @@ fn likelihood(
     let batch_size = run.config.eval.batch_size;
     let of = ImagesToScore { images, indices: &indices, batch_size, seed, device: run.device };
     let mut bar = Progress::new("nll", "parts", 0, PARTS as u64);
-    let found = likelihood_of_images(checkpoint, &of, &Method::Bound, &mut |share| {
+    let found = likelihood_of_images(checkpoint, &of, &Method::Bound, &run.workers, &mut |share| {
         bar.set((PARTS * share) as u64, || format!("of {} images", indices.len()));
         if stop.is_set() { Err(EvalError::Interrupted) } else { Ok(()) }
     })?;

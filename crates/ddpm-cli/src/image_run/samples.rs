@@ -40,7 +40,9 @@ pub(super) fn sample_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) ->
         }
         .job()?;
         let folder = run.dir.samples().join("images");
-        std::fs::create_dir_all(run.dir.samples())?;
+        if run.workers.is_first() {
+            std::fs::create_dir_all(run.dir.samples())?;
+        }
         let files = SampleFiles {
             path: &folder,
             format: SampleFormat::Png,
@@ -51,8 +53,11 @@ pub(super) fn sample_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) ->
             shape: shape.to_vec(),
             classes,
         };
-        if let Some(first) = files.write(&job, run.device, stop)? {
+        if let Some(first) = files.write(&job, run.device, stop, &run.workers)? {
             pictures::write_trajectory(&Pictures::of(&run.dir).trajectory, &first)?;
+        }
+        if !run.workers.is_first() {
+            return Ok(());
         }
         pictures::write_sample_grid(&run.dir, config.num)?;
         pictures::write_data(&run.dir, dataset, config.num)?;

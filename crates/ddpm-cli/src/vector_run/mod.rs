@@ -41,6 +41,10 @@ impl Stages for VectorConfig {
 
     /// Samples, the score's error and the report; prints the errors.
     fn evaluate(run: &Run<Self>, target: &Target, stop: &StopFlag) -> Result<PathBuf> {
+        // Vectors are the work of one process.
+        if !run.workers.is_first() {
+            return Ok(run.dir.report());
+        }
         let checkpoint = load_vectors(&run.dir.latest(), run.device)?;
         let samples = sample(run, target, &checkpoint, stop)?;
         report::write(run, target, &checkpoint, &samples, stop)

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
+pub(crate) mod group;
+
 use assert_cmd::Command;
 use std::path::Path;
 

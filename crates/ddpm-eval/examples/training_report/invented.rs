@@ -109,6 +109,7 @@ fn measured(data: &Dataset, spectrum: &Spectrum) -> Result<MeasuredErrors, EvalE
         flips: false,
         by_class: false,
         names: StudyNames::default(),
+        workers: torch_ext::dist::Workers::alone(),
     };
     let go_on = &mut |_| ControlFlow::Continue(());
     let mut measured =

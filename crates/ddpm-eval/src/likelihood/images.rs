@@ -15,6 +15,7 @@ use ddpm_sample::SampleError;
 use ddpm_sample::likelihood::{Trace, log_density, random_signs};
 use std::ops::ControlFlow;
 use tch::{Device, Kind, Tensor};
+use torch_ext::dist::Workers;
 
 /// Images whose likelihood is found.
 #[derive(Clone, Copy, Debug)]
@@ -36,8 +37,25 @@ pub struct ImagesToScore<'a> {
 /// The ODE's density is that of the network as it is; the bound is that of the sampler, with its clipping of the predicted x_0 and its variance,
 /// and is evaluated at all training levels.
 ///
+/// Several processes share the batches, and all get every value.
+///
 /// Fails for a class-conditional network on images without labels.
 pub fn likelihood_of_images(
+    checkpoint: &Checkpoint,
+    of: &ImagesToScore<'_>,
+    method: &Method,
+    workers: &Workers,
+    progress: &mut LikelihoodProgress<'_>,
+) -> Result<Likelihoods, EvalError> {
+    let batch = of.batch_size.max(1);
+    let part = workers.part(of.indices.len().div_ceil(batch));
+    let end = (part.end * batch).min(of.indices.len());
+    let own = ImagesToScore { indices: &of.indices[(part.start * batch).min(end)..end], ..*of };
+    Likelihoods::gathered(workers, of_part(checkpoint, &own, method, progress))
+}
+
+/// The likelihoods of the images of one process.
+fn of_part(
     checkpoint: &Checkpoint,
     of: &ImagesToScore<'_>,
     method: &Method,

@@ -8,11 +8,14 @@ use ddpm_sample::SampleError;
 use ddpm_sample::likelihood::{Trace, log_density, random_signs};
 use std::ops::ControlFlow;
 use tch::Tensor;
+use torch_ext::dist::Workers;
 
 /// Numbers of a batch: its rows share the steps of the solver.
 const NUMBERS: i64 = 1 << 16;
 
 /// Minus log densities of rows `points` [n, d] under the flow of a denoiser, in the points' own units. The arithmetic is of the points' kind.
+///
+/// Several processes share the batches, and all get every value.
 ///
 /// Fails for [`Method::Bound`]: the decoder of a bound is one of grey levels.
 pub fn likelihood_of_points(
@@ -21,6 +24,20 @@ pub fn likelihood_of_points(
     points: &Tensor,
     method: &Method,
     seed: u64,
+    workers: &Workers,
+    progress: &mut LikelihoodProgress<'_>,
+) -> Result<Likelihoods, EvalError> {
+    Likelihoods::gathered(workers, of_part(denoiser, noising, points, method, seed, workers, progress))
+}
+
+/// The likelihoods of the rows of one process.
+fn of_part(
+    denoiser: &dyn Denoiser,
+    noising: &Noising,
+    points: &Tensor,
+    method: &Method,
+    seed: u64,
+    workers: &Workers,
     progress: &mut LikelihoodProgress<'_>,
 ) -> Result<Likelihoods, EvalError> {
     let Method::Ode { tolerance, probes } = method else {
@@ -32,7 +49,8 @@ pub fn likelihood_of_points(
     };
     let batch = (NUMBERS / d.max(1)).clamp(1, n.max(1));
     let mut all = Likelihoods::default();
-    for first in (0..n).step_by(batch as usize) {
+    let part = workers.part(n.max(0).div_euclid(batch) as usize + usize::from(n % batch != 0));
+    for first in part.map(|number| number as i64 * batch) {
         let count = batch.min(n - first);
         let rows = torch_ext::fence(|| points.narrow(0, first, count))?;
         let signs = (0..probes.unwrap_or(0))

@@ -1,11 +1,12 @@
 //! Likelihoods datum by datum, and their mean with its intervals.
 
 use super::Method;
-use crate::EvalError;
+use crate::{EvalError, shared};
 use ddpm_core::interval::{CONFIDENCE, Estimate};
 use ddpm_report::results::{BoundParts, Format, Likelihood};
 use std::f64::consts::LN_2;
 use tch::{Kind, Tensor};
+use torch_ext::dist::Workers;
 
 /// Negative log likelihoods in nats.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +43,15 @@ impl Likelihoods {
             self.nats.push(part.iter().sum());
             self.parts.push(part);
         }
+    }
+
+    /// The values of all processes one after another, in each of them.
+    pub(super) fn gathered(workers: &Workers, own: Result<Self, EvalError>) -> Result<Self, EvalError> {
+        let own = own.map(|own| vec![own.nats, own.probe_variances, own.parts.into_flattened()]);
+        let mut columns = shared::gather(workers, own)?.into_iter();
+        let mut column = || columns.next().unwrap_or_default();
+        let (nats, probe_variances, parts) = (column(), column(), column());
+        Ok(Likelihoods { nats, probe_variances, parts: parts.as_chunks().0.to_vec() })
     }
 
     /// Number of data.

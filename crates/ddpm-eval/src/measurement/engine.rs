@@ -7,7 +7,7 @@
 use super::noised_images::{ImageBatch, NoisedImages};
 use super::split_errors::EmpiricalErrors;
 use super::{ClassConditional, EmpiricalDenoiser, ErrorTable, SplitErrors, ThresholdedDenoiser};
-use crate::{EvalConfig, EvalError};
+use crate::{EvalConfig, EvalError, shared};
 use ddpm_core::Level;
 use ddpm_core::decomposition::Decoder;
 use ddpm_data::{ImageSet, Split};
@@ -15,6 +15,7 @@ use ddpm_nets::Threshold;
 use rayon::prelude::*;
 use std::ops::ControlFlow;
 use tch::{Device, Kind, Tensor};
+use torch_ext::dist::Workers;
 
 /// What is measured, at which levels, and how finely.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +34,8 @@ pub struct Measurement<'a> {
     pub config: &'a EvalConfig,
     /// Where images and networks are.
     pub device: Device,
+    /// The processes that share the images.
+    pub workers: &'a Workers,
 }
 
 /// The decoder of x_0 from the network's prediction at one level.
@@ -60,26 +63,9 @@ impl Measurement<'_> {
         let mut denoisers = [Some(self.network), self.reference].into_iter().flatten();
         denoisers.try_for_each(|denoiser| denoiser.threshold.check())?;
         let noised = NoisedImages::new(images, split, count, self.levels, self.config, self.device)?;
-        let mut tables = vec![Vec::new(); self.quantities()];
-        let (mut squared_norms, mut code_lengths) = (Vec::new(), Vec::new());
-        let mut done = 0;
-        for batch in noised.batches() {
-            let batch = batch?;
-            let errors = self.of_batch(&noised, &batch, &mut code_lengths, &mut |images| {
-                done += images;
-                progress(done)
-            })?;
-            let rows = batch.indices.len() * self.levels.len();
-            for (table, errors) in tables.iter_mut().zip(errors.chunks_exact(rows)) {
-                if let Some(at) = errors.iter().position(|error| !error.is_finite()) {
-                    let (image, position) = (batch.indices[at / self.levels.len()], at % self.levels.len());
-                    let log_snr = self.levels[position].log_snr();
-                    return Err(EvalError::NotFinite { log_snr, image, split });
-                }
-                table.extend_from_slice(errors);
-            }
-            squared_norms.extend(host(&torch_ext::fence(|| squared_norm(&batch.x0))?)?);
-        }
+        let mut tables = shared::gather(self.workers, self.of_part(&noised, progress))?;
+        let code_lengths = tables.pop().unwrap_or_default();
+        let squared_norms = tables.pop().unwrap_or_default();
         let tables = tables.into_iter().map(|values| ErrorTable::new(self.levels.len(), values));
         let mut tables = tables.collect::<Result<Vec<_>, _>>()?;
         let (mut network, epsilon) = (tables.remove(0), tables.remove(0));
@@ -100,6 +86,36 @@ impl Measurement<'_> {
             squared_norms,
             code_lengths,
         })
+    }
+
+    /// What this process measures: the errors [image][level] of each quantity, then |x_0|^2 and the code length of every image.
+    fn of_part(
+        &self,
+        noised: &NoisedImages<'_>,
+        progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
+    ) -> Result<Vec<Vec<f64>>, EvalError> {
+        let mut tables = vec![Vec::new(); self.quantities()];
+        let (mut squared_norms, mut code_lengths) = (Vec::new(), Vec::new());
+        let mut done = 0;
+        for batch in noised.batches(self.workers) {
+            let batch = batch?;
+            let errors = self.of_batch(noised, &batch, &mut code_lengths, &mut |images| {
+                done += images * self.workers.world() as u64;
+                progress(done)
+            })?;
+            let rows = batch.indices.len() * self.levels.len();
+            for (table, errors) in tables.iter_mut().zip(errors.chunks_exact(rows)) {
+                if let Some(at) = errors.iter().position(|error| !error.is_finite()) {
+                    let (image, position) = (batch.indices[at / self.levels.len()], at % self.levels.len());
+                    let log_snr = self.levels[position].log_snr();
+                    return Err(EvalError::NotFinite { log_snr, image, split: noised.split() });
+                }
+                table.extend_from_slice(errors);
+            }
+            squared_norms.extend(host(&torch_ext::fence(|| squared_norm(&batch.x0))?)?);
+        }
+        tables.extend([squared_norms, code_lengths]);
+        Ok(tables)
     }
 
     /// Number of errors that are measured for each image and level, in the order of [`Denoisers::errors`].

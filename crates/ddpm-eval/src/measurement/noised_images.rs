@@ -7,6 +7,7 @@ use ddpm_data::{ImageSet, ShuffledOrder, Split};
 use ddpm_nets::pixels::from_u8;
 use ddpm_nets::{noised, normal_rows};
 use tch::{Device, Tensor};
+use torch_ext::dist::Workers;
 
 /// A seeded choice of images of one split, and their noise at every level.
 #[derive(Debug)]
@@ -53,9 +54,19 @@ impl<'a> NoisedImages<'a> {
         &self.indices
     }
 
-    /// The chosen images in batches of at most the configured size.
-    pub(super) fn batches(&self) -> impl Iterator<Item = Result<ImageBatch<'_>, EvalError>> {
-        self.indices.chunks(self.batch_size).map(|indices| {
+    /// Which part of the data they are.
+    pub(super) fn split(&self) -> Split {
+        self.split
+    }
+
+    /// This process's part of the chosen images, in batches of at most the configured size.
+    pub(super) fn batches(
+        &self,
+        workers: &Workers,
+    ) -> impl Iterator<Item = Result<ImageBatch<'_>, EvalError>> {
+        let batches = self.indices.chunks(self.batch_size);
+        let part = workers.part(batches.len());
+        batches.skip(part.start).take(part.len()).map(|indices| {
             let shape = self.images.shape();
             let size = [indices.len(), shape.channels, shape.height, shape.width].map(|side| side as i64);
             let pixels = self.images.gather(indices, None);

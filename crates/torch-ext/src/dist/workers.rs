@@ -4,6 +4,7 @@ use super::Rendezvous;
 use super::ffi::{self, RawGroup};
 use crate::{TorchError, shim};
 use std::ffi::{CStr, CString, c_char};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
@@ -13,11 +14,15 @@ use tch::{Device, Kind, Tensor};
 const GRACE: Duration = Duration::from_secs(5);
 /// Time between two looks into the store.
 const LOOK: Duration = Duration::from_millis(20);
+/// Numbers that one exchange of [`Workers::gather`] carries.
+const GATHERED: i64 = 1 << 22;
 /// Time to wait for word of why another process failed: a process that writes a checkpoint notices the failure when it is done.
 const WORD_OF_FAILURE: Duration = Duration::from_secs(10);
 
 /// The processes that compute together. Clones stand for the same group.
-#[derive(Clone, Debug)]
+///
+/// The default is a process that computes alone.
+#[derive(Clone, Debug, Default)]
 pub struct Workers {
     group: Option<Arc<Group>>,
 }
@@ -137,6 +142,45 @@ impl Workers {
             ffi::ddpm_dist_all_gather(group, shim::raw(tensor), list.as_ptr(), list.len())
         })?;
         Ok(outputs)
+    }
+
+    /// The numbers of all processes one after another, by rank. `own` has one dimension, any length, and the same kind everywhere.
+    pub fn gather(&self, own: &Tensor) -> Result<Tensor, TorchError> {
+        if self.group.is_none() {
+            return Ok(own.shallow_clone());
+        }
+        let lengths = self.all_gather(&Tensor::from_slice(&[own.numel() as i64]))?;
+        let mut parts = Vec::new();
+        for (root, length) in lengths.iter().enumerate() {
+            let length = length.f_int64_value(&[0])?;
+            for first in (0..length).step_by(GATHERED as usize) {
+                let count = GATHERED.min(length - first);
+                // A copy, because a broadcast is in place.
+                let part = if root == self.rank() {
+                    own.f_narrow(0, first, count)?.f_detach_copy()?
+                } else {
+                    Tensor::f_zeros([count], (own.kind(), Device::Cpu))?
+                };
+                self.broadcast(&part, root)?;
+                parts.push(part);
+            }
+        }
+        if parts.is_empty() {
+            return Ok(own.shallow_clone());
+        }
+        Tensor::f_cat(&parts, 0).map_err(Into::into)
+    }
+
+    /// Whether something holds in any of the processes.
+    pub fn any(&self, holds: bool) -> Result<bool, TorchError> {
+        Ok(self.sums([f64::from(u8::from(holds))])? != [0.0])
+    }
+
+    /// The part of `total` items, one after another, that this process computes.
+    pub fn part(&self, total: usize) -> Range<usize> {
+        let (rank, world) = (self.rank(), self.world());
+        let bound = |rank: usize| (total as u128 * rank as u128 / world as u128) as usize;
+        bound(rank)..bound(rank + 1)
     }
 
     /// Waits until every process is here.

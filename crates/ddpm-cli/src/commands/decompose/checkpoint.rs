@@ -8,6 +8,7 @@ use crate::image_model::image_shape;
 use crate::image_run::measure;
 use crate::runtime::{self, StopFlag};
 use crate::terminal_noise::warn_of_signal_in;
+use crate::workers::{self, in_turn};
 use anyhow::{Context, Result, bail, ensure};
 use ddpm_core::{Schedule, Scheme, TimeIndex, Variance};
 use ddpm_data::{Dataset, DatasetName, Loaded, Source};
@@ -30,6 +31,7 @@ impl Decompose {
             bail!("--sampler {}: a network's decomposition is that of the sampler ddpm", scheme.name())
         };
         let config = options.config(global)?;
+        let workers = workers::join()?;
         let device = runtime::prepare(global.device, global.threads)?;
         let checkpoint = load_images(dir, device)?;
         warn_of_signal_in(checkpoint.scheduler.schedule())?;
@@ -50,7 +52,8 @@ impl Decompose {
         let name = options.data.context("--data is needed with --checkpoint")?;
         let images = options.images.of(name, &global.given)?;
         let source = Source::from_data_dir(options.data_dir.as_deref())?;
-        let Loaded { dataset: data, unread } = ddpm_data::load_with(name, &source, &images)?;
+        let Loaded { dataset: data, unread } =
+            in_turn(&workers, || Ok(ddpm_data::load_with(name, &source, &images)?))?;
         report_unread(&unread);
         check_data(dir, &checkpoint, name, &data)?;
 
@@ -65,7 +68,7 @@ impl Decompose {
             data: name.to_string(),
             ..StudyNames::default()
         };
-        let mut study = NetworkStudy::of(&checkpoint, &settings, names)?;
+        let mut study = NetworkStudy::of(&checkpoint, &settings, names)?.among(workers);
         if let Some((dir, reference)) = &reference {
             study = study.with_reference(dir.display().to_string(), reference);
         }

@@ -16,6 +16,7 @@ use crate::runtime::{NOTHING_WRITTEN, StopFlag};
 use crate::sampler_options::Origin;
 use crate::target_file;
 use crate::terminal_noise::warn_of_signal;
+use crate::workers;
 use anyhow::{Result, bail, ensure};
 use arguments::{ClosedFormSampling, NetworkOptions};
 use ddpm_core::{Target, Variance};
@@ -24,6 +25,11 @@ use ddpm_report::results::DecomposeReport;
 use std::path::Path;
 
 impl Decompose {
+    /// Whether a closed-form target is decomposed, which is the work of one process.
+    pub(crate) fn is_of_a_target(&self) -> bool {
+        self.network.checkpoint.is_none()
+    }
+
     pub(crate) fn run(&self, global: &Global) -> Result<()> {
         self.refuse_options_without_effect(&global.given)?;
         self.sampler.check_thresholding(false, Origin::CommandLine)?;
@@ -57,7 +63,7 @@ impl Decompose {
         if !JsonOutput::is_standard(&self.json) {
             output::print(&summary(&report, self.all).to_text(output::width())?)?;
         }
-        if let Some(folder) = &self.report {
+        if let Some(folder) = self.report.as_ref().filter(|_| !workers::is_follower()) {
             match (&self.network.checkpoint, &problem) {
                 (Some(dir), _) => report::write_network(folder, dir, report)?,
                 (None, Some(problem)) => self.write_target(folder, problem, report, global, &stop)?,

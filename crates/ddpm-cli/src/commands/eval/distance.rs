@@ -6,11 +6,13 @@ use crate::evaluation::{Kind, distance, overlap, reference_features};
 use crate::global_options::Global;
 use crate::output::{JsonOutput, check_files, print};
 use crate::runtime::{self, NOTHING_WRITTEN, StopFlag};
+use crate::workers::{self, in_turn};
 use anyhow::{Context, Result, ensure};
 use ddpm_eval::extractor::FeatureFile;
 use ddpm_report::results::{SetDistance, SetOverlap};
 use serde::Serialize;
 use std::path::PathBuf;
+use torch_ext::dist::Workers;
 
 /// Images below which a Fréchet distance is far from its value for many.
 const FEW: u64 = 10_000;
@@ -63,7 +65,11 @@ impl Distance {
         )?;
         let stop = StopFlag::install()?;
         stop.abandonable(NOTHING_WRITTEN, || {
-            let [a, b] = self.sets(global, &stop)?;
+            let workers = workers::join()?;
+            let [a, b] = self.sets(global, &workers, &stop)?;
+            if !workers.is_first() {
+                return Ok(());
+            }
             match comparison {
                 Comparison::Overlap => self.print(&overlap(&a, &b, &stop)?, overlap_text),
                 Comparison::Distance(kind) => {
@@ -81,16 +87,16 @@ impl Distance {
     }
 
     /// The features of both sets, by one extractor.
-    fn sets(&self, global: &Global, stop: &StopFlag) -> Result<[FeatureFile; 2]> {
+    fn sets(&self, global: &Global, workers: &Workers, stop: &StopFlag) -> Result<[FeatureFile; 2]> {
         let device = runtime::prepare(global.device, global.threads)?;
         if self.first.file().is_none() {
             // A data set that is not there is found before anything is sampled.
-            let data = self.data.load(&global.given)?;
-            let FirstFeatures { file, extractor } = self.first.features(global, device, stop)?;
+            let data = in_turn(workers, || self.data.load(&global.given))?;
+            let FirstFeatures { file, extractor } = self.first.features(global, device, workers, stop)?;
             let (choice, extractor) = extractor.context("--extractor is needed")?;
-            return Ok([file, reference_features(&choice, extractor.as_ref(), &data, stop)?]);
+            return Ok([file, reference_features(&choice, extractor.as_ref(), &data, workers, stop)?]);
         }
-        let x = self.first.features(global, device, stop)?.file;
+        let x = self.first.features(global, device, workers, stop)?.file;
         let path = self.features_b.as_deref().context("--features-b is needed")?;
         let y = FeatureFile::read(path)?;
         ensure!(

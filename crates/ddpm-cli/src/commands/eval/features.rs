@@ -5,6 +5,7 @@ use crate::evaluation::{features, load_extractor, of_folder};
 use crate::global_options::Global;
 use crate::output::{check_files, print};
 use crate::runtime::{self, NOTHING_WRITTEN, StopFlag};
+use crate::workers::{self, in_turn};
 use anyhow::{Result, ensure};
 use ddpm_eval::extractor::ExtractorChoice;
 use std::path::PathBuf;
@@ -36,19 +37,23 @@ impl Features {
             "--out {}: expected FILE.safetensors",
             self.out.display()
         );
+        let workers = workers::join()?;
         let device = runtime::prepare(global.device, global.threads)?;
         let stop = StopFlag::install()?;
         let file = stop.abandonable(NOTHING_WRITTEN, || {
-            let extractor = load_extractor(&self.extractor, device)?;
+            let extractor = in_turn(&workers, || load_extractor(&self.extractor, device))?;
             let images = match &self.images {
                 Some(path) => {
                     global.given.refuse_group::<DataOptions>("with --images: it is for --data")?;
                     of_folder(path)?
                 }
-                None => self.data.load(&global.given)?,
+                None => in_turn(&workers, || self.data.load(&global.given))?,
             };
-            features(extractor.as_ref(), &images, &stop)
+            features(extractor.as_ref(), &images, &workers, &stop)
         })?;
+        if !workers.is_first() {
+            return Ok(());
+        }
         file.write(&self.out)?;
         print(&format!("{}\n", self.out.display()))
     }

@@ -7,6 +7,7 @@ use crate::numbers::{count, count64};
 use crate::runtime::StopFlag;
 use crate::sampler_options::{Origin, SamplerOptions};
 use crate::terminal_noise::warn_of_signal_in;
+use crate::workers::in_turn;
 use anyhow::{Context, Result, bail, ensure};
 use ddpm_core::{Grid, Scheme};
 use ddpm_data::samples::Existing;
@@ -14,6 +15,7 @@ use ddpm_eval::extractor::{ExtractorChoice, FeatureExtractor, FeatureFile};
 use ddpm_nets::Threshold;
 use std::path::{Path, PathBuf};
 use tch::Device;
+use torch_ext::dist::Workers;
 
 /// Samples of a checkpoint unless told otherwise: what the literature compares.
 const SAMPLES: u64 = 50_000;
@@ -88,30 +90,44 @@ impl FirstSet {
         Ok(())
     }
 
-    pub(super) fn features(&self, global: &Global, device: Device, stop: &StopFlag) -> Result<FirstFeatures> {
+    /// The features; several processes share the sampling and the extraction.
+    pub(super) fn features(
+        &self,
+        global: &Global,
+        device: Device,
+        workers: &Workers,
+        stop: &StopFlag,
+    ) -> Result<FirstFeatures> {
         if let Some(path) = &self.features_a {
             return Ok(FirstFeatures { file: FeatureFile::read(path)?, extractor: None });
         }
         let choice = self.extractor.clone().context("--extractor is needed")?;
-        let extractor = load_extractor(&choice, device)?;
+        let extractor = in_turn(workers, || load_extractor(&choice, device))?;
         let images = match (&self.images, &self.checkpoint) {
             (Some(folder), _) => of_folder(folder)?,
             (None, Some(dir)) => {
-                let folder = self.sampling.samples_of(dir, global, device, stop)?;
+                let folder = self.sampling.samples_of(dir, global, device, workers, stop)?;
                 let mut images = of_folder(&folder)?;
                 images.name = format!("samples of {}", dir.display());
                 images
             }
             (None, None) => bail!("--features-a, --images or --checkpoint is needed"),
         };
-        let file = features(extractor.as_ref(), &images, stop)?;
+        let file = features(extractor.as_ref(), &images, workers, stop)?;
         Ok(FirstFeatures { file, extractor: Some((choice, extractor)) })
     }
 }
 
 impl Sampling {
     /// The folder with the samples of a checkpoint.
-    fn samples_of(&self, dir: &Path, global: &Global, device: Device, stop: &StopFlag) -> Result<PathBuf> {
+    fn samples_of(
+        &self,
+        dir: &Path,
+        global: &Global,
+        device: Device,
+        workers: &Workers,
+        stop: &StopFlag,
+    ) -> Result<PathBuf> {
         let checkpoint = load_images(dir, device)?;
         let clips = checkpoint.scheduler.threshold() != Threshold::None;
         self.sampler.check_thresholding(clips, Origin::CommandLine)?;
@@ -133,7 +149,7 @@ impl Sampling {
             seed: global.seed.unwrap_or(0),
             device,
         };
-        let folder = samples.write(self.samples.as_deref(), Existing::Refuse, stop)?;
+        let folder = samples.write(self.samples.as_deref(), Existing::Refuse, workers, stop)?;
         note!("sample: the {} samples are in {}", samples.num, folder.display());
         Ok(folder)
     }

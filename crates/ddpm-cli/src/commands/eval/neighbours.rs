@@ -5,6 +5,7 @@ use crate::evaluation::{ComparedSets, Images, features, load_extractor, of_folde
 use crate::global_options::Global;
 use crate::output::{check_folder, print};
 use crate::runtime::{self, NOTHING_WRITTEN, StopFlag};
+use crate::workers::{self, in_turn};
 use anyhow::{Context, Result, ensure};
 use ddpm_eval::extractor::ExtractorChoice;
 use ddpm_report::neighbours_page::NeighboursPage;
@@ -35,14 +36,18 @@ impl NeighboursOfSamples {
         ensure!(!self.report.is_file(), "--report {}: expected a folder, got a file", self.report.display());
         let stop = StopFlag::install()?;
         let page = stop.abandonable(NOTHING_WRITTEN, || self.page(global, &stop))?;
+        if workers::is_follower() {
+            return Ok(());
+        }
         std::fs::create_dir_all(&self.report).with_context(|| self.report.display().to_string())?;
         page.write(&self.report)?;
         print(&format!("{}\n", self.report.join("index.html").display()))
     }
 
     fn page(&self, global: &Global, stop: &StopFlag) -> Result<NeighboursPage> {
+        let workers = &workers::join()?;
         let device = runtime::prepare(global.device, global.threads)?;
-        let (train, held_out) = self.data.load_both(&global.given)?;
+        let (train, held_out) = in_turn(workers, || self.data.load_both(&global.given))?;
         let samples = of_folder(&self.images)?;
         ensure!(
             samples.images.shape() == train.images.shape(),
@@ -52,10 +57,10 @@ impl NeighboursOfSamples {
             train.name,
             train.images.shape()
         );
-        let extractor = load_extractor(&self.extractor, device)?;
-        let of_samples = features(extractor.as_ref(), &samples, stop)?;
+        let extractor = in_turn(workers, || load_extractor(&self.extractor, device))?;
+        let of_samples = features(extractor.as_ref(), &samples, workers, stop)?;
         let reference =
-            |images: &Images| reference_features(&self.extractor, extractor.as_ref(), images, stop);
+            |images: &Images| reference_features(&self.extractor, extractor.as_ref(), images, workers, stop);
         let of_train = reference(&train)?;
         let of_held_out = held_out.as_ref().map(reference).transpose()?;
         let command = format!(

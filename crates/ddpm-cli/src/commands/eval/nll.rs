@@ -10,6 +10,7 @@ use crate::output::{JsonOutput, check_files, print};
 use crate::progress::Progress;
 use crate::runtime::{self, NOTHING_WRITTEN, StopFlag};
 use crate::target_file;
+use crate::workers::{self, in_turn};
 use anyhow::{Context, Result, bail, ensure};
 use ddpm_core::{Noising, ProcessConfig, ProcessKind};
 use ddpm_data::{ShuffledOrder, Split};
@@ -126,6 +127,7 @@ impl Nll {
         global
             .given
             .refuse_group::<NoisingOptions>("with --checkpoint, which has its own noising process")?;
+        workers::join()?;
         let device = runtime::prepare(global.device, global.threads)?;
         if VectorCheckpoint::is_at(dir)? {
             let checkpoint = load_vectors(dir, device)?;
@@ -154,7 +156,8 @@ impl Nll {
 
     fn of_images(&self, dir: &Path, device: Device, global: &Global, stop: &StopFlag) -> Result<Likelihood> {
         let checkpoint = load_images(dir, device)?;
-        let data = self.data.load_or(Split::HeldOut, &global.given)?;
+        let workers = workers::join()?;
+        let data = in_turn(&workers, || self.data.load_or(Split::HeldOut, &global.given))?;
         let (images, shape) = (&data.images, image_shape(&checkpoint));
         let own =
             [images.shape().channels, images.shape().height, images.shape().width].map(|side| side as i64);
@@ -171,7 +174,7 @@ impl Nll {
         let batch_size = self.batch_size.unwrap_or(BATCH) as usize;
         let of = ImagesToScore { images, indices: &indices, batch_size, seed, device };
         let found = with_bar(indices.len(), "images", stop, |progress| {
-            likelihood_of_images(&checkpoint, &of, &method, progress)
+            likelihood_of_images(&checkpoint, &of, &method, &workers, progress)
         })?;
         Ok(found.report(&method, dim, dir.display().to_string(), data.name)?)
     }
@@ -236,8 +239,9 @@ impl Nll {
             global.given.refuse(&["seed"], "where the trace is exact: add --probes")?;
         }
         let seed = global.seed.unwrap_or(0);
+        let workers = workers::join()?;
         let found = with_bar(rows.size()[0] as usize, "points", stop, |progress| {
-            likelihood_of_points(denoiser, noising, rows, &method, seed, progress)
+            likelihood_of_points(denoiser, noising, rows, &method, seed, &workers, progress)
         })?;
         let name = |path: &Path| path.display().to_string();
         Ok(found.report(&method, dim as usize, name(model), name(points))?)

@@ -7,6 +7,7 @@ use crate::run::Run;
 use crate::runtime;
 use crate::stages::AnyRun;
 use crate::text_file;
+use crate::workers;
 use anyhow::{Context, Result, ensure};
 use std::path::PathBuf;
 
@@ -49,7 +50,8 @@ impl EvalRun {
         }
         let word = self.run.canonicalize().with_context(|| name.to_string())?;
         let word = word.file_name().map_or_else(|| "run".into(), |word| word.to_string_lossy().into_owned());
+        let workers = workers::join()?;
         let device = runtime::prepare(global.device, global.threads)?;
-        Run::new(word, config, Some(self.run.clone()), device).evaluate()
+        Run::new(word, config, Some(self.run.clone()), device).among(workers).evaluate()
     }
 }

@@ -6,6 +6,7 @@ use crate::evaluation::{PARTS, class_score, reference_features};
 use crate::global_options::Global;
 use crate::output::{JsonOutput, check_files, print};
 use crate::runtime::{self, NOTHING_WRITTEN, StopFlag};
+use crate::workers::{self, in_turn};
 use anyhow::{Context, Result};
 use ddpm_report::results::ClassScore;
 
@@ -57,12 +58,14 @@ impl Score {
     }
 
     fn measure(&self, global: &Global, stop: &StopFlag) -> Result<ClassScore> {
+        let workers = &workers::join()?;
         let device = runtime::prepare(global.device, global.threads)?;
-        let data = self.data.place.data.map(|_| self.data.load(&global.given)).transpose()?;
-        let FirstFeatures { file, extractor } = self.first.features(global, device, stop)?;
+        let load = || self.data.load(&global.given);
+        let data = self.data.place.data.map(|_| in_turn(workers, load)).transpose()?;
+        let FirstFeatures { file, extractor } = self.first.features(global, device, workers, stop)?;
         let mut result = class_score(&file).with_context(|| file.images.clone())?;
         if let (Some(data), Some((choice, extractor))) = (data, extractor) {
-            let real = reference_features(&choice, extractor.as_ref(), &data, stop)?;
+            let real = reference_features(&choice, extractor.as_ref(), &data, workers, stop)?;
             result.reference_value = Some(class_score(&real)?.value);
         }
         Ok(result)

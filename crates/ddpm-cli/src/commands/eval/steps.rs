@@ -10,6 +10,7 @@ use crate::numbers::{count, count64};
 use crate::output::{self, JsonOutput, check_files, print};
 use crate::runtime::{self, NOTHING_WRITTEN, StopFlag};
 use crate::terminal_noise::warn_of_signal_in;
+use crate::workers::{self, in_turn};
 use anyhow::{Context, Result, ensure};
 use ddpm_core::scheme::SamplerInfo;
 use ddpm_core::{CoreError, Scheme};
@@ -22,6 +23,7 @@ use ddpm_sample::Tolerance;
 use std::path::PathBuf;
 use std::str::FromStr;
 use tch::Device;
+use torch_ext::dist::Workers;
 
 /// What counts as close to the reference.
 const CLOSE: f64 = 1.05;
@@ -86,6 +88,7 @@ struct Rows<'a> {
     real: &'a FeatureFile,
     seed: u64,
     device: Device,
+    workers: &'a Workers,
 }
 
 impl Steps {
@@ -104,6 +107,7 @@ impl Steps {
     }
 
     fn measure(&self, global: &Global, stop: &StopFlag) -> Result<StepsTable> {
+        let workers = &workers::join()?;
         let device = runtime::prepare(global.device, global.threads)?;
         let checkpoint = load_images(&self.checkpoint, device)?;
         let schedule = checkpoint.scheduler.schedule();
@@ -112,11 +116,18 @@ impl Steps {
             anyhow::bail!("--counts: at most the {levels} training levels, got {most}");
         }
         warn_of_signal_in(schedule)?;
-        let data = self.data.load(&global.given)?;
-        let extractor = load_extractor(&self.extractor, device)?;
-        let real = reference_features(&self.extractor, extractor.as_ref(), &data, stop)?;
+        let data = in_turn(workers, || self.data.load(&global.given))?;
+        let extractor = in_turn(workers, || load_extractor(&self.extractor, device))?;
+        let real = reference_features(&self.extractor, extractor.as_ref(), &data, workers, stop)?;
         let seed = global.seed.unwrap_or(0);
-        let rows = Rows { checkpoint: &checkpoint, extractor: extractor.as_ref(), real: &real, seed, device };
+        let rows = Rows {
+            checkpoint: &checkpoint,
+            extractor: extractor.as_ref(),
+            real: &real,
+            seed,
+            device,
+            workers,
+        };
         let ancestral = Fast(SamplerInfo::find("ddpm")?);
         let reference = self.row(&rows, &ancestral, levels, stop)?;
         let (mut all, mut within) = (Vec::new(), Vec::new());
@@ -165,10 +176,10 @@ impl Steps {
             seed: of.seed,
             device: of.device,
         };
-        let folder = samples.write(None, Existing::Refuse, stop)?;
+        let folder = samples.write(None, Existing::Refuse, of.workers, stop)?;
         let images = of_folder(&folder)?.images;
         let images = Images { images, name: format!("{} through {steps} levels", info.name) };
-        let features = features(of.extractor, &images, stop)?;
+        let features = features(of.extractor, &images, of.workers, stop)?;
         let distance = distance(Kind::Frechet, &features, of.real, stop)
             .with_context(|| format!("{} through {steps} levels", info.name))?;
         Ok(StepsRow {
