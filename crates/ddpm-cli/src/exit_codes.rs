@@ -8,7 +8,7 @@ use std::process::ExitCode;
 /// Success.
 pub(crate) const SUCCESS: u8 = 0;
 /// A usage or input error.
-const INPUT: u8 = 2;
+pub(crate) const INPUT: u8 = 2;
 /// Interrupted; the same command with `--resume` (or the same `reproduce`) resumes. sysexits' EX_TEMPFAIL.
 pub(crate) const INTERRUPTED: u8 = 75;
 

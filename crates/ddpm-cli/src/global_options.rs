@@ -8,7 +8,7 @@ use torch_ext::device::DeviceChoice;
 /// Options of every command.
 #[derive(Args, Debug, Clone)]
 pub(crate) struct Global {
-    /// Device: cpu, cuda, cuda:N, or auto (CUDA where there is one); no effect where nothing is computed on tensors
+    /// Device: cpu, cuda (one of several processes: its own GPU), cuda:N, or auto (CUDA where there is one); no effect where nothing is computed on tensors
     #[arg(
         long,
         global = true,

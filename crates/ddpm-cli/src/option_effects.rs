@@ -509,6 +509,7 @@ const ROWS: &[Row] = &[
     ("devices", "json", "", ALWAYS),
     ("devices", "seed", "1", &["devices"]),
     ("gpu-check", "config", "", ALWAYS),
+    ("gpu-check", "json", "", ALWAYS),
     ("gpu-check", "seed", "1", &["gpu-check"]),
 ];
 

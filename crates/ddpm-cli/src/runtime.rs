@@ -2,7 +2,7 @@
 
 pub(crate) use crate::stop::{NOTHING_WRITTEN, StopFlag};
 
-use crate::{run_log, shared_cores, terminal};
+use crate::{run_log, shared_cores, terminal, workers};
 use anyhow::{Context, Result};
 use std::io::{self, Write};
 use tch::Device;
@@ -93,7 +93,7 @@ pub(crate) fn prepare(device: DeviceChoice, threads: Option<usize>) -> Result<De
             .context("--threads cannot be changed any more")?;
     }
     shared_cores::watch();
-    let device = device.resolve()?;
+    let device = device.resolve(workers::local_rank()?)?;
     // libtorch allows it in convolutions; f32 means f32 here, unless a training asks for it.
     torch_ext::tf32::allow(false)?;
     if device.is_cuda() {

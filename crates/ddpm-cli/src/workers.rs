@@ -6,6 +6,7 @@ use ddpm_eval::EvalError;
 use ddpm_sample::SampleError;
 use ddpm_train::TrainError;
 use std::sync::OnceLock;
+use tch::Device;
 use torch_ext::TorchError;
 use torch_ext::dist::{Rendezvous, Workers};
 
@@ -24,6 +25,24 @@ pub(crate) fn join() -> Result<Workers> {
     let group = Workers::connect(&place)?;
     tracing::info!("rank {} of {}", place.rank, place.world);
     Ok(GROUP.get_or_init(|| group).clone())
+}
+
+/// The index of this process among those of its group on this machine.
+pub(crate) fn local_rank() -> Result<usize> {
+    Ok(Rendezvous::from_environment()?.map_or(0, |place| place.local_rank))
+}
+
+/// Connects the GPUs of a group that trains on them. A process whose GPU waits for that of a process that failed ends with the word of why.
+pub(crate) fn connect_gpus(workers: &Workers, device: Device) -> Result<()> {
+    if workers.world() == 1 || !device.is_cuda() {
+        return Ok(());
+    }
+    workers.connect_gpus(device)?;
+    workers.watch(|word| {
+        crate::output::record("error", &format!("error: {word}"));
+        end(crate::exit_codes::INPUT);
+    })?;
+    Ok(())
 }
 
 /// Work of the first process that leaves files, such as a download, and then the same work in the others, which find the files.

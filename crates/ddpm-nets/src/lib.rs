@@ -38,4 +38,4 @@ pub use parameters::Parameters;
 pub use perturbed::Perturbed;
 pub use score::{EpsilonScore, ScoreDenoiser, ScoreNetwork};
 pub use threshold::Threshold;
-pub use unet::{UNet, UNetConfig};
+pub use unet::{LayerCost, UNet, UNetConfig};

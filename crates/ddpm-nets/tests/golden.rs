@@ -74,6 +74,8 @@ fn every_shape_of_unet_answers_as_diffusers_does() {
         let channels = config.in_channels;
         let network = hashed_network(config.clone());
         assert_eq!(keys(&network), strings(&case["keys"]), "{name}");
+        // As PyTorch's FlopCounterMode counts them.
+        assert_eq!(case["flops"], config.forward_flops(), "{name}");
 
         let shape = [2, channels, height, width];
         let count: i64 = shape.iter().product();
@@ -114,6 +116,8 @@ fn ho_et_al_network_is_expressed_exactly() {
     assert_eq!(network.parameters().count(), 35_746_307);
     assert_eq!(ho["parameters"], 35_746_307);
     assert_eq!(keys(&network), strings(&ho["keys"]));
+    assert_eq!(ho["flops"], network.config().forward_flops());
+    assert_eq!(network.config().layer_costs().iter().map(|layer| layer.weights).sum::<u64>(), 35_746_307);
     // Layers that close a branch start at scale 1e-10: the prediction is nearly 0 and the first loss nearly E eps^2 = 1.
     let x = Tensor::randn([1, 3, 32, 32], (Kind::Float, Device::Cpu));
     let t = Tensor::from_slice(&[500i64]);

@@ -82,7 +82,12 @@ char *ddpm_dist_gloo(Group *group) {
 
 // Closes the connections to the other ranks, whose exchanges then fail at once; the store stays.
 char *ddpm_dist_leave(Group *group) {
-  return guarded([&] { group->group.reset(); });
+  return guarded([&] {
+    // NCCL's kernels wait for the other ranks as long as their connections stand.
+    if (group->gpus.defined()) group->gpus->abort();
+    group->gpus.reset();
+    group->group.reset();
+  });
 }
 
 void ddpm_dist_free(Group *group) {

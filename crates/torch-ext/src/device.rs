@@ -12,13 +12,15 @@ use tch::Device;
 /// The device that the user chose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum DeviceChoice {
-    /// The first CUDA device if there is a usable one, else the CPU.
+    /// The CUDA device of this process if there is a usable one, else the CPU.
     #[default]
     Auto,
     /// The CPU.
     Cpu,
+    /// The CUDA device of this process: the first, or for one of several processes on a machine the one of its index there.
+    Cuda,
     /// CUDA device N.
-    Cuda(usize),
+    CudaAt(usize),
 }
 
 impl FromStr for DeviceChoice {
@@ -28,11 +30,11 @@ impl FromStr for DeviceChoice {
         match text {
             "auto" => Ok(DeviceChoice::Auto),
             "cpu" => Ok(DeviceChoice::Cpu),
-            "cuda" => Ok(DeviceChoice::Cuda(0)),
+            "cuda" => Ok(DeviceChoice::Cuda),
             _ => text
                 .strip_prefix("cuda:")
                 .and_then(|n| n.parse().ok())
-                .map(DeviceChoice::Cuda)
+                .map(DeviceChoice::CudaAt)
                 .ok_or_else(|| TorchError::DeviceName(text.to_string())),
         }
     }
@@ -43,29 +45,35 @@ impl std::fmt::Display for DeviceChoice {
         match self {
             DeviceChoice::Auto => f.write_str("auto"),
             DeviceChoice::Cpu => f.write_str("cpu"),
-            DeviceChoice::Cuda(n) => write!(f, "cuda:{n}"),
+            DeviceChoice::Cuda => f.write_str("cuda"),
+            DeviceChoice::CudaAt(n) => write!(f, "cuda:{n}"),
         }
     }
 }
 
 impl DeviceChoice {
-    /// The device itself, checked to be usable.
-    pub fn resolve(self) -> Result<Device, TorchError> {
-        match self {
-            DeviceChoice::Cpu => Ok(Device::Cpu),
-            DeviceChoice::Auto => Ok(if cuda_status().usable() { Device::Cuda(0) } else { Device::Cpu }),
-            DeviceChoice::Cuda(n) => {
-                let status = cuda_status();
-                let unusable = |reason: String| TorchError::Device { device: self.to_string(), reason };
-                if !status.usable() {
-                    return Err(unusable(status.message));
-                }
-                if n as i64 >= status.devices {
-                    return Err(unusable(format!("this machine has {} CUDA devices", status.devices)));
-                }
-                Ok(Device::Cuda(n))
-            }
+    /// The device itself, checked to be usable. `local_rank` is the index of this process among those of its group on this machine.
+    ///
+    /// On a machine with fewer devices than processes they take turns: a launcher may show each process its own device alone.
+    pub fn resolve(self, local_rank: usize) -> Result<Device, TorchError> {
+        if self == DeviceChoice::Cpu {
+            return Ok(Device::Cpu);
         }
+        let status = cuda_status();
+        let unusable = |reason: String| TorchError::Device { device: self.to_string(), reason };
+        if !status.usable() {
+            return if self == DeviceChoice::Auto { Ok(Device::Cpu) } else { Err(unusable(status.message)) };
+        }
+        let devices = status.devices as usize;
+        let index = match self {
+            DeviceChoice::CudaAt(n) if n >= devices => {
+                return Err(unusable(format!("this machine has {devices} CUDA devices")));
+            }
+            DeviceChoice::CudaAt(n) => n,
+            _ => local_rank % devices,
+        };
+        make_current(index);
+        Ok(Device::Cuda(index))
     }
 }
 
@@ -131,27 +139,51 @@ fn probe() -> CudaStatus {
     off(true, reason)
 }
 
-/// Free memory of the first GPU in bytes; `None` for other devices, and where the driver does not say.
+/// Free memory of a GPU in bytes; `None` for other devices, and where the driver does not say.
 pub fn free_memory(device: Device) -> Option<u64> {
-    if device != Device::Cuda(0) {
-        return None;
-    }
+    let Device::Cuda(index) = device else { return None };
     // The runtime answers once the device is in use.
     let _used = tch::Tensor::f_zeros([1], (tch::Kind::Float, device)).ok()?;
-    runtime_memory()
-}
-
-/// `cudaMemGetInfo` of the CUDA runtime that libtorch has loaded.
-fn runtime_memory() -> Option<u64> {
-    use libloading::os::unix::{Library, Symbol};
-    type MemGetInfo = unsafe extern "C" fn(*mut usize, *mut usize) -> i32;
-    let this = Library::this();
-    // SAFETY: the CUDA runtime declares the function with this signature.
-    let function: Symbol<MemGetInfo> = unsafe { this.get(b"cudaMemGetInfo\0") }.ok()?;
+    make_current(index);
     let (mut free, mut total) = (0, 0);
+    let function =
+        runtime_function::<unsafe extern "C" fn(*mut usize, *mut usize) -> i32>(b"cudaMemGetInfo\0")?;
     // SAFETY: both pointers are to live values for the length of the call.
     let code = unsafe { function(&mut free, &mut total) };
     (code == 0).then_some(free as u64)
+}
+
+/// The name of a GPU, such as `NVIDIA H100 80GB HBM3`; `None` for other devices, and where the driver does not say.
+pub fn gpu_name(device: Device) -> Option<String> {
+    use libloading::os::unix::Library;
+    let Device::Cuda(index) = device else { return None };
+    // The driver answers once the runtime has started it.
+    let _used = tch::Tensor::f_zeros([1], (tch::Kind::Float, device)).ok()?;
+    // SAFETY: the driver's library is loaded already, by the runtime; its initializers have run.
+    let driver = unsafe { Library::new("libcuda.so.1") }.ok()?;
+    type DeviceGetName = unsafe extern "C" fn(*mut std::ffi::c_char, i32, i32) -> i32;
+    // SAFETY: the driver declares the function with this signature.
+    let function = unsafe { driver.get::<DeviceGetName>(b"cuDeviceGetName\0") }.ok()?;
+    let mut name = [0u8; 256];
+    // SAFETY: a buffer of the stated length, which lives for the call.
+    let code = unsafe { function(name.as_mut_ptr().cast(), name.len() as i32, index as i32) };
+    let end = name.iter().position(|&byte| byte == 0)?;
+    (code == 0).then(|| String::from_utf8_lossy(&name[..end]).into_owned())
+}
+
+/// Makes a device the calling thread's own, so that what names no device (pinned memory) does not take memory on the first one.
+fn make_current(index: usize) {
+    if let Some(function) = runtime_function::<unsafe extern "C" fn(i32) -> i32>(b"cudaSetDevice\0") {
+        // SAFETY: a plain value; a wrong one is answered with an error code, and the next operation names the device itself.
+        unsafe { function(index as i32) };
+    }
+}
+
+/// A function of the CUDA runtime that libtorch has loaded.
+fn runtime_function<F: Copy>(name: &[u8]) -> Option<F> {
+    // SAFETY: the callers name functions with the signatures that the CUDA runtime declares.
+    let symbol = unsafe { libloading::os::unix::Library::this().get::<F>(name) }.ok()?;
+    Some(*symbol)
 }
 
 fn load_cuda() -> Result<(), String> {
@@ -177,8 +209,8 @@ mod tests {
         for (text, choice) in [
             ("auto", DeviceChoice::Auto),
             ("cpu", DeviceChoice::Cpu),
-            ("cuda", DeviceChoice::Cuda(0)),
-            ("cuda:3", DeviceChoice::Cuda(3)),
+            ("cuda", DeviceChoice::Cuda),
+            ("cuda:3", DeviceChoice::CudaAt(3)),
         ] {
             assert_eq!(text.parse::<DeviceChoice>().unwrap(), choice);
         }
@@ -200,8 +232,9 @@ mod tests {
             assert!(message.contains("driver") || message.contains("device"), "{status:?}");
         }
         if !status.usable() {
-            let error = DeviceChoice::Cuda(0).resolve().unwrap_err().to_string();
+            let error = DeviceChoice::CudaAt(0).resolve(0).unwrap_err().to_string();
             assert!(error.contains("cuda:0") && error.contains("--device cpu"), "{error}");
+            assert_eq!(DeviceChoice::Auto.resolve(1).unwrap(), Device::Cpu);
         }
     }
 }

@@ -59,6 +59,11 @@ pub(crate) fn raw(tensor: &Tensor) -> RawTensor {
 
 /// Turns a shim's answer into a result.
 pub(crate) fn check(text: *mut c_char) -> Result<(), TorchError> {
+    whole_text(text).map_err(|message| TorchError::Operation(crate::error::first_line(&message)))
+}
+
+/// Turns a shim's answer into a result with the whole text of the error.
+pub(crate) fn whole_text(text: *mut c_char) -> Result<(), String> {
     if text.is_null() {
         return Ok(());
     }
@@ -66,5 +71,5 @@ pub(crate) fn check(text: *mut c_char) -> Result<(), TorchError> {
     let message = unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned();
     // SAFETY: the string came from the shim's malloc and is freed exactly once.
     unsafe { ddpm_free_text(text) };
-    Err(TorchError::Operation(crate::error::first_line(&message)))
+    Err(message)
 }

@@ -42,10 +42,11 @@ const ARROWS: [(&str, &[&str]); 12] = [
             "ddpm-train",
             "ddpm-eval",
             "ddpm-benchmark",
+            "ddpm-testkit",
             "torch-ext",
         ],
     ),
-    // Only tests depend on it.
+    // Tests depend on it, and the command line for its check of a GPU.
     ("ddpm-testkit", &[]),
     ("xtask", &[]),
 ];

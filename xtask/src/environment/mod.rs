@@ -1,10 +1,11 @@
 //! The Python environments in the cache: one for each torch version and build, shared by checkouts.
 //!
 //! An environment is a folder `torch-VERSION-BUILD` with a virtual environment in it. The file `ready` is written last and
-//! contains the place of torch; the file `test-packages` marks the packages for tests as complete. An installation
-//! without its file is repeated, from the downloads that were kept.
+//! contains the place of torch; the files `test-packages` and `cuda-headers` mark the packages for tests and the headers for
+//! NCCL as complete. An installation without its file is repeated, from the downloads that were kept.
 
 mod cache;
+mod cuda_headers;
 mod lock;
 mod obtain;
 mod pip;
@@ -75,7 +76,7 @@ impl Environment {
 
     /// Recreate the virtual environment; downloads are kept.
     fn make(&self, python: &Interpreter, lock: &Lock) -> Result<()> {
-        for note in ["ready", "test-packages"] {
+        for note in ["ready", "test-packages", "cuda-headers"] {
             match fs::remove_file(self.dir.join(note)) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     return Err(error).with_context(|| format!("cannot write to {}", self.dir.display()));

@@ -1,9 +1,12 @@
-//! The pinned Python packages of set-up and tests: `python/requirements.txt`.
+//! The pinned Python packages of set-up and tests: `python/requirements.txt` and `python/cuda-headers.txt`.
 
 /// The file's text; it is also the note that an environment's test packages are complete.
 pub(crate) const PINS: &str = include_str!("../../python/requirements.txt");
 
-/// Where the file lies in the checkout.
+/// The headers of CUDA that are installed beside a torch with CUDA.
+pub(crate) const CUDA_HEADERS: &str = include_str!("../../python/cuda-headers.txt");
+
+/// Where the pins of torch and of the tests' packages lie in the checkout.
 pub(crate) const PINS_PATH: &str = "xtask/python/requirements.txt";
 
 /// The pinned torch, such as `2.13.0`.
@@ -23,7 +26,11 @@ mod tests {
 
     #[test]
     fn every_requirement_is_pinned_exactly() {
-        let lines = PINS.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let lines = PINS
+            .lines()
+            .chain(CUDA_HEADERS.lines())
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with('#'));
         for line in lines {
             let requirement = line.split(';').next().unwrap();
             let (name, version) =

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 
 use super::test_python::{self, TestPython};
-use crate::environment::obtain;
+use crate::environment::{Environment, cache_dir, obtain};
 use crate::libtorch::{self, Build, Libtorch, Link, Request, Source};
 use crate::machine;
 use crate::workspace::Workspace;
@@ -91,6 +91,11 @@ fn ensure_requested(workspace: &Workspace, request: &Request, linking: Linking) 
     };
     if must_link {
         libtorch::point_link_at(&link, &libtorch.dir)?;
+    }
+    if libtorch.cuda
+        && let Some(environment) = Environment::that_holds(&cache_dir()?, &libtorch)
+    {
+        environment.ensure_cuda_headers(linking == Linking::Always)?;
     }
     let target = workspace.metadata()?.target_directory;
     if !libtorch::is_fresh(&target, &libtorch) {

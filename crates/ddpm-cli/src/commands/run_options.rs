@@ -6,7 +6,7 @@ use crate::run::Run;
 use crate::runtime;
 use crate::stages::{AnyRun, Stages};
 use crate::workers;
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use std::path::PathBuf;
 
 /// Changes of the configuration, and where the run and its data are.
@@ -43,10 +43,7 @@ impl RunOptions {
         config.override_from(global, self.data_dir.as_deref())?;
         let device = runtime::prepare(global.device, global.threads)?;
         let workers = workers::join()?;
-        ensure!(
-            workers.world() == 1 || !device.is_cuda(),
-            "several processes exchange their gradients through the CPU alone in this version; use --device cpu, or one process on the GPU"
-        );
+        workers::connect_gpus(&workers, device)?;
         Ok(Box::new(Run::new(name, config, self.run.clone(), device).among(workers)))
     }
 }

@@ -1,10 +1,12 @@
 //! The U-Net of Ho et al. 2020 in the generality of diffusers' `UNet2DModel`, whose state-dict keys it shares.
 
 mod blocks;
+mod cost;
 mod levels;
 mod noise_classifier;
 mod unet_config;
 
+pub use cost::LayerCost;
 pub use noise_classifier::{ClassifierConfig, NoiseClassifier};
 pub use unet_config::{DownBlockType, SampleSize, TimeScaleShift, UNetConfig, UpBlockType};
 

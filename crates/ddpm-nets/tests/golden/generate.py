@@ -11,6 +11,8 @@ import sys
 import numpy as np
 import torch
 from diffusers import DDPMScheduler, UNet2DModel
+from diffusers.models.attention_processor import Attention, AttnProcessor
+from torch.utils.flop_counter import FlopCounterMode
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[2] / "ddpm-testkit/python"))
@@ -50,21 +52,38 @@ CASES = {
 }
 
 
+def shape_of(config, images):
+    size = config["sample_size"]
+    height, width = size if isinstance(size, list) else (size, size)
+    return (images, config["in_channels"], height, width)
+
+
+def flops(net, config):
+    """Floating-point operations of convolutions and matrix products in a forward pass of one image."""
+    for module in net.modules():
+        if isinstance(module, Attention):
+            # The counter does not know the fused kernel of the CPU.
+            module.set_processor(AttnProcessor())
+    y = torch.tensor([2]) if "num_class_embeds" in config else None
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        net(torch.zeros(shape_of(config, 1)), torch.tensor([3]), class_labels=y)
+    return counter.get_total_flops()
+
+
 def unet_case(name, overrides):
     config = {**BASE, **overrides}
     net = set_weights(UNet2DModel(**config).eval())
-    size = config["sample_size"]
-    height, width = size if isinstance(size, list) else (size, size)
-    shape = (2, config["in_channels"], height, width)
+    shape = shape_of(config, 2)
     x = noise("x", shape)
     t = torch.tensor([3, 871])
     y = torch.tensor([2, 10]) if "num_class_embeds" in config else None
     with torch.no_grad():
         out = net(x, t, class_labels=y).sample
+    outputs = [float(np.format_float_positional(v, unique=True)) for v in out.flatten().numpy()]
     return dict(
         name=name, config=config, t=t.tolist(), y=None if y is None else y.tolist(),
-        keys=keys(net),
-        output_shape=list(out.shape), output=[float(np.format_float_positional(v, unique=True)) for v in out.flatten().numpy()],
+        keys=keys(net), flops=flops(net, config),
+        output_shape=list(out.shape), output=outputs,
     )
 
 
@@ -109,7 +128,7 @@ if __name__ == "__main__":
     unet = dict(
         cases=[unet_case(*case) for case in CASES.items()],
         ho2020=dict(config=HO2020, parameters=sum(p.numel() for p in ho.parameters()),
-                    keys=keys(ho)),
+                    keys=keys(ho), flops=flops(ho.eval(), HO2020)),
     )
     (HERE / "unet.json").write_text(json.dumps(unet) + "\n")
     (HERE / "scheduler.json").write_text(json.dumps([scheduler_case(*case) for case in SCHEDULERS.items()]) + "\n")

@@ -2,6 +2,7 @@
 
 use super::Rendezvous;
 use super::ffi::{self, RawGroup};
+use super::nccl;
 use crate::{TorchError, shim};
 use std::ffi::{CStr, CString, c_char};
 use std::ops::Range;
@@ -14,6 +15,8 @@ use tch::{Device, Kind, Tensor};
 const GRACE: Duration = Duration::from_secs(5);
 /// Time between two looks into the store.
 const LOOK: Duration = Duration::from_millis(20);
+/// Time between two looks for the word of a process that failed.
+const WATCH: Duration = Duration::from_secs(2);
 /// Numbers that one exchange of [`Workers::gather`] carries.
 const GATHERED: i64 = 1 << 22;
 /// Time to wait for word of why another process failed: a process that writes a checkpoint notices the failure when it is done.
@@ -73,6 +76,43 @@ impl Workers {
         // A process that ends at once must not take the store from one that is still connecting.
         workers.barrier()?;
         Ok(workers)
+    }
+
+    /// Connects the GPUs of the processes, so that tensors on them can be exchanged; `device` is this process's own. Nothing where it runs alone, and
+    /// on the CPU.
+    ///
+    /// # Errors
+    /// A program without NCCL, and what NCCL refuses, such as two processes on one GPU.
+    pub fn connect_gpus(&self, device: Device) -> Result<(), TorchError> {
+        match (&self.group, device) {
+            (Some(group), Device::Cuda(index)) => nccl::connect(group.raw, index)
+                .map_err(|error| TorchError::Group(format!("the GPUs cannot be connected: {error}"))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Calls `told`, in another thread, with the word of a process that failed, if this one is still connected ten seconds after it: a process that waits
+    /// for its GPU, which waits for another's, does not notice by itself before the group's time is over. Nothing where it runs alone.
+    pub fn watch(&self, told: impl FnOnce(String) + Send + 'static) -> Result<(), TorchError> {
+        let Some(group) = &self.group else { return Ok(()) };
+        let group = Arc::downgrade(group);
+        let watch = move || {
+            let word = loop {
+                std::thread::sleep(WATCH);
+                let Some(group) = group.upgrade() else { return };
+                match group.get("failure") {
+                    Ok(None) => {}
+                    Ok(Some(word)) => break word,
+                    Err(_) => break STORE_GONE.to_string(),
+                }
+            };
+            std::thread::sleep(WORD_OF_FAILURE);
+            if group.upgrade().is_some() {
+                told(word);
+            }
+        };
+        let thread = std::thread::Builder::new().name("watch".to_owned()).spawn(watch);
+        thread.map(drop).map_err(|error| TorchError::Group(error.to_string()))
     }
 
     /// Index of this process, from 0.
@@ -373,4 +413,47 @@ fn unreachable_store(place: &Rendezvous, error: &TorchError) -> TorchError {
             place.timeout.as_secs()
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    /// Ranks of a group, each in a thread.
+    fn group(world: usize) -> Vec<std::thread::JoinHandle<Workers>> {
+        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        let place = move |rank| Rendezvous {
+            rank,
+            world,
+            local_rank: rank,
+            host: "127.0.0.1".into(),
+            port,
+            serve: rank == 0,
+            restarts: 0,
+            timeout: Duration::from_secs(60),
+        };
+        (0..world).map(|rank| std::thread::spawn(move || Workers::connect(&place(rank)).unwrap())).collect()
+    }
+
+    #[test]
+    fn a_process_that_does_not_exchange_is_told_who_failed() {
+        let workers: Vec<Workers> = group(2).into_iter().map(|thread| thread.join().unwrap()).collect();
+        let (sender, receiver) = channel();
+        workers[0].watch(move |word| sender.send(word).unwrap()).unwrap();
+        workers[1].tell_failure("no memory");
+        let word = receiver.recv_timeout(WATCH + WORD_OF_FAILURE + Duration::from_secs(30)).unwrap();
+        assert_eq!(word, "rank 1 failed first: no memory");
+    }
+
+    #[test]
+    fn gpus_without_a_place_in_the_group_are_left_alone() {
+        assert!(Workers::alone().connect_gpus(Device::Cuda(0)).is_ok());
+        let workers: Vec<Workers> = group(2).into_iter().map(|thread| thread.join().unwrap()).collect();
+        assert!(workers[1].connect_gpus(Device::Cpu).is_ok());
+        if !crate::device::cuda_status().usable() {
+            let error = workers[1].connect_gpus(Device::Cuda(0)).unwrap_err().to_string();
+            assert!(error.starts_with("the GPUs cannot be connected: "), "{error}");
+        }
+    }
 }
