@@ -2,6 +2,7 @@
 
 use ddpm_core::{Level, Time};
 use tch::{Device, Kind, Tensor};
+use torch_ext::transfer::upload;
 
 /// The levels of a batch whose rows are noised differently: f32 columns `[n]`.
 #[derive(Debug)]
@@ -16,7 +17,7 @@ impl NoiseLevels {
     pub fn new(levels: &[Level], device: Device) -> Self {
         let column = |of: fn(&Level) -> f64| {
             let values: Vec<f32> = levels.iter().map(|level| of(level) as f32).collect();
-            Tensor::from_slice(&values).to_device(device)
+            upload(Tensor::from_slice(&values), device)
         };
         NoiseLevels { alpha: column(Level::alpha), sigma: column(Level::sigma), time: column(coordinate) }
     }

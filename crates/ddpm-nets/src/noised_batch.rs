@@ -11,7 +11,8 @@ use crate::NetsError;
 use ddpm_core::noise::NoiseSource;
 use ddpm_core::{Level, Parameterization};
 use rayon::prelude::*;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
+use torch_ext::transfer::upload;
 use torch_ext::{TorchError, fence};
 
 /// Fewer numbers than this do not pay for a thread of their own.
@@ -36,7 +37,7 @@ pub fn normal_rows(
             .for_each(|(row, &stream)| source.fill_normal(stream, draw, row));
     }
     let size: Vec<i64> = std::iter::once(streams.len() as i64).chain(shape.iter().copied()).collect();
-    fence(|| Tensor::from_slice(&values).reshape(&size).to_device(device))
+    fence(|| upload(Tensor::from_slice(&values).reshape(&size), device))
 }
 
 /// A column `[n]` reshaped to multiply the rows of `x` [n, ...].
@@ -51,7 +52,7 @@ pub fn along_rows(column: &Tensor, x: &Tensor) -> Tensor {
 /// Call it inside `torch_ext::fence`.
 pub fn per_row(values: impl IntoIterator<Item = f64>, like: &Tensor) -> Tensor {
     let values: Vec<f64> = values.into_iter().collect();
-    along_rows(&Tensor::from_slice(&values).to_kind(like.kind()).to_device(like.device()), like)
+    along_rows(&upload(Tensor::from_slice(&values).to_kind(like.kind()), like.device()), like)
 }
 
 /// x_t = alpha x_0 + sigma eps for x_0 and eps [n, ...] at `levels`: one level a row, or one for all rows.
@@ -135,7 +136,7 @@ impl NetworkInput {
                 Parameterization::Plain(_) => x_t.shallow_clone(),
                 Parameterization::Edm(_) => x_t * per_row(scales, x_t),
             },
-            condition: Tensor::from_slice(&condition).to_device(x_t.device()).to_kind(Kind::Float),
+            condition: upload(Tensor::from_slice(&condition), x_t.device()),
         })?)
     }
 }
@@ -145,6 +146,7 @@ mod tests {
     use super::*;
     use ddpm_core::noise::Purpose;
     use ddpm_core::{Schedule, TimeIndex};
+    use tch::Kind;
 
     /// More numbers than one task fills, so that several threads take part.
     const SHAPE: [i64; 2] = [3, 2001];

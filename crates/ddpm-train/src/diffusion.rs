@@ -13,6 +13,7 @@ use std::cell::RefCell;
 use std::path::Path;
 use tch::{Device, Tensor};
 use torch_ext::dist::Workers;
+use torch_ext::transfer::upload;
 
 /// A U-Net, its training images and its objective.
 #[derive(Debug)]
@@ -118,7 +119,7 @@ impl ImageDiffusion<'_> {
         if self.channels_last {
             batch.input = torch_ext::memory_format::channels_last(&batch.input)?;
         }
-        self.network.check_input(&batch.input, &batch.condition, labels.as_ref())?;
+        self.network.check_shapes(&batch.input, &batch.condition, labels.as_ref())?;
         // The parts of a batch get masks of their own.
         Ok(Part { batch, labels, dropout_seed: self.dropout.derived_seed(step, shard.part()) })
     }
@@ -268,7 +269,7 @@ impl LabelDropout {
             .map(|sample| self.law.sample(&mut self.source.rng(sample, 0)))
             .collect();
         Ok(torch_ext::fence(|| {
-            let dropped = Tensor::from_slice(&dropped).to_device(labels.device());
+            let dropped = upload(Tensor::from_slice(&dropped), labels.device());
             labels.masked_fill(&dropped, self.null)
         })?)
     }

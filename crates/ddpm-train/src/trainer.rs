@@ -16,7 +16,7 @@ use crate::{TrainError, Trainable};
 use std::path::PathBuf;
 use std::time::Instant;
 use tch::Tensor;
-use torch_ext::dist::{DataParallel, Workers};
+use torch_ext::dist::Workers;
 
 /// The end of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,12 +50,12 @@ struct Writer {
 impl Writer {
     /// In the first process; `None` in the others.
     fn begin<M: Trainable>(run: &RunDir, stepper: &Stepper<'_, M>) -> Result<Option<Self>, TrainError> {
-        if !stepper.workers.is_first() {
+        if !stepper.workers().is_first() {
             return Ok(None);
         }
-        let (records, last) = Records::resume(run, stepper.step)?;
+        let (records, last) = Records::resume(run, stepper.step())?;
         let elapsed_before = last.map_or(0.0, |line| line.elapsed_seconds);
-        let window = Window::begin(stepper.model.waited_seconds());
+        let window = Window::begin(stepper.model().waited_seconds());
         Ok(Some(Writer { records, window, elapsed_before, begun: Instant::now() }))
     }
 }
@@ -132,49 +132,54 @@ impl<'a, M: Trainable> Trainer<'a, M> {
             ddpm_data::atomic::write_bytes(run.config(), config_text.as_bytes())?;
         }
         agreement::check(workers, step, [weights, averages.published().tensors()])?;
-        let data_parallel = DataParallel::new(workers, weights)?;
-        let workers = workers.clone();
-        let stepper = Stepper { config, model, adam, averages, workers, data_parallel, step, skipped };
+        let stepper = Stepper::new(config, (model, adam, averages), workers, (step, skipped))?;
         Ok(Trainer { stepper, config_text, run })
     }
 
     /// Number of scalar weights.
     pub fn parameter_count(&self) -> u64 {
-        self.stepper.model.parameters().count()
+        self.stepper.model().parameters().count()
     }
 
     /// Steps done.
     pub fn step(&self) -> u64 {
-        self.stepper.step
+        self.stepper.step()
     }
 
-    /// One optimizer step. None for a step that was skipped: see [`TrainConfig::skip_nonfinite`].
+    /// One optimizer step, to its end. None for a step that was skipped: see [`TrainConfig::skip_nonfinite`].
     pub fn advance(&mut self) -> Result<Option<StepOutcome>, TrainError> {
-        self.stepper.advance()
+        let outcome = self.stepper.advance()?;
+        Ok(self.stepper.settle()?.or(outcome))
     }
 
     /// Trains to the last step, or until a callback asks for a stop.
     pub fn run(&mut self, callbacks: &mut dyn TrainingCallbacks) -> Result<Outcome, TrainError> {
         let mut writer = Writer::begin(self.run, &self.stepper)?;
-        callbacks.started(self.stepper.step, self.stepper.config.steps);
+        callbacks.started(self.stepper.step(), self.stepper.config().steps);
 
-        while self.stepper.step < self.stepper.config.steps {
-            if let Some(outcome) = self.stepper.advance()? {
-                if let Some(writer) = &mut writer {
-                    writer.window.add(outcome);
-                }
-                callbacks.stepped(self.stepper.step, outcome.loss);
+        while self.stepper.step() < self.stepper.config().steps {
+            let late = self.stepper.advance()?;
+            Self::take(late, &mut writer, callbacks);
+            let finished = self.stepper.step() == self.stepper.config().steps;
+            let divides = |step: u64, every: u64| every > 0 && step.is_multiple_of(every);
+            let logged = divides(self.stepper.step(), self.stepper.config().log_every);
+            if logged || finished || self.stepper.config().evaluation_at(self.stepper.step()).any() {
+                let outcome = self.stepper.settle()?;
+                Self::take(outcome, &mut writer, callbacks);
             }
-            let finished = self.stepper.step == self.stepper.config.steps;
             // The first process alone evaluates and writes; the others wait for it in the next exchange.
             let distance = match &mut writer {
                 Some(writer) => self.record(writer, callbacks, finished)?,
                 None => None,
             };
             let stop = self.stop_requested(callbacks)? && !finished;
-            let divides = |every: u64| every > 0 && self.stepper.step.is_multiple_of(every);
-            let due = divides(self.stepper.config.checkpoint_every) || finished || stop;
-            if due || divides(self.stepper.config.log_every) {
+            let saved = divides(self.stepper.step(), self.stepper.config().checkpoint_every);
+            let due = saved || finished || stop;
+            if due {
+                let outcome = self.stepper.settle()?;
+                Self::take(outcome, &mut writer, callbacks);
+            }
+            if due || logged {
                 self.check_agreement()?;
             }
             if let Some(writer) = &mut writer {
@@ -182,25 +187,39 @@ impl<'a, M: Trainable> Trainer<'a, M> {
             }
             if finished || stop {
                 // None ends before the checkpoint is there: a launcher ends all processes when one has ended.
-                self.stepper.workers.barrier()?;
+                self.stepper.workers().barrier()?;
             }
             if stop {
-                return Ok(Outcome::Interrupted { step: self.stepper.step });
+                return Ok(Outcome::Interrupted { step: self.stepper.step() });
             }
         }
         Ok(Outcome::Finished)
     }
 
+    /// Counts a step whose outcome has arrived.
+    fn take(
+        outcome: Option<StepOutcome>,
+        writer: &mut Option<Writer>,
+        callbacks: &mut dyn TrainingCallbacks,
+    ) {
+        let Some(outcome) = outcome else { return };
+        if let Some(writer) = writer {
+            writer.window.add(outcome);
+        }
+        callbacks.stepped(outcome.step, outcome.loss);
+    }
+
     /// Whether any process was asked to stop: the same answer in all of them.
     fn stop_requested(&self, callbacks: &dyn TrainingCallbacks) -> Result<bool, TrainError> {
         let asked = f64::from(u8::from(callbacks.stop_requested()));
-        let [asked] = self.stepper.workers.sums([asked])?;
+        let [asked] = self.stepper.workers().sums([asked])?;
         Ok(asked > 0.0)
     }
 
     fn check_agreement(&self) -> Result<(), TrainError> {
-        let lists = [self.stepper.model.parameters().tensors(), self.stepper.averages.published().tensors()];
-        agreement::check(&self.stepper.workers, self.stepper.step, lists)
+        let lists =
+            [self.stepper.model().parameters().tensors(), self.stepper.averages().published().tensors()];
+        agreement::check(self.stepper.workers(), self.stepper.step(), lists)
     }
 
     /// Evaluates what is due after a step, and writes a line of metrics where one is due; returns the distance if it was measured.
@@ -213,7 +232,7 @@ impl<'a, M: Trainable> Trainer<'a, M> {
         let evaluation = Instant::now();
         let (validation, distance) = self.evaluate(callbacks, &mut writer.records)?;
         writer.window.begun += evaluation.elapsed();
-        let due = self.stepper.step.is_multiple_of(self.stepper.config.log_every)
+        let due = self.stepper.step().is_multiple_of(self.stepper.config().log_every)
             || finished
             || validation.is_some()
             || distance.is_some();
@@ -222,7 +241,7 @@ impl<'a, M: Trainable> Trainer<'a, M> {
             let line = self.line(&writer.window, elapsed, (validation, distance));
             writer.records.line(&line)?;
             callbacks.logged(&line);
-            writer.window = Window::begin(self.stepper.model.waited_seconds());
+            writer.window = Window::begin(self.stepper.model().waited_seconds());
         }
         Ok(distance)
     }
@@ -244,16 +263,16 @@ impl<'a, M: Trainable> Trainer<'a, M> {
         match self.save() {
             Ok(checkpoint) => {
                 if let Some(distance) = best {
-                    self.run.set_best(&BestCheckpoint { step: self.stepper.step, distance })?;
+                    self.run.set_best(&BestCheckpoint { step: self.stepper.step(), distance })?;
                 }
-                callbacks.saved(self.stepper.step, &checkpoint);
+                callbacks.saved(self.stepper.step(), &checkpoint);
                 Ok(())
             }
             // A full disk does not end the run: the state in memory can still be saved at a later step.
             Err(error) if error.is_storage() && !last => {
                 tracing::warn!(
                     "the checkpoint of step {} cannot be written: {error}; training continues, and the next checkpoint is tried",
-                    self.stepper.step
+                    self.stepper.step()
                 );
                 Ok(())
             }
@@ -267,14 +286,15 @@ impl<'a, M: Trainable> Trainer<'a, M> {
         callbacks: &mut dyn TrainingCallbacks,
         records: &mut Records,
     ) -> Result<(Option<Validation>, Option<f64>), TrainError> {
-        let request = self.stepper.config.evaluation_at(self.stepper.step);
+        let request = self.stepper.config().evaluation_at(self.stepper.step());
         if !request.any() {
             return Ok((None, None));
         }
-        let average = self.stepper.averages.published().tensors();
-        let result = callbacks.evaluate(request, self.stepper.step, average).map_err(TrainError::Callback)?;
+        let average = self.stepper.averages().published().tensors();
+        let result =
+            callbacks.evaluate(request, self.stepper.step(), average).map_err(TrainError::Callback)?;
         if let Some(picture) = &result.picture {
-            records.picture(self.stepper.step, picture)?;
+            records.picture(self.stepper.step(), picture)?;
         }
         Ok((result.validation, result.distance))
     }
@@ -288,13 +308,13 @@ impl<'a, M: Trainable> Trainer<'a, M> {
         let steps = window.steps as f64;
         let seconds = window.begun.elapsed().as_secs_f64();
         Metrics {
-            step: self.stepper.step,
+            step: self.stepper.step(),
             loss: window.loss / steps,
             gradient_norm: window.gradient_norm / steps,
-            learning_rate: self.stepper.config.learning_rate_at(self.stepper.step - 1),
-            images_per_second: steps * self.stepper.config.batch_size as f64 / seconds,
+            learning_rate: self.stepper.config().learning_rate_at(self.stepper.step() - 1),
+            images_per_second: steps * self.stepper.config().batch_size as f64 / seconds,
             elapsed_seconds,
-            wait_share: (self.stepper.model.waited_seconds() - window.waited_before) / seconds,
+            wait_share: (self.stepper.model().waited_seconds() - window.waited_before) / seconds,
             validation,
             distance,
         }
@@ -302,30 +322,32 @@ impl<'a, M: Trainable> Trainer<'a, M> {
 
     fn unsaved(&self, cause: TrainError) -> TrainError {
         let last = self.run.newest().ok().flatten().map(|(step, _)| step);
-        TrainError::Unsaved { step: self.stepper.step, last, cause: Box::new(cause) }
+        TrainError::Unsaved { step: self.stepper.step(), last, cause: Box::new(cause) }
     }
 
     /// Writes a checkpoint: the averaged weights as a pipeline directory, and the state for resuming.
     fn save(&self) -> Result<PathBuf, TrainError> {
         let progress = TrainingState {
-            step: self.stepper.step,
-            skipped: self.stepper.skipped,
+            step: self.stepper.step(),
+            skipped: self.stepper.skipped(),
             threads: tch::get_num_threads(),
-            seed: self.stepper.config.seed,
+            seed: self.stepper.config().seed,
         };
-        let keep =
-            Retention { last: self.stepper.config.keep_checkpoints, every: self.stepper.config.keep_every };
-        self.run.publish(self.stepper.step, keep, |dir| {
-            self.stepper.model.publish(dir, self.stepper.averages.published().tensors())?;
+        let keep = Retention {
+            last: self.stepper.config().keep_checkpoints,
+            every: self.stepper.config().keep_every,
+        };
+        self.run.publish(self.stepper.step(), keep, |dir| {
+            self.stepper.model().publish(dir, self.stepper.averages().published().tensors())?;
             training_state::save(
                 dir,
                 &progress,
-                self.stepper.model.parameters(),
-                &self.stepper.adam,
-                &self.stepper.averages,
+                self.stepper.model().parameters(),
+                self.stepper.adam(),
+                self.stepper.averages(),
                 self.config_text,
             )?;
-            self.stepper.model.save_state(&training_state::folder(dir))
+            self.stepper.model().save_state(&training_state::folder(dir))
         })
     }
 }

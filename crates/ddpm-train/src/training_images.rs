@@ -8,6 +8,7 @@ use ddpm_nets::unet::SampleSize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tch::{Device, Tensor};
+use torch_ext::transfer::upload;
 
 /// The training images: all of them on the device, or read from the disk ahead of the steps. Both give the same batches.
 #[derive(Debug)]
@@ -112,12 +113,13 @@ impl TrainingImages {
                 let size = [shard.local_batch(), self.shape.channels, self.shape.height, self.shape.width];
                 Ok(torch_ext::fence(|| ImageBatch {
                     x0: scaled(
-                        Tensor::from_slice(&block.pixels)
-                            .reshape(size.map(|n| n as i64))
-                            .to_device(self.device),
+                        upload(
+                            Tensor::from_slice(&block.pixels).reshape(size.map(|n| n as i64)),
+                            self.device,
+                        ),
                         flips.then_some(&block.batch.flips),
                     ),
-                    labels: block.labels.map(|labels| Tensor::from_slice(&labels).to_device(self.device)),
+                    labels: block.labels.map(|labels| upload(Tensor::from_slice(&labels), self.device)),
                     first_sample: block.batch.first_sample,
                 })?)
             }
@@ -137,7 +139,7 @@ impl TrainingImages {
 fn scaled(pixels: Tensor, flips: Option<&Vec<bool>>) -> Tensor {
     let pixels = match flips {
         Some(flips) => {
-            let mask = Tensor::from_slice(flips).to_device(pixels.device()).reshape([-1, 1, 1, 1]);
+            let mask = upload(Tensor::from_slice(flips), pixels.device()).reshape([-1, 1, 1, 1]);
             pixels.flip([3]).where_self(&mask, &pixels)
         }
         None => pixels,
@@ -167,7 +169,7 @@ impl DeviceImages {
     pub fn gather(&self, batch: &Batch, flips: bool) -> Tensor {
         let device = self.pixels.device();
         let indices: Vec<i64> = batch.indices.iter().map(|&i| i as i64).collect();
-        let pixels = self.pixels.index_select(0, &Tensor::from_slice(&indices).to_device(device));
+        let pixels = self.pixels.index_select(0, &upload(Tensor::from_slice(&indices), device));
         scaled(pixels, flips.then_some(&batch.flips))
     }
 
@@ -175,7 +177,7 @@ impl DeviceImages {
     pub fn gather_labels(&self, batch: &Batch) -> Option<Tensor> {
         let labels = self.labels.as_ref()?;
         let indices: Vec<i64> = batch.indices.iter().map(|&i| i as i64).collect();
-        Some(labels.index_select(0, &Tensor::from_slice(&indices).to_device(labels.device())))
+        Some(labels.index_select(0, &upload(Tensor::from_slice(&indices), labels.device())))
     }
 }
 

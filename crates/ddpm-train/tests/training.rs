@@ -179,17 +179,44 @@ fn train_sick(run: &RunDir, config: &TrainConfig, steps: &[u64], factor: f64) ->
 fn what_is_not_a_number_ends_the_run_with_step_level_and_layer() {
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
-    let run = RunDir::new(folder.path().join("loss"));
-    let error = train_sick(&run, &config(6), &[3], f64::NAN).unwrap_err().to_string();
-    assert!(error.starts_with("loss is NaN at step 3 ("), "{error}");
-    assert!(error.contains("noise level t = ") && error.contains("lower train.learning_rate"), "{error}");
-    assert_eq!(run.newest_intact().unwrap().unwrap().0, 2, "the last good checkpoint");
+    // The outcome is read at once, or after the gradients of the next step have been computed.
+    let errors = [1, 100].map(|log_every| {
+        let config = TrainConfig { log_every, ..config(6) };
+        let run = RunDir::new(folder.path().join(format!("loss {log_every}")));
+        let of_loss = train_sick(&run, &config, &[2], f64::NAN).unwrap_err().to_string();
+        assert!(of_loss.starts_with("loss is NaN at step 2 ("), "{of_loss}");
+        assert!(
+            of_loss.contains("noise level t = ") && of_loss.contains("lower train.learning_rate"),
+            "{of_loss}"
+        );
+        assert_eq!(run.newest_intact().unwrap().unwrap().0, 2, "the last good checkpoint");
 
-    // A loss that is still a number, with gradients whose squares are not.
-    let run = RunDir::new(folder.path().join("gradient"));
-    let error = train_sick(&run, &config(6), &[1], 1e38).unwrap_err().to_string();
-    assert!(error.starts_with("gradient norm is inf at step 1 (gradient of conv_out."), "{error}");
-    assert!(!error.contains('\n'));
+        // A loss that is still a number, with gradients whose squares are not.
+        let run = RunDir::new(folder.path().join(format!("gradient {log_every}")));
+        let of_norm = train_sick(&run, &config, &[2], 1e38).unwrap_err().to_string();
+        assert!(of_norm.starts_with("gradient norm is inf at step 2 (gradient of conv_out."), "{of_norm}");
+        [of_loss, of_norm]
+    });
+    assert_eq!(errors[0], errors[1]);
+    assert!(errors.iter().flatten().all(|error| !error.contains('\n')));
+}
+
+#[test]
+fn weights_do_not_depend_on_when_the_loss_is_read() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let at = |log_every, checkpoint_every| TrainConfig { log_every, checkpoint_every, ..config(5) };
+    let each = train(folder.path(), "each", &at(1, 1));
+    let last = train(folder.path(), "last", &at(100, 100));
+    for file in [WEIGHTS, PUBLISHED, MOMENTS] {
+        assert!(std::fs::read(each.join(file)).unwrap() == std::fs::read(last.join(file)).unwrap(), "{file}");
+    }
+    // The average of the losses is over all steps, and they are the same.
+    let lines = |name: &str| read_metrics(&RunDir::new(folder.path().join(name)).metrics()).unwrap();
+    let (each, last) = (lines("each"), lines("last"));
+    let mean = each.iter().map(|line| line.loss).sum::<f64>() / 5.0;
+    assert_eq!((each.len(), last.len()), (5, 1));
+    assert!((last[0].loss - mean).abs() < 1e-12);
 }
 
 #[test]

@@ -3,8 +3,11 @@
 
 #include <ATen/ATen.h>
 #include <ATen/autocast_mode.h>
+#include <c10/core/Event.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <cstdlib>
+#include <memory>
 
 #include "guarded.h"
 #include "tensors.h"
@@ -60,16 +63,24 @@ char *ddpm_set_deterministic(bool on) {
 
 char *ddpm_fused_adam(at::Tensor **params, at::Tensor **grads, at::Tensor **exp_avgs, at::Tensor **exp_avg_sqs,
                       at::Tensor **steps, size_t count, double lr, double beta1, double beta2, double eps,
-                      double weight_decay, bool decoupled) {
+                      double weight_decay, bool decoupled, at::Tensor *skip) {
   return guarded([&] {
     at::NoGradGuard no_grad;
+    const auto found_inf = skip == nullptr ? std::optional<at::Tensor>() : std::optional<at::Tensor>(*skip);
     const auto p = list(params, count), g = list(grads, count), m = list(exp_avgs, count),
                v = list(exp_avg_sqs, count), s = list(steps, count);
     if (decoupled) {
-      at::_fused_adamw_(p, g, m, v, {}, s, lr, beta1, beta2, weight_decay, eps, false, false);
+      at::_fused_adamw_(p, g, m, v, {}, s, lr, beta1, beta2, weight_decay, eps, false, false, {}, found_inf);
     } else {
-      at::_fused_adam_(p, g, m, v, {}, s, lr, beta1, beta2, weight_decay, eps, false, false);
+      at::_fused_adam_(p, g, m, v, {}, s, lr, beta1, beta2, weight_decay, eps, false, false, {}, found_inf);
     }
+  });
+}
+
+char *ddpm_foreach_zero(at::Tensor **tensors, size_t count) {
+  return guarded([&] {
+    at::NoGradGuard no_grad;
+    at::_foreach_zero_(list(tensors, count));
   });
 }
 
@@ -92,5 +103,26 @@ char *ddpm_foreach_norms(at::Tensor **tensors, size_t count, at::Tensor *output)
     at::NoGradGuard no_grad;
     *output = at::stack(at::_foreach_norm(list(tensors, count), 2.0));
   });
+}
+
+// A place after everything that was asked of a CUDA device's current stream.
+char *ddpm_event_record(int device, c10::Event **output) {
+  return guarded([&] {
+    const c10::Device cuda(c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(device));
+    auto event = std::make_unique<c10::Event>(c10::DeviceType::CUDA);
+    event->record(c10::impl::VirtualGuardImpl(c10::DeviceType::CUDA).getStream(cuda));
+    *output = event.release();
+  });
+}
+
+char *ddpm_event_wait(c10::Event *event) {
+  return guarded([&] { event->synchronize(); });
+}
+
+void ddpm_event_free(c10::Event *event) {
+  try {
+    delete event;
+  } catch (...) {
+  }
 }
 }

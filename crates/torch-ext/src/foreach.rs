@@ -33,6 +33,8 @@ pub struct AdamTensors<'a> {
     pub exp_avg_sqs: &'a [Tensor],
     /// Number of steps taken, including this one.
     pub steps: &'a [Tensor],
+    /// A 0-dimensional f32 on the weights' device: 1 where nothing shall change, else 0.
+    pub skip: Option<&'a Tensor>,
 }
 
 fn same_length(what: &'static str, expected: usize, got: usize) -> Result<(), TorchError> {
@@ -49,7 +51,7 @@ pub fn adam(tensors: &AdamTensors<'_>, step: AdamStep) -> Result<(), TorchError>
     let (p, g) = (shim::pointers(tensors.params), shim::pointers(tensors.grads));
     let (m, v) = (shim::pointers(tensors.exp_avgs), shim::pointers(tensors.exp_avg_sqs));
     let s = shim::pointers(tensors.steps);
-    // SAFETY: five arrays of `count` live tensors; the shim writes through them only inside libtorch's own kernels.
+    // SAFETY: five arrays of `count` live tensors, and a live tensor or null; the shim writes through them only inside libtorch's own kernels.
     shim::check(unsafe {
         shim::ddpm_fused_adam(
             p.as_ptr(),
@@ -64,8 +66,19 @@ pub fn adam(tensors: &AdamTensors<'_>, step: AdamStep) -> Result<(), TorchError>
             step.eps,
             step.weight_decay,
             step.decoupled,
+            tensors.skip.map_or(std::ptr::null_mut(), shim::raw),
         )
     })
+}
+
+/// Sets every tensor to 0, in place.
+pub fn zero(tensors: &[Tensor]) -> Result<(), TorchError> {
+    if tensors.is_empty() {
+        return Ok(());
+    }
+    let list = shim::pointers(tensors);
+    // SAFETY: an array of live tensors.
+    shim::check(unsafe { shim::ddpm_foreach_zero(list.as_ptr(), list.len()) })
 }
 
 /// into += weight * (towards - into), in place, tensor by tensor.
@@ -123,14 +136,23 @@ mod tests {
                 exp_avgs: &exp_avgs,
                 exp_avg_sqs: &exp_avg_sqs,
                 steps: &steps,
+                skip: Some(&Tensor::from(0f32)),
             };
             adam(&tensors, hyper).unwrap();
+            adam(&AdamTensors { skip: Some(&Tensor::from(1f32)), ..tensors }, hyper).unwrap();
             m = 0.9 * m + 0.1 * g;
             v = 0.999 * v + 0.001 * g * g;
             x -= 0.1 * (m / (1.0 - 0.9f64.powi(k))) / ((v / (1.0 - 0.999f64.powi(k))).sqrt() + 1e-8);
             assert!((params[0].double_value(&[1]) - x).abs() < 1e-6);
         }
-        let short = AdamTensors { params: &params, grads: &[], exp_avgs: &[], exp_avg_sqs: &[], steps: &[] };
+        let short = AdamTensors {
+            params: &params,
+            grads: &[],
+            exp_avgs: &[],
+            exp_avg_sqs: &[],
+            steps: &[],
+            skip: None,
+        };
         assert_eq!(adam(&short, hyper).unwrap_err().to_string(), "gradients: expected 1 tensors, got 0");
     }
 
@@ -144,5 +166,8 @@ mod tests {
         assert_eq!(list[1].double_value(&[1]), 2.0);
         lerp(&list[..1], &[filled(5.0)], 0.25).unwrap();
         assert_eq!(list[0].double_value(&[0]), 2.0);
+        zero(&list).unwrap();
+        zero(&[]).unwrap();
+        assert!(list.iter().all(|tensor| tensor.abs().max().double_value(&[]) == 0.0));
     }
 }

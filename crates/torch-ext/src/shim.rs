@@ -28,7 +28,12 @@ unsafe extern "C" {
         eps: f64,
         weight_decay: f64,
         decoupled: bool,
+        skip: RawTensor,
     ) -> *mut c_char;
+    pub(crate) fn ddpm_foreach_zero(tensors: *const RawTensor, count: usize) -> *mut c_char;
+    pub(crate) fn ddpm_event_record(device: i32, output: *mut *mut std::ffi::c_void) -> *mut c_char;
+    pub(crate) fn ddpm_event_wait(event: *mut std::ffi::c_void) -> *mut c_char;
+    pub(crate) fn ddpm_event_free(event: *mut std::ffi::c_void);
     pub(crate) fn ddpm_foreach_lerp(
         into: *const RawTensor,
         towards: *const RawTensor,

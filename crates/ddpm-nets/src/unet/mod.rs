@@ -129,24 +129,32 @@ impl UNet {
 
     /// Checks shapes and labels of an input before libtorch sees it.
     pub fn check_input(&self, x: &Tensor, t: &Tensor, labels: Option<&Tensor>) -> Result<(), NetsError> {
-        let wrong = |what, expected: String, got: String| Err(NetsError::input(what, expected, got));
+        self.check_shapes(x, t, labels)?;
+        if let (Some(classes), Some(y)) = (self.config.num_class_embeds, labels)
+            && y.numel() > 0
+        {
+            let (least, most) = (y.min().int64_value(&[]), y.max().int64_value(&[]));
+            if least < 0 || most >= classes {
+                let expected = format!("labels 0..{}", classes - 1);
+                return Err(NetsError::input("y", expected, format_args!("{least}..{most}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The same without a look at the labels' values, for which a GPU would have to be waited.
+    pub fn check_shapes(&self, x: &Tensor, t: &Tensor, labels: Option<&Tensor>) -> Result<(), NetsError> {
+        let wrong = |expected: String, got: String| Err(NetsError::input("y", expected, got));
         check_input(self.config.sample_size, self.config.in_channels, x, t, ["x", "t"])?;
-        let size = x.size();
+        let images = x.size()[0];
         match (self.config.num_class_embeds, labels) {
             (None, None) => Ok(()),
-            (None, Some(_)) => wrong("y", "no labels (the model is unconditional)".into(), "labels".into()),
-            (Some(classes), None) => wrong("y", format!("labels 0..{}", classes - 1), "none".into()),
-            (Some(_), Some(y)) if y.size() != [size[0]] => {
-                wrong("y", format!("[{}]", size[0]), format!("{:?}", y.size()))
+            (None, Some(_)) => wrong("no labels (the model is unconditional)".into(), "labels".into()),
+            (Some(classes), None) => wrong(format!("labels 0..{}", classes - 1), "none".into()),
+            (Some(_), Some(y)) if y.size() != [images] => {
+                wrong(format!("[{images}]"), format!("{:?}", y.size()))
             }
-            (Some(_), Some(_)) if size[0] == 0 => Ok(()),
-            (Some(classes), Some(y)) => {
-                let (least, most) = (y.min().int64_value(&[]), y.max().int64_value(&[]));
-                if least < 0 || most >= classes {
-                    return wrong("y", format!("labels 0..{}", classes - 1), format!("{least}..{most}"));
-                }
-                Ok(())
-            }
+            (Some(_), Some(_)) => Ok(()),
         }
     }
 }

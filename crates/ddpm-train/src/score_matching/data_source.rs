@@ -5,6 +5,7 @@ use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_core::{Level, Target};
 use ddpm_data::{ImageSet, Shard};
 use tch::{Device, Kind, Tensor};
+use torch_ext::transfer::upload;
 
 /// Clean data for training.
 pub trait Source {
@@ -37,7 +38,7 @@ impl TargetSource {
 
     fn rows(&self, values: &[f32]) -> Result<Tensor, TrainError> {
         let d = self.target.dim() as i64;
-        Ok(torch_ext::fence(|| Tensor::from_slice(values).reshape([-1, d]).to_device(self.device))?)
+        Ok(torch_ext::fence(|| upload(Tensor::from_slice(values).reshape([-1, d]), self.device))?)
     }
 }
 

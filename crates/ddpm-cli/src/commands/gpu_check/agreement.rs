@@ -55,7 +55,7 @@ impl DeviceResults {
         let grads: Vec<Tensor> = torch_ext::fence(|| weights.iter().map(Tensor::grad).collect())?;
         let gradients =
             torch_ext::fence(|| Tensor::cat(&grads.iter().map(|g| g.reshape([-1])).collect::<Vec<_>>(), 0))?;
-        Adam::new(weights).step(weights, &grads, ADAM, 0)?;
+        Adam::new(weights).step(weights, &grads, ADAM, 0, None)?;
         let loss_after_step = torch_ext::fence(|| tch::no_grad(|| loss_of(&forward())))?;
         Ok(DeviceResults { output, output_bf16, loss, gradients, loss_after_step })
     }
