@@ -26,7 +26,7 @@ pub(crate) fn check_vectors(batch: u64, dim: i64, device: Device) -> Result<()> 
 }
 
 fn check(batch: u64, what: &str, numbers: u128, device: Device) -> Result<()> {
-    let left = if device.is_cuda() { torch_ext::device::free_memory(device) } else { available_memory() };
+    let left = if device.is_cuda() { torch_ext::memory::free_memory(device) } else { available_memory() };
     let left = left.map(u128::from);
     let bytes = FLOAT * numbers * u128::from(batch);
     ensure!(

@@ -83,6 +83,35 @@ fn the_same_batch_on_one_two_and_four_processes_gives_the_same_losses() {
     assert_same_losses(folder, "importance-one", "importance-three");
 }
 
+/// After one step Adam's first moment is a tenth of the gradient.
+#[test]
+fn the_first_gradient_is_the_same_tensor_by_tensor() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let first = |run| train(run, &["train.steps=1"]);
+    alone(folder, &first("one"));
+    for (world, run) in [(2, "two"), (4, "four")] {
+        succeed(folder, world, &first(run));
+    }
+    let moments = |run: &str| {
+        let file = folder.join(run).join("checkpoints/latest/state/optimizer.safetensors");
+        let mut tensors = ddpm_nets::tensor_file::read(&file).unwrap();
+        tensors.retain(|name, _| name.starts_with("exp_avg."));
+        tensors
+    };
+    let expected = moments("one");
+    assert!(expected.len() > 20);
+    for run in ["two", "four"] {
+        let got = moments(run);
+        for (name, one) in &expected {
+            let largest = one.abs().max().double_value(&[]);
+            let difference = (one - &got[name]).abs().max().double_value(&[]);
+            assert!(difference <= 1e-5 * largest, "{run}, {name}: {difference:e} of {largest:e}");
+        }
+        assert!(expected.values().any(|tensor| tensor.abs().max().double_value(&[]) > 1e-4));
+    }
+}
+
 #[test]
 fn the_first_process_alone_prints_and_a_group_resumes_at_any_size() {
     let folder = tempfile::tempdir().unwrap();

@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/autocast_mode.h>
+#include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/Event.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
@@ -102,6 +103,26 @@ char *ddpm_foreach_norms(at::Tensor **tensors, size_t count, at::Tensor *output)
   return guarded([&] {
     at::NoGradGuard no_grad;
     *output = at::stack(at::_foreach_norm(list(tensors, count), 2.0));
+  });
+}
+
+// A copy in memory that a GPU reads and writes without the processor.
+char *ddpm_pinned(at::Tensor *input, at::Tensor *output) {
+  return guarded([&] { *output = input->pin_memory(); });
+}
+
+// Most bytes of a CUDA device that tensors have held since the last reset.
+char *ddpm_memory_peak(int device, int64_t *bytes) {
+  return guarded([&] {
+    auto *allocator = c10::getDeviceAllocator(c10::DeviceType::CUDA);
+    const auto stats = allocator->getDeviceStats(static_cast<c10::DeviceIndex>(device));
+    *bytes = stats.allocated_bytes[static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE)].peak;
+  });
+}
+
+char *ddpm_memory_reset_peak(int device) {
+  return guarded([&] {
+    c10::getDeviceAllocator(c10::DeviceType::CUDA)->resetPeakStats(static_cast<c10::DeviceIndex>(device));
   });
 }
 

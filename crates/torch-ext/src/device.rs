@@ -139,20 +139,6 @@ fn probe() -> CudaStatus {
     off(true, reason)
 }
 
-/// Free memory of a GPU in bytes; `None` for other devices, and where the driver does not say.
-pub fn free_memory(device: Device) -> Option<u64> {
-    let Device::Cuda(index) = device else { return None };
-    // The runtime answers once the device is in use.
-    let _used = tch::Tensor::f_zeros([1], (tch::Kind::Float, device)).ok()?;
-    make_current(index);
-    let (mut free, mut total) = (0, 0);
-    let function =
-        runtime_function::<unsafe extern "C" fn(*mut usize, *mut usize) -> i32>(b"cudaMemGetInfo\0")?;
-    // SAFETY: both pointers are to live values for the length of the call.
-    let code = unsafe { function(&mut free, &mut total) };
-    (code == 0).then_some(free as u64)
-}
-
 /// The name of a GPU, such as `NVIDIA H100 80GB HBM3`; `None` for other devices, and where the driver does not say.
 pub fn gpu_name(device: Device) -> Option<String> {
     use libloading::os::unix::Library;
@@ -172,7 +158,7 @@ pub fn gpu_name(device: Device) -> Option<String> {
 }
 
 /// Makes a device the calling thread's own, so that what names no device (pinned memory) does not take memory on the first one.
-fn make_current(index: usize) {
+pub(crate) fn make_current(index: usize) {
     if let Some(function) = runtime_function::<unsafe extern "C" fn(i32) -> i32>(b"cudaSetDevice\0") {
         // SAFETY: a plain value; a wrong one is answered with an error code, and the next operation names the device itself.
         unsafe { function(index as i32) };
@@ -180,7 +166,7 @@ fn make_current(index: usize) {
 }
 
 /// A function of the CUDA runtime that libtorch has loaded.
-fn runtime_function<F: Copy>(name: &[u8]) -> Option<F> {
+pub(crate) fn runtime_function<F: Copy>(name: &[u8]) -> Option<F> {
     // SAFETY: the callers name functions with the signatures that the CUDA runtime declares.
     let symbol = unsafe { libloading::os::unix::Library::this().get::<F>(name) }.ok()?;
     Some(*symbol)

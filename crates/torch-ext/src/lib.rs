@@ -12,6 +12,7 @@ mod error;
 pub mod exit;
 mod fence;
 pub mod foreach;
+pub mod memory;
 pub mod memory_format;
 mod shim;
 pub mod signal;

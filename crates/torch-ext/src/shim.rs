@@ -31,6 +31,9 @@ unsafe extern "C" {
         skip: RawTensor,
     ) -> *mut c_char;
     pub(crate) fn ddpm_foreach_zero(tensors: *const RawTensor, count: usize) -> *mut c_char;
+    pub(crate) fn ddpm_pinned(input: RawTensor, output: RawTensor) -> *mut c_char;
+    pub(crate) fn ddpm_memory_peak(device: i32, bytes: *mut i64) -> *mut c_char;
+    pub(crate) fn ddpm_memory_reset_peak(device: i32) -> *mut c_char;
     pub(crate) fn ddpm_event_record(device: i32, output: *mut *mut std::ffi::c_void) -> *mut c_char;
     pub(crate) fn ddpm_event_wait(event: *mut std::ffi::c_void) -> *mut c_char;
     pub(crate) fn ddpm_event_free(event: *mut std::ffi::c_void);

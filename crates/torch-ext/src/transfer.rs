@@ -7,14 +7,19 @@ use tch::{Device, Tensor};
 /// A tensor of the host on a device. To a GPU it goes through pinned memory: the caller waits neither for the copy nor for what the GPU has yet
 /// to do. Call it inside [`crate::fence`].
 pub fn upload(host: Tensor, device: Device) -> Tensor {
+    let kind = host.kind();
     match device {
-        Device::Cuda(_) => {
-            let kind = host.kind();
-            // libtorch keeps pinned memory from being used again before the copy is done.
-            host.pin_memory(device).to_device_(device, kind, true, false)
-        }
+        // libtorch keeps pinned memory from being used again before the copy is done. Without it the copy is right, and waited for.
+        Device::Cuda(_) => pinned(&host).unwrap_or(host).to_device_(device, kind, true, false),
         _ => host.to_device(device),
     }
+}
+
+fn pinned(host: &Tensor) -> Result<Tensor, TorchError> {
+    let output = Tensor::new();
+    // SAFETY: two live tensors; the shim assigns the copy to the output.
+    shim::check(unsafe { shim::ddpm_pinned(shim::raw(host), shim::raw(&output)) })?;
+    Ok(output)
 }
 
 /// A copy of a device's numbers on its way to the host.

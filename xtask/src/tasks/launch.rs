@@ -18,6 +18,9 @@ use crate::workspace::Workspace;
 /// The variable that names the file for the exit code of `ddpm`: torchrun has a code of its own for every failure.
 const EXIT_FILE: &str = "DDPM_EXIT_FILE";
 
+/// Processes at most.
+pub(crate) const MOST: u32 = 1024;
+
 pub(crate) const HELP: &str = "\
 Examples:
   cargo xtask launch --nproc 4 -- train --config digits --device cpu
@@ -29,7 +32,7 @@ resumed. For several machines, start torchrun or srun yourself (docs/cluster.md)
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Number of processes
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST)))]
     nproc: u32,
     /// Times that all processes are started again when one fails
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -40,13 +43,23 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    start(workspace, args.nproc, args.restarts, &args.rest)
+}
+
+/// Set up, build, and run `ddpm ARGUMENTS` as several processes.
+pub(crate) fn start(
+    workspace: &Workspace,
+    processes: u32,
+    restarts: u32,
+    arguments: &[String],
+) -> Result<()> {
     let torchrun = torchrun(&setup::ensure(workspace)?)?;
     let binary = build::release(workspace)?;
     let mut command = Command::new(torchrun);
     command.args(["--standalone", "--no-python"]);
-    command.arg(format!("--nproc-per-node={}", args.nproc)).arg(format!("--max-restarts={}", args.restarts));
+    command.arg(format!("--nproc-per-node={processes}")).arg(format!("--max-restarts={restarts}"));
     // Without the dashes torchrun takes options of `ddpm` for abbreviations of its own.
-    command.arg("--").arg(binary).args(&args.rest);
+    command.arg("--").arg(binary).args(arguments);
     let exit_file = std::env::temp_dir().join(format!("ddpm-exit-{}", std::process::id()));
     let _ = fs::remove_file(&exit_file);
     command.env(EXIT_FILE, &exit_file);

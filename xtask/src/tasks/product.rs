@@ -1,18 +1,20 @@
 //! Tasks that set up, build `ddpm` and replace this process by it: `reproduce-*`, `error-benchmark`, `gpu-check`, `run`.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::build::become_product;
+use super::launch;
 use crate::workspace::Workspace;
 
 /// Help of `reproduce-*`.
 pub(crate) const REPRODUCE_HELP: &str = "\
-All arguments are passed to `ddpm reproduce`. It skips completed stages, so that the same command resumes after an
+All arguments but --nproc are passed to `ddpm reproduce`. It skips completed stages, so that the same command resumes after an
 interruption. The most common arguments:
   --set section.key=value   change a setting, as in --set train.steps=500; may be repeated
   --data-dir DIR            read the data from a folder instead of downloading it
   --device cpu|cuda|auto    where to compute
   --config NAME|FILE.toml   another recipe, as in `reproduce-cifar --config cifar10-small`
+  --nproc N                 share the work between N processes, each with a GPU of its own where there are GPUs
   --fresh                   start over
   --yes                     continue although it will take long
 `cargo xtask run -- reproduce --help` lists all of them.";
@@ -46,38 +48,88 @@ pub(crate) fn subcommand(workspace: &Workspace, command: &str, args: Args) -> Re
     become_product(workspace, &arguments)
 }
 
-/// `ddpm reproduce RECIPE ARGUMENTS`.
+/// `ddpm reproduce RECIPE ARGUMENTS`, as several processes with `--nproc`.
 pub(crate) fn reproduce(workspace: &Workspace, recipe: &str, args: Args) -> Result<()> {
-    become_product(workspace, &reproduce_arguments(recipe, args.rest))
+    let Reproduction { processes, arguments } = Reproduction::read(recipe, args.rest)?;
+    match processes {
+        None => become_product(workspace, &arguments),
+        Some(processes) => launch::start(workspace, processes, 0, &arguments),
+    }
 }
 
-/// `--config` replaces the recipe; all other arguments are passed on unchanged.
-fn reproduce_arguments(recipe: &str, rest: Vec<String>) -> Vec<String> {
-    let mut name = recipe.to_owned();
-    let mut others = Vec::new();
-    let mut rest = rest.into_iter();
-    while let Some(argument) = rest.next() {
-        match argument.strip_prefix("--config=") {
-            Some(value) => value.clone_into(&mut name),
-            None if argument == "--config" => match rest.next() {
-                Some(value) => name = value,
-                // No value follows: `ddpm` reports the error.
-                None => others.push(argument),
-            },
-            None => others.push(argument),
+/// What the arguments of `reproduce-*` ask for.
+#[derive(Debug, PartialEq, Eq)]
+struct Reproduction {
+    processes: Option<u32>,
+    /// Arguments of `ddpm`.
+    arguments: Vec<String>,
+}
+
+impl Reproduction {
+    /// `--config` replaces the recipe, `--nproc` is for the launcher; all other arguments are passed on unchanged.
+    fn read(recipe: &str, rest: Vec<String>) -> Result<Self> {
+        let mut name = recipe.to_owned();
+        let mut processes = None;
+        let mut others = Vec::new();
+        let mut rest = rest.into_iter();
+        while let Some(argument) = rest.next() {
+            let (option, value) = match argument.split_once('=') {
+                Some((option, value)) => (option, Some(value.to_owned())),
+                None => (argument.as_str(), None),
+            };
+            match option {
+                "--config" => match value.or_else(|| rest.next()) {
+                    Some(value) => name = value,
+                    // No value follows: `ddpm` reports the error.
+                    None => others.push(argument),
+                },
+                "--nproc" => {
+                    let value = value.or_else(|| rest.next()).unwrap_or_default();
+                    let number = value.parse().ok().filter(|number| (1..=launch::MOST).contains(number));
+                    ensure!(
+                        number.is_some(),
+                        "--nproc must be a number from 1 to {}, got {value:?}",
+                        launch::MOST
+                    );
+                    processes = number;
+                }
+                _ => others.push(argument),
+            }
         }
+        let mut arguments = vec!["reproduce".to_owned(), name];
+        arguments.append(&mut others);
+        Ok(Self { processes, arguments })
     }
-    let mut arguments = vec!["reproduce".to_owned(), name];
-    arguments.append(&mut others);
-    arguments
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn read(typed: &str) -> Result<Reproduction> {
+        Reproduction::read("digits", typed.split_whitespace().map(str::to_owned).collect())
+    }
+
     fn arguments(typed: &str) -> String {
-        reproduce_arguments("digits", typed.split_whitespace().map(str::to_owned).collect()).join(" ")
+        read(typed).unwrap().arguments.join(" ")
+    }
+
+    #[test]
+    fn the_number_of_processes_is_for_the_launcher() {
+        for typed in ["--fresh --nproc 4 --yes", "--fresh --nproc=4 --yes"] {
+            let reproduction = read(typed).unwrap();
+            assert_eq!(reproduction.processes, Some(4));
+            assert_eq!(reproduction.arguments.join(" "), "reproduce digits --fresh --yes");
+        }
+        assert_eq!(read("--yes").unwrap().processes, None);
+        for typed in ["--nproc", "--nproc 0", "--nproc=x", "--nproc 5000"] {
+            assert!(
+                read(typed)
+                    .unwrap_err()
+                    .to_string()
+                    .starts_with("--nproc must be a number from 1 to 1024, got ")
+            );
+        }
     }
 
     #[test]

@@ -5,8 +5,9 @@ use crate::output::print;
 use anyhow::Result;
 use serde_json::json;
 use torch_ext::device::{cuda_status, libtorch_folder};
+use torch_ext::dist::nccl_version;
 
-/// Print the devices that can be used: CPU threads, and whether CUDA is linked and usable
+/// Print the devices that can be used: CPU threads, whether CUDA is linked and usable, and NCCL for several GPUs
 #[derive(clap::Args, Debug)]
 pub(crate) struct Devices {
     /// Print JSON
@@ -28,6 +29,7 @@ impl Devices {
                     "devices": cuda.devices,
                     "message": cuda.message,
                 },
+                "nccl": nccl_version().ok(),
             });
             print(&format!("{answer}\n"))
         } else {
@@ -37,8 +39,9 @@ impl Devices {
                 (false, false) => "not linked",
             };
             let folder = libtorch_folder();
+            let nccl = nccl_version().unwrap_or_else(|error| format!("none: {error}"));
             print(&format!(
-                "libtorch  {}\ncpu       {threads} threads\ncuda      {state}: {}\n",
+                "libtorch  {}\ncpu       {threads} threads\ncuda      {state}: {}\nnccl      {nccl}\n",
                 folder.display(),
                 cuda.message
             ))

@@ -19,8 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct Exchange {
     pub(super) nccl: Option<String>,
     pub(super) devices: usize,
-    /// Bytes of a tensor that was summed over all devices, a second. The links carry 2 (n - 1) / n of it.
-    pub(super) gigabytes_per_second: f64,
+    /// Bytes of a tensor that was summed over all devices, a second; the links carry 2 (n - 1) / n of it. `None` for one device, which sums nothing.
+    pub(super) gigabytes_per_second: Option<f64>,
 }
 
 /// Sums, broadcasts and averaged gradients over all devices.
@@ -54,7 +54,8 @@ pub(super) fn check(devices: &[Device]) -> Result<Exchange> {
         seconds = seconds.max(answer.and_then(|seconds| seconds).with_context(|| format!("device {rank}"))?);
     }
     let bytes = 4.0 * count(devices[0]) as f64;
-    Ok(Exchange { nccl, devices: devices.len(), gigabytes_per_second: bytes / seconds / 1e9 })
+    let rate = bytes / seconds / 1e9;
+    Ok(Exchange { nccl, devices: devices.len(), gigabytes_per_second: (devices.len() > 1).then_some(rate) })
 }
 
 fn count(device: Device) -> i64 {
@@ -114,7 +115,7 @@ mod tests {
         for devices in [&[Device::Cpu][..], &[Device::Cpu; 3]] {
             let exchange = check(devices).unwrap();
             assert_eq!(exchange.devices, devices.len());
-            assert!(exchange.gigabytes_per_second > 0.0);
+            assert_eq!(exchange.gigabytes_per_second.is_some(), devices.len() > 1);
         }
     }
 }

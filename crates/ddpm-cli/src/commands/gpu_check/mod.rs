@@ -152,9 +152,10 @@ fn measure(
         screen.line(
             what,
             &format!(
-                "{:.0} images/s trained at batch {}{how}: {:.0} % of the matrix rate, {:.0} % of what matrix rate and memory allow",
+                "{:.0} images/s trained at batch {}{how}, {:.1} GB: {:.0} % of the matrix rate, {:.0} % of what matrix rate and memory allow",
                 speed.images_per_second,
                 speed.batch,
+                speed.peak_memory_bytes.unwrap_or_default() as f64 / 1e9,
                 100.0 * speed.share_of_matrix_rate,
                 100.0 * speed.share_of_roofline
             ),
@@ -175,10 +176,13 @@ fn exchange(screen: &Screen, record: &mut Record) -> Result<()> {
             screen.line(
                 "exchange",
                 &format!(
-                    "NCCL {} over {} GPU(s): sums and averaged gradients are right; {:.0} GB/s of sums of 256 MB",
+                    "NCCL {} over {} GPU(s): sums and averaged gradients are right{}",
                     exchange.nccl.as_deref().unwrap_or("-"),
                     devices.len(),
-                    exchange.gigabytes_per_second
+                    exchange
+                        .gigabytes_per_second
+                        .map(|rate| format!("; {rate:.0} GB/s of sums of 256 MB"))
+                        .unwrap_or_default()
                 ),
             )?;
             record.exchange = Some(exchange);

@@ -36,8 +36,8 @@ pub(super) struct Speed {
     /// The time that the layers need one by one, each for its operations or for its numbers in memory, whichever is longer, against the time
     /// taken.
     pub(super) share_of_roofline: f64,
-    /// Memory of the GPU that libtorch holds after the steps, in bytes; it keeps what it freed.
-    pub(super) memory_bytes: Option<u64>,
+    /// Most memory of the GPU that tensors held during the steps.
+    pub(super) peak_memory_bytes: Option<u64>,
 }
 
 impl Peaks {
@@ -65,7 +65,7 @@ pub(super) fn training(
     bf16: bool,
     peaks: &Peaks,
 ) -> Result<Speed> {
-    let before = torch_ext::device::free_memory(device);
+    torch_ext::memory::reset_peak(device)?;
     let network = UNet::new(model.clone(), device, 1)?;
     let [height, width] = model.sample_size.height_width();
     let images = if device.is_cuda() { BATCH } else { 2 };
@@ -82,7 +82,6 @@ pub(super) fn training(
         Ok(())
     };
     let seconds = seconds_each(device, step)?;
-    let left = torch_ext::device::free_memory(device);
     let tflops = if bf16 { peaks.bf16_tflops } else { peaks.f32_tflops };
     let floats = 3.0 * model.forward_flops() as f64 * images as f64;
     Ok(Speed {
@@ -90,7 +89,7 @@ pub(super) fn training(
         images_per_second: images as f64 / seconds,
         share_of_matrix_rate: floats / seconds / (tflops * 1e12),
         share_of_roofline: shortest(model, images, bf16, peaks) / seconds,
-        memory_bytes: before.zip(left).map(|(before, left)| before.saturating_sub(left)),
+        peak_memory_bytes: torch_ext::memory::peak(device)?,
     })
 }
 
