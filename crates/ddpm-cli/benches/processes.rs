@@ -18,8 +18,10 @@ use torch_ext::dist::{DataParallel, Rendezvous, Workers};
 const TURNS: usize = 5;
 /// Steps of a training, of which the first half is not counted.
 const STEPS: u64 = 20;
-/// Images of a process in the measurement of the exchange: its half of the preset's batch.
-const IMAGES: i64 = 32;
+/// Images of a process in the measurement of the exchange: few, so that the exchange is not lost in the spread of the steps.
+const IMAGES: i64 = 4;
+/// Turns of that measurement.
+const EXCHANGES: usize = 100;
 
 fn main() {
     // `cargo test --benches` runs benchmarks with this option, to see that they start.
@@ -41,9 +43,13 @@ fn main() {
     exchange();
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+fn median(values: Vec<f64>) -> f64 {
+    quantile(values, 0.5)
+}
+
+fn quantile(mut values: Vec<f64>, share: f64) -> f64 {
     values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    values[((values.len() - 1) as f64 * share).round() as usize]
 }
 
 /// Images a second in the second half of a training.
@@ -84,21 +90,31 @@ fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
-/// Seconds of two ranks, which are threads here: a step without exchange, with it, and the exchange alone.
+/// Two ranks, which are threads here: a step without exchange, with it, and the exchange alone, in turn.
 fn exchange() {
     tch::set_num_threads(1);
     let port = free_port();
     let ranks: Vec<_> = (0..2).map(|rank| std::thread::spawn(move || of_rank(rank, port))).collect();
-    let seconds: Vec<[f64; 3]> = ranks.into_iter().map(|rank| rank.join().unwrap()).collect();
-    let [alone, together, exchange] = seconds[0];
-    println!("step without exchange   {:.1} ms ({IMAGES} images a process)", 1e3 * alone);
-    println!("step with exchange      {:.1} ms", 1e3 * together);
+    let turns: Vec<Vec<[f64; 3]>> = ranks.into_iter().map(|rank| rank.join().unwrap()).collect();
+    let all = |of: fn(&[f64; 3]) -> f64| -> Vec<f64> { turns[0].iter().map(of).collect() };
+    let exchange = median(all(|turn| turn[2]));
+    let added = |share| quantile(all(|turn| turn[1] - turn[0]), share);
+    println!(
+        "step without exchange   {:.1} ms ({IMAGES} images a process)",
+        1e3 * median(all(|turn| turn[0]))
+    );
     println!("exchange alone          {:.2} ms", 1e3 * exchange);
-    let hidden = 1.0 - (together - alone) / exchange;
-    println!("hidden behind backward  {:.0} % of the exchange", 100.0 * hidden);
+    println!(
+        "exchange adds to a step {:.2} ms (quartiles {:.2} to {:.2}), so that {:.0} % of it is hidden behind the backward pass",
+        1e3 * added(0.5),
+        1e3 * added(0.25),
+        1e3 * added(0.75),
+        100.0 * (1.0 - added(0.5) / exchange).max(0.0)
+    );
 }
 
-fn of_rank(rank: usize, port: u16) -> [f64; 3] {
+/// Seconds of each turn.
+fn of_rank(rank: usize, port: u16) -> Vec<[f64; 3]> {
     let place = Rendezvous {
         rank,
         world: 2,
@@ -130,20 +146,17 @@ fn of_rank(rank: usize, port: u16) -> [f64; 3] {
         workers.barrier().unwrap();
         begun.elapsed().as_secs_f64()
     };
-    let mut seconds = [const { Vec::new() }; 3];
-    for turn in 0..=4 * TURNS {
-        let turns = [
+    let mut turns = Vec::new();
+    for _ in 0..=EXCHANGES {
+        turns.push([
             timed(&step),
             timed(&|| {
                 parallel.prepare().unwrap();
                 step();
             }),
             timed(&|| workers.all_reduce(&flat).unwrap()),
-        ];
-        // The first turn fills caches.
-        if turn > 0 {
-            seconds.iter_mut().zip(turns).for_each(|(all, turn)| all.push(turn));
-        }
+        ]);
     }
-    seconds.map(median)
+    // The first turn fills caches.
+    turns.split_off(1)
 }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 /// Success.
 pub(crate) const SUCCESS: u8 = 0;
 /// A usage or input error.
-pub(crate) const INPUT: u8 = 2;
+const INPUT: u8 = 2;
 /// Interrupted; the same command with `--resume` (or the same `reproduce`) resumes. sysexits' EX_TEMPFAIL.
 pub(crate) const INTERRUPTED: u8 = 75;
 
@@ -90,6 +90,12 @@ fn was_interrupted(error: &anyhow::Error) -> bool {
         || error.is::<ddpm_benchmark::Stopped>()
         || matches!(error.downcast_ref(), Some(SampleError::Interrupted { .. }))
         || matches!(error.downcast_ref(), Some(EvalError::Interrupted))
+}
+
+/// Ends the process with the word of another one that failed.
+pub(crate) fn end_with_word(word: String) {
+    crate::output::record("error", &format!("error: {word}"));
+    crate::workers::end(INPUT);
 }
 
 /// Prints an error as one line and names its exit status.

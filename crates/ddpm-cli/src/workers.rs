@@ -32,17 +32,13 @@ pub(crate) fn local_rank() -> Result<usize> {
     Ok(Rendezvous::from_environment()?.map_or(0, |place| place.local_rank))
 }
 
-/// Connects the GPUs of a group that trains on them. A process whose GPU waits for that of a process that failed ends with the word of why.
-pub(crate) fn connect_gpus(workers: &Workers, device: Device) -> Result<()> {
+/// Connects the GPUs of a group that trains on them. `told` gets the word of a process that failed, where this one waits for its GPU and does not notice.
+pub(crate) fn connect_gpus(workers: &Workers, device: Device, told: fn(String)) -> Result<()> {
     if workers.world() == 1 || !device.is_cuda() {
         return Ok(());
     }
     workers.connect_gpus(device)?;
-    workers.watch(|word| {
-        crate::output::record("error", &format!("error: {word}"));
-        end(crate::exit_codes::INPUT);
-    })?;
-    Ok(())
+    Ok(workers.watch(told)?)
 }
 
 /// Work of the first process that leaves files, such as a download, and then the same work in the others, which find the files.

@@ -274,6 +274,74 @@ fn torchrun_restarts_a_group_that_lost_a_process() {
     assert!(weights(folder, "killed") == weights(folder, "whole"));
 }
 
+/// The script of docs/cluster.md with stand-ins for `srun` and `scontrol`: a pre-emption ends with a requeue, and the requeued job with the bits of a run that was not
+/// disturbed.
+#[test]
+fn the_slurm_script_requeues_a_job_that_was_asked_to_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cluster.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    let script = guide.split("```").find(|block| block.contains("#SBATCH --signal")).unwrap();
+    let options: Vec<String> = train("run", &["train.steps=60", "train.checkpoint_every=50"])
+        .iter()
+        .skip(5)
+        .filter(|word| *word != "--threads" && *word != "1")
+        .map(|word| format!("'{word}'"))
+        .collect();
+    let script = script.replace("mine.toml", "digits").replace("--threads 8", "--threads 1");
+    let script = script.replace("--resume", &format!("--resume {}", options.join(" ")));
+    let executable = |name: &str, text: &str| {
+        use std::os::unix::fs::PermissionsExt;
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    std::fs::create_dir(folder.join("bin")).unwrap();
+    std::os::unix::fs::symlink(assert_cmd::cargo::cargo_bin("ddpm"), folder.join("bin/ddpm")).unwrap();
+    // The step of a job: two tasks; the highest exit code counts.
+    executable(
+        "bin/srun",
+        "#!/bin/bash\nshift\nexport SLURM_STEP_ID=0 SLURM_STEP_NUM_TASKS=2 SLURM_STEP_NODELIST=localhost\n\
+         for k in 0 1; do SLURM_PROCID=$k SLURM_LOCALID=$k \"$@\" & pids[k]=$!; done\n\
+         echo \"${pids[@]}\" > tasks\nworst=0\n\
+         for pid in \"${pids[@]}\"; do wait $pid; code=$?; ((code > worst)) && worst=$code; done\nexit $worst\n",
+    );
+    executable("bin/scontrol", "#!/bin/bash\necho \"$@\" >> requeued\n");
+    let job = |run: &str| {
+        executable("job.sh", script.replace("/shared/runs/mine", run).trim_start_matches('\n'));
+        let mut command = Command::new("bash");
+        let path = format!("{}:{}", folder.join("bin").display(), std::env::var("PATH").unwrap());
+        // The job's number decides the port.
+        let number = std::iter::repeat_with(free_port)
+            .map(|port| port + 10_000)
+            .find(|&port| (20_000..40_000).contains(&port) && TcpListener::bind(("127.0.0.1", port)).is_ok());
+        command.arg("job.sh").current_dir(folder).env("PATH", path).env("DDPM_CACHE", folder.join("cache"));
+        command.env("SLURM_JOB_ID", (number.unwrap() - 20_000).to_string()).env("OMP_WAIT_POLICY", "passive");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let finished = |child: Child| {
+        let output = ended(vec![child]).remove(0);
+        (output.status.code(), errors(&output))
+    };
+    let whole = finished(job("whole"));
+    assert_eq!(whole.0, Some(0), "{}", whole.1);
+
+    let child = job("run");
+    wait_for_steps(folder, "run", 10);
+    // Slurm signals the tasks.
+    let tasks = std::fs::read_to_string(folder.join("tasks")).unwrap();
+    let sent = Command::new("kill").arg("-TERM").args(tasks.split_whitespace()).status().unwrap();
+    assert!(sent.success());
+    let stopped = finished(child);
+    assert_eq!(stopped.0, Some(75), "{}", stopped.1);
+    assert!(std::fs::read_to_string(folder.join("requeued")).unwrap().starts_with("requeue "));
+    let requeued = finished(job("run"));
+    assert_eq!(requeued.0, Some(0), "{}", requeued.1);
+    assert!(requeued.1.contains("resumed after step"), "{}", requeued.1);
+    assert!(weights(folder, "run") == weights(folder, "whole"));
+}
+
 #[test]
 fn processes_with_different_settings_end_with_both_digests() {
     let folder = tempfile::tempdir().unwrap();

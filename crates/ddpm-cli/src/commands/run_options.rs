@@ -1,6 +1,7 @@
 //! Options that `ddpm train` and `ddpm reproduce` share, and the run that they stand for.
 
 use crate::config::{RunConfig, load};
+use crate::exit_codes;
 use crate::global_options::Global;
 use crate::run::Run;
 use crate::runtime;
@@ -43,7 +44,7 @@ impl RunOptions {
         config.override_from(global, self.data_dir.as_deref())?;
         let device = runtime::prepare(global.device, global.threads)?;
         let workers = workers::join()?;
-        workers::connect_gpus(&workers, device)?;
+        workers::connect_gpus(&workers, device, exit_codes::end_with_word)?;
         Ok(Box::new(Run::new(name, config, self.run.clone(), device).among(workers)))
     }
 }
