@@ -93,7 +93,7 @@ fn was_interrupted(error: &anyhow::Error) -> bool {
 }
 
 /// Ends the process with the word of another one that failed.
-pub(crate) fn end_with_word(word: String) {
+pub(crate) fn end_with_word(word: &str) {
     crate::output::record("error", &format!("error: {word}"));
     crate::workers::end(INPUT);
 }

@@ -33,7 +33,7 @@ pub(crate) fn local_rank() -> Result<usize> {
 }
 
 /// Connects the GPUs of a group that trains on them. `told` gets the word of a process that failed, where this one waits for its GPU and does not notice.
-pub(crate) fn connect_gpus(workers: &Workers, device: Device, told: fn(String)) -> Result<()> {
+pub(crate) fn connect_gpus(workers: &Workers, device: Device, told: fn(&str)) -> Result<()> {
     if workers.world() == 1 || !device.is_cuda() {
         return Ok(());
     }

@@ -93,7 +93,7 @@ impl Workers {
 
     /// Calls `told`, in another thread, with the word of a process that failed, if this one is still connected ten seconds after it: a process that waits
     /// for its GPU, which waits for another's, does not notice by itself before the group's time is over. Nothing where it runs alone.
-    pub fn watch(&self, told: impl FnOnce(String) + Send + 'static) -> Result<(), TorchError> {
+    pub fn watch(&self, told: impl FnOnce(&str) + Send + 'static) -> Result<(), TorchError> {
         let Some(group) = &self.group else { return Ok(()) };
         let group = Arc::downgrade(group);
         let watch = move || {
@@ -108,7 +108,7 @@ impl Workers {
             };
             std::thread::sleep(WORD_OF_FAILURE);
             if group.upgrade().is_some() {
-                told(word);
+                told(&word);
             }
         };
         let thread = std::thread::Builder::new().name("watch".to_owned()).spawn(watch);
@@ -440,7 +440,7 @@ mod tests {
     fn a_process_that_does_not_exchange_is_told_who_failed() {
         let workers: Vec<Workers> = group(2).into_iter().map(|thread| thread.join().unwrap()).collect();
         let (sender, receiver) = channel();
-        workers[0].watch(move |word| sender.send(word).unwrap()).unwrap();
+        workers[0].watch(move |word| sender.send(word.to_string()).unwrap()).unwrap();
         workers[1].tell_failure("no memory");
         let word = receiver.recv_timeout(WATCH + WORD_OF_FAILURE + Duration::from_secs(30)).unwrap();
         assert_eq!(word, "rank 1 failed first: no memory");
