@@ -42,6 +42,7 @@ impl Cli {
             Command::Train(command) => command.run(&global),
             Command::Schedule(command) => command.run(&global),
             Command::Sample(command) => command.run(&global),
+            Command::Noise(command) => command.run(&global),
             Command::Denoise(command) => command.run(&global),
             Command::Decompose(command) => command.run(&global),
             Command::Eval(command) => command.run(&global),
@@ -89,6 +90,7 @@ pub(crate) enum Command {
     Train(commands::train::Train),
     Schedule(commands::schedule::PrintSchedule),
     Sample(commands::sample::Sample),
+    Noise(commands::noise::Noise),
     Denoise(commands::denoise::Denoise),
     Decompose(commands::decompose::Decompose),
     #[command(subcommand)]
@@ -106,6 +108,7 @@ impl Command {
     /// The name of a command that computes or writes in one process; `None` for those that share their work, and for those that only tell.
     fn of_one_process(&self) -> Option<&'static str> {
         match self {
+            Command::Noise(_) => Some("noise"),
             Command::Denoise(_) => Some("denoise"),
             Command::Decompose(command) if command.is_of_a_target() => Some("decompose --target"),
             Command::Eval(Eval::TrainFeatures(_)) => Some("eval train-features"),

@@ -30,6 +30,7 @@ mod numbers;
 #[cfg(test)]
 mod option_effects;
 mod pictures;
+mod point_pictures;
 mod progress;
 mod run;
 mod run_log;

@@ -26,6 +26,10 @@ const W2: &str = "decompose --target DIR/g.json --w2 --steps 5";
 const W2_PROCESS: &str = "decompose --target DIR/g.json --w2 --steps 5 --process vp";
 const NETWORK: &str = "decompose --checkpoint DIR/image/checkpoints/latest --data digits";
 const W2_DDIM: &str = "decompose --target DIR/g.json --w2 --steps 5 --sampler ddim";
+const NOISE_DATA: &str = "noise --data digits --out DIR/n.png";
+const NOISE_TARGET: &str = "noise --target DIR/g.json --out DIR/n.safetensors";
+const NOISE_IMAGES: &str = "noise --images DIR --out DIR/n.png";
+const NOISE_PROCESS: &str = "noise --target DIR/g.json --process vp --out DIR/n.safetensors";
 const ALWAYS: &[&str] = &[];
 /// Two files of features.
 const FID_FILES: &[&str] = &["eval fid --features-a DIR/x --features-b DIR/y"];
@@ -134,6 +138,31 @@ const ROWS: &[Row] = &[
     ("sample", "alpha_bars", "DIR/betas.txt", NO_SCHEDULE),
     ("sample", "zero_terminal_snr", "", NO_SCHEDULE),
     ("sample", "seed", "1", &[LIST, "sample --target DIR/g.json --noise DIR/n.safetensors"]),
+    ("noise", "data", "digits", ALWAYS),
+    ("noise", "data_dir", "DIR", &[NOISE_TARGET, NOISE_IMAGES]),
+    ("noise", "images", "DIR", ALWAYS),
+    ("noise", "target", "DIR/g.json", ALWAYS),
+    ("noise", "num", "", ALWAYS),
+    ("noise", "levels", "", ALWAYS),
+    ("noise", "sequential", "", ALWAYS),
+    ("noise", "out", "", ALWAYS),
+    ("noise", "image_size", "8", &[NOISE_DATA, NOISE_TARGET, NOISE_IMAGES]),
+    ("noise", "resize", "fit-pad", &[NOISE_DATA, NOISE_TARGET, NOISE_IMAGES]),
+    ("noise", "channels", "3", &[NOISE_DATA, NOISE_TARGET, NOISE_IMAGES]),
+    ("noise", "on_error", "skip", &[NOISE_DATA, NOISE_TARGET, NOISE_IMAGES]),
+    ("noise", "train_steps", "100", &[NOISE_PROCESS]),
+    ("noise", "process", "vp", ALWAYS),
+    ("noise", "t_min", "0.1", &[NOISE_DATA]),
+    ("noise", "schedule", "cosine", &[NOISE_PROCESS]),
+    ("noise", "beta_start", "0.1", &[NOISE_PROCESS]),
+    ("noise", "beta_end", "0.1", &[NOISE_PROCESS]),
+    ("noise", "sigma_min", "0.1", &[NOISE_PROCESS]),
+    ("noise", "sigma_max", "9", &[NOISE_PROCESS]),
+    ("noise", "rho", "7", &[NOISE_PROCESS]),
+    ("noise", "betas", "DIR/betas.txt", &[NOISE_PROCESS]),
+    ("noise", "alpha_bars", "DIR/betas.txt", &[NOISE_PROCESS]),
+    ("noise", "zero_terminal_snr", "", &[NOISE_PROCESS]),
+    ("noise", "seed", "", ALWAYS),
     ("denoise", "checkpoint", "DIR/image/checkpoints/latest", &[DENOISE_TARGET]),
     ("denoise", "target", "DIR/g.json", &[DENOISE_IMAGE]),
     ("denoise", "input", "", ALWAYS),

@@ -97,7 +97,7 @@ pub(crate) fn write_forward(run: &RunDir, dataset: &Dataset, schedule: &Schedule
 }
 
 /// One picture from columns of the same number of images.
-fn write_columns(path: &Path, columns: &[Tensor]) -> Result<()> {
+pub(crate) fn write_columns(path: &Path, columns: &[Tensor]) -> Result<()> {
     let images = Tensor::stack(columns, 1).flatten(0, 1);
     let shape = shape_of(&images);
     let layout = GridLayout::readable(columns.len(), shape);

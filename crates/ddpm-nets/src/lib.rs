@@ -16,6 +16,7 @@ pub mod checkpoint;
 mod denoiser;
 mod embedding;
 mod error;
+mod forward;
 mod layers;
 pub mod mlp;
 mod noise_levels;
@@ -31,6 +32,7 @@ pub mod unet;
 
 pub use denoiser::{Denoiser, NetworkDenoiser, Prediction};
 pub use error::NetsError;
+pub use forward::{noised_at_once, noised_in_steps};
 pub use mlp::{Mlp, MlpConfig, MlpOutput};
 pub use noise_levels::NoiseLevels;
 pub use noised_batch::{NetworkInput, NoisedBatch, along_rows, noised, normal_rows, per_row};

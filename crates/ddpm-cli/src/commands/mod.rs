@@ -8,6 +8,7 @@ pub(crate) mod devices;
 pub(crate) mod error_benchmark;
 pub(crate) mod eval;
 pub(crate) mod gpu_check;
+pub(crate) mod noise;
 pub(crate) mod reproduce;
 mod run_options;
 pub(crate) mod sample;
