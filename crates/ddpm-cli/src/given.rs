@@ -37,6 +37,13 @@ impl Given {
         self.refuse(&options.iter().map(String::as_str).collect::<Vec<_>>(), why)
     }
 
+    /// [`Given::refuse`] of every option of a group but these.
+    pub(crate) fn refuse_others_of_group<A: Args>(&self, allowed: &[&str], why: &str) -> Result<()> {
+        let options = of_group::<A>();
+        let others = options.iter().map(String::as_str).filter(|option| !allowed.contains(option));
+        self.refuse(&others.collect::<Vec<_>>(), why)
+    }
+
     /// Whether an option of a group was given.
     pub(crate) fn has_any_of<A: Args>(&self) -> bool {
         of_group::<A>().iter().any(|option| self.0.contains(option))

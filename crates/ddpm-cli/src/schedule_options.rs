@@ -21,10 +21,10 @@ pub(crate) struct ScheduleOptions {
     /// beta of the noisiest level [linear, scaled-linear, sigmoid, constant; default: 20/T for linear]
     #[arg(long, value_name = "BETA")]
     beta_end: Option<f64>,
-    /// Least noise [ve-geometric: 0.01, karras: 0.002]
+    /// Least noise [ve-geometric: 0.01, karras: 0.002; where there is --process, also of ve: 0.01]
     #[arg(long, value_name = "SIGMA")]
     sigma_min: Option<f64>,
-    /// Most noise [ve-geometric: 50, karras: 80]
+    /// Most noise [ve-geometric: 50, karras: 80; where there is --process, also of ve: 50 and edm: 80]
     #[arg(long, value_name = "SIGMA")]
     sigma_max: Option<f64>,
     /// Exponent of the spacing [karras: 7]
@@ -69,6 +69,11 @@ impl ScheduleOptions {
             // An option spells the key with a dash.
             None => anyhow!("{}", text.replace("beta_end", "--beta-end")),
         }
+    }
+
+    /// The least and the most noise, where they were given.
+    pub(crate) fn sigmas(&self) -> (Option<f64>, Option<f64>) {
+        (self.sigma_min, self.sigma_max)
     }
 
     /// The files that are read.

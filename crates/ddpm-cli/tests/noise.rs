@@ -51,6 +51,13 @@ fn at_once_all_levels_have_one_eps_and_in_steps_they_have_not() {
     // Neighbours share a part of their noise; the chain's first step is the one-shot noise of draw 0.
     assert!(largest(&(eps(&steps, 1) - eps(&steps, 3))) > 0.5);
 
+    // alpha of the Ornstein-Uhlenbeck process at time t is e^(-t/2).
+    let ou = tensors(folder, "--data digits --num 1 --levels 2 --process ou --horizon 2");
+    assert!((ou["alpha"].double_value(&[1]) - (-1f64).exp()).abs() < 1e-12);
+    assert_eq!(numbers(&ou["time"]), [0.0, 2.0]);
+    let ve = tensors(folder, "--data digits --num 1 --levels 2 --process ve --sigma-max 5");
+    assert!((ve["sigma"].double_value(&[1]) - 5.0).abs() < 1e-12);
+
     // The number of rows does not change a row.
     let fewer = tensors(folder, "--data digits --num 2 --levels 4 --train-steps 100 --schedule cosine");
     assert!(fewer["x"].equal(&once["x"].narrow(1, 0, 2)));
@@ -113,6 +120,13 @@ fn what_cannot_be_noised_or_drawn_is_refused_in_one_line() {
         ("--target g.json --data-dir x --out a.safetensors", "--data-dir has no effect without --data"),
         ("--target g.json --process ou --schedule cosine --out a.safetensors", "--schedule cannot be used"),
         ("--target none.json --out a.safetensors", "none.json"),
+        ("--target g.json --process ou --beta-min 1 --out a.safetensors", "--beta-min has no effect"),
+        ("--target g.json --process vp --sigma-max 9 --out a.safetensors", "--sigma-max has no effect"),
+        (
+            "--target g.json --process vp --beta-min 5 --beta-max 1 --out a.safetensors",
+            "--beta-max must be above",
+        ),
+        ("--target g.json --horizon 5 --out a.safetensors", "--horizon has no effect on a schedule"),
     ] {
         let output = ddpm(folder).arg("noise").args(words.split(' ')).assert().code(2).get_output().clone();
         let text = String::from_utf8(output.stderr).unwrap();
