@@ -101,14 +101,17 @@ fn the_first_gradient_is_the_same_tensor_by_tensor() {
     };
     let expected = moments("one");
     assert!(expected.len() > 20);
+    let largest = |tensor: &tch::Tensor| tensor.abs().max().double_value(&[]);
+    let overall = expected.values().map(largest).fold(0.0, f64::max);
+    assert!(overall > 1e-4, "{overall:e}");
     for run in ["two", "four"] {
         let got = moments(run);
         for (name, one) in &expected {
-            let largest = one.abs().max().double_value(&[]);
-            let difference = (one - &got[name]).abs().max().double_value(&[]);
-            assert!(difference <= 1e-5 * largest, "{run}, {name}: {difference:e} of {largest:e}");
+            // The bias of an attention's keys has no effect: its gradient is 0 but for rounding.
+            let scale = largest(one).max(1e-9 * overall);
+            let difference = largest(&(one - &got[name]));
+            assert!(difference <= 1e-5 * scale, "{run}, {name}: {difference:e} of {scale:e}");
         }
-        assert!(expected.values().any(|tensor| tensor.abs().max().double_value(&[]) > 1e-4));
     }
 }
 
