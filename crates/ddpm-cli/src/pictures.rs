@@ -2,11 +2,11 @@
 
 use anyhow::{Context, Result};
 use ddpm_core::noise::{NoiseSource, Purpose};
-use ddpm_core::{Schedule, TimeIndex};
+use ddpm_core::{Level, Schedule, TimeIndex};
 use ddpm_data::picture::{GridLayout, Picture, png_name};
 use ddpm_data::{Dataset, ImageShape};
+use ddpm_nets::noised_at_once;
 use ddpm_nets::pixels::{from_u8, to_u8};
-use ddpm_nets::{noised, normal_rows};
 use ddpm_sample::Samples;
 use ddpm_train::RunDir;
 use std::path::{Path, PathBuf};
@@ -85,14 +85,11 @@ pub(crate) fn write_forward(run: &RunDir, dataset: &Dataset, schedule: &Schedule
     let size = [images.len() as i64, shape.channels as i64, shape.height as i64, shape.width as i64];
     let x0 = from_u8(&Tensor::from_slice(images.pixels()).reshape(size));
     let source = NoiseSource::new(0, Purpose::Evaluation);
-    let rows = 0..images.len() as u64;
-    let eps = normal_rows(&source, rows, 0, &size[1..], tch::Device::Cpu)?;
     let last = schedule.steps() - 1;
+    let level = |k| schedule.level(TimeIndex((k * last / (FORWARD_COLUMNS - 1)) as u32));
+    let levels: Vec<Level> = (1..FORWARD_COLUMNS).map(level).collect();
     let mut columns = vec![x0.shallow_clone()];
-    for k in 1..FORWARD_COLUMNS {
-        let level = schedule.level(TimeIndex((k * last / (FORWARD_COLUMNS - 1)) as u32));
-        columns.push(noised(&x0, &eps, &[level])?);
-    }
+    columns.extend(noised_at_once(&x0, &levels, &source)?);
     write_columns(&Pictures::of(run).forward, &columns)
 }
 

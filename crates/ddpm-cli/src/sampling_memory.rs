@@ -17,21 +17,27 @@ pub(crate) fn check_images(batch: u64, model: &UNetConfig, device: Device) -> Re
         channels as u128 * side(height) * side(width)
     };
     let widest = model.block_out_channels.iter().enumerate().map(level).max().unwrap_or(1);
-    check(batch, &format!("images of {height} x {width}"), 2 * widest, device)
+    check("--batch-size", batch, &format!("images of {height} x {width}"), 2 * widest, device)
 }
 
 /// Checks the state, the noise and the prediction of a batch of vectors.
 pub(crate) fn check_vectors(batch: u64, dim: i64, device: Device) -> Result<()> {
-    check(batch, &format!("samples of {dim} numbers"), 3 * dim as u128, device)
+    check("--batch-size", batch, &format!("samples of {dim} numbers"), 3 * dim as u128, device)
 }
 
-fn check(batch: u64, what: &str, numbers: u128, device: Device) -> Result<()> {
+/// Checks the states of samples of a target at several noise levels.
+pub(crate) fn check_noised(num: u64, dim: i64, levels: usize, device: Device) -> Result<()> {
+    // The samples themselves are drawn in f64.
+    check("--num", num, &format!("samples of {dim} numbers"), (levels as u128 + 2) * dim as u128, device)
+}
+
+fn check(option: &str, batch: u64, what: &str, numbers: u128, device: Device) -> Result<()> {
     let left = if device.is_cuda() { torch_ext::memory::free_memory(device) } else { available_memory() };
     let left = left.map(u128::from);
     let bytes = FLOAT * numbers * u128::from(batch);
     ensure!(
         left.is_none_or(|left| bytes <= left),
-        "--batch-size: {batch} {what} need at least {}, and {} of memory are left; take fewer at once",
+        "{option}: {batch} {what} need at least {}, and {} of memory are left; take fewer at once",
         human_bytes(bytes),
         human_bytes(left.unwrap_or_default())
     );

@@ -119,6 +119,10 @@ fn what_cannot_be_noised_or_drawn_is_refused_in_one_line() {
         ("--target line.json --out a.gif", "write .png"),
         ("--target g.json --data-dir x --out a.safetensors", "--data-dir has no effect without --data"),
         ("--target g.json --process ou --schedule cosine --out a.safetensors", "--schedule cannot be used"),
+        (
+            "--target g.json --num 1e15 --out a.safetensors",
+            "--num: 1000000000000000 samples of 3 numbers need",
+        ),
         ("--target none.json --out a.safetensors", "none.json"),
         ("--target g.json --process ou --beta-min 1 --out a.safetensors", "--beta-min has no effect"),
         ("--target g.json --process vp --sigma-max 9 --out a.safetensors", "--sigma-max has no effect"),

@@ -12,21 +12,24 @@ pub fn noised_at_once(x0: &Tensor, levels: &[Level], source: &NoiseSource) -> Re
     levels.iter().map(|level| noised(x0, &eps, &[*level])).collect()
 }
 
-/// The same states drawn one after another, the least noisy first: x_t ~ q(x_t | x_s) with fresh noise in each step. At each level the law of a row is
+/// The same states drawn one after another, the least noisy first: x_t ~ q(x_t | x_s) with fresh noise in each step; those at the indices `kept` are returned. At each level the law of a row is
 /// that of [`noised_at_once`]; the rows of one path belong together as in the chain of Ho et al. 2020, eq. 2.
 pub fn noised_in_steps(
     x0: &Tensor,
     levels: &[Level],
+    kept: &[usize],
     source: &NoiseSource,
 ) -> Result<Vec<Tensor>, NetsError> {
     let mut before = (Level::CLEAN, x0.shallow_clone());
-    let mut states = Vec::with_capacity(levels.len());
+    let mut states = Vec::with_capacity(kept.len());
     for (step, level) in levels.iter().enumerate() {
         let transition = Posterior::between(level, &before.0);
         let eps = noise(x0, source, step as u64)?;
         let state =
             fence(|| transition.transition_scale * &before.1 + transition.transition_variance.sqrt() * eps)?;
-        states.push(state.shallow_clone());
+        if kept.contains(&step) {
+            states.push(state.shallow_clone());
+        }
         before = (*level, state);
     }
     Ok(states)
@@ -63,7 +66,8 @@ mod tests {
             let x0 = Tensor::full([n, 4], 0.7, (Kind::Double, Device::Cpu));
             let source = NoiseSource::new(3, Purpose::Evaluation);
             let once = noised_at_once(&x0, &levels, &source).unwrap();
-            let steps = noised_in_steps(&x0, &levels, &source).unwrap();
+            let steps =
+                noised_in_steps(&x0, &levels, &(0..levels.len()).collect::<Vec<_>>(), &source).unwrap();
             for (k, level) in levels.iter().enumerate() {
                 let (mean, variance) = (0.7 * level.alpha(), level.sigma().powi(2));
                 for state in [&once[k], &steps[k]] {

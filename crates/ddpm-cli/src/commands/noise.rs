@@ -11,6 +11,7 @@ use crate::output::{self, print};
 use crate::pictures;
 use crate::point_pictures::{Plane, paths_over_levels};
 use crate::runtime::{self, NOTHING_WRITTEN, StopFlag};
+use crate::sampling_memory;
 use crate::target_file;
 use anyhow::{Result, bail, ensure};
 use ddpm_core::noise::{NoiseSource, Purpose};
@@ -110,9 +111,7 @@ impl Noise {
             let x0 = self.clean(given, seed, format, device)?;
             let source = NoiseSource::new(seed, Purpose::Evaluation);
             let (levels, states) = if self.sequential {
-                let states = noised_in_steps(&x0, &all, &source)?;
-                let states = kept.iter().map(|&k| states[k].shallow_clone()).collect();
-                (kept.iter().map(|&k| all[k]).collect(), states)
+                (kept.iter().map(|&k| all[k]).collect(), noised_in_steps(&x0, &all, &kept, &source)?)
             } else {
                 (all.clone(), noised_at_once(&x0, &all, &source)?)
             };
@@ -133,7 +132,7 @@ impl Noise {
         let most = noising.max_steps().unwrap_or(CONTINUOUS_STEPS);
         ensure!(kept <= most, "--levels must be at most {}, got {}", most + 1, self.levels);
         let steps = if self.sequential { most } else { kept };
-        // Of a schedule the indices are spread from the first step or so to the last.
+        // Spread evenly; the last is the noisiest.
         let place = |k: usize| ((k + 1) * most).div_ceil(kept) - 1;
         let level = |k: usize| -> Result<Level> {
             Ok(match noising {
@@ -177,6 +176,7 @@ impl Noise {
             self.out.display()
         );
         let num = self.num.unwrap_or(1000);
+        sampling_memory::check_noised(num as u64, dim as i64, self.levels, device)?;
         let source = NoiseSource::new(seed, Purpose::Target);
         let rows: Vec<f64> = (0..num as u64).flat_map(|row| target.sample(&source, row)).collect();
         Ok(torch_ext::fence(|| {
