@@ -42,27 +42,28 @@ impl<'a> ImageSampling<'a> {
     /// The job, whose samples are images [num, channels, height, width] in model space.
     pub(crate) fn job(self) -> Result<SamplingJob<'a>> {
         let checkpoint = self.model.checkpoint;
-        let levels = match self.scheme {
-            Scheme::Langevin { .. } => {
+        let noising = checkpoint.scheduler.noising();
+        let grid = self.grid.unwrap_or(checkpoint.scheduler.spacing());
+        let mut levels = match (self.scheme, noising) {
+            (Scheme::Langevin { .. }, _) => {
                 ensure!(
                     self.at.is_some(),
                     "langevin runs at one noise level of a checkpoint: name it with --at T"
                 );
-                VisitedLevels::single(&Noising::Discrete(checkpoint.scheduler.schedule().clone()), self.at)?
+                VisitedLevels::single(noising, self.at)?
             }
-            _ => {
-                let grid = self.grid.unwrap_or(checkpoint.scheduler.spacing());
+            (_, Noising::Continuous { .. }) => VisitedLevels::along(noising, Some(self.steps), Some(grid))?,
+            (_, Noising::Discrete(_)) => {
                 let (schedule, timesteps) = checkpoint.scheduler.visit(grid, self.steps)?;
-                let visited = schedule.visited(&timesteps)?;
-                let mut levels = VisitedLevels::of_timesteps(schedule, &timesteps, grid)?;
-                if self.scheme == (Scheme::Ddpm { variance: Variance::Analytic }) {
-                    levels.trajectory = levels.trajectory.with_mse(stored_mse(self.dir, &visited)?)?;
-                }
-                levels
+                VisitedLevels::of_timesteps(schedule, &timesteps, grid)?
             }
         };
+        if self.scheme == (Scheme::Ddpm { variance: Variance::Analytic }) {
+            let visited = &levels.trajectory.levels()[..levels.trajectory.steps()];
+            levels.trajectory = levels.trajectory.clone().with_mse(stored_mse(self.dir, visited)?)?;
+        }
         Ok(SamplingJob {
-            scheme: self.scheme,
+            scheme: noising.scheme(self.scheme),
             levels,
             options: Options {
                 threshold: checkpoint.scheduler.threshold(),

@@ -1,7 +1,7 @@
 //! The warning about a noising process that ends far from pure noise, where samplers start.
 
 use anyhow::Result;
-use ddpm_core::{Noising, Scale, Schedule};
+use ddpm_core::{Noising, Scale};
 
 /// The largest signal-to-noise ratio alpha^2/sigma^2 of a noisiest level that passes for pure noise. Ho et al.'s schedule ends at 4e-5, Stable
 /// Diffusion's at 0.005.
@@ -29,9 +29,4 @@ pub(crate) fn warn_of_signal(noising: &Noising) -> Result<()> {
          expected at most {MOST_SIGNAL}; {remedy}"
     );
     Ok(())
-}
-
-/// [`warn_of_signal`] of a schedule.
-pub(crate) fn warn_of_signal_in(schedule: &Schedule) -> Result<()> {
-    warn_of_signal(&Noising::Discrete(schedule.clone()))
 }

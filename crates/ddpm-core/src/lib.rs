@@ -71,7 +71,7 @@ pub use level::{Level, Time, TimeIndex};
 pub use mismatch::Mismatch;
 pub use noising::Noising;
 pub use noising_config::{NoisingConfig, ProcessConfig};
-pub use parameterization::Parameterization;
+pub use parameterization::{NoiseCondition, Parameterization};
 pub use posterior::Posterior;
 pub use preconditioning::Preconditioning;
 pub use prediction::{LinearMap, PredictionKind};

@@ -176,6 +176,22 @@ impl Noising {
         }
     }
 
+    /// The levels at which a model of this process is looked at where a list of levels is needed: those of the schedule; of a process the
+    /// levels of 1000 steps on its default grid.
+    pub fn discretized(&self) -> Result<Schedule, CoreError> {
+        match self {
+            Noising::Discrete(schedule) => Ok(schedule.clone()),
+            Noising::Continuous { .. } => self.visited_schedule(PROCESS_STEPS, self.default_grid()),
+        }
+    }
+
+    /// The levels with noise that `steps` steps visit as a schedule of their own, the least noisy first.
+    pub fn visited_schedule(&self, steps: usize, grid: Grid) -> Result<Schedule, CoreError> {
+        let trajectory = self.trajectory(steps, grid)?;
+        let noisy = trajectory.levels().iter().rev().filter(|level| !level.is_clean());
+        Schedule::from_log_snr(self.scale(), noisy.map(Level::log_snr).collect())
+    }
+
     /// `steps` steps of a sampler from the most noise down: of a schedule to data, of a process to its smallest time.
     pub fn trajectory(&self, steps: usize, grid: Grid) -> Result<Trajectory, CoreError> {
         match self {

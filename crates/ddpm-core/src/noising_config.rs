@@ -53,6 +53,12 @@ impl From<NoisingConfig> for Sections {
     }
 }
 
+impl From<ScheduleConfig> for NoisingConfig {
+    fn from(config: ScheduleConfig) -> Self {
+        NoisingConfig::Schedule(config)
+    }
+}
+
 impl NoisingConfig {
     /// The noising process that the configuration describes.
     pub fn build(&self) -> Result<Noising, CoreError> {

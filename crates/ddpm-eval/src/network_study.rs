@@ -126,7 +126,7 @@ impl<'a> NetworkStudy<'a> {
             Variance::LearnedRange => (Variance::FixedLarge, Some(own)),
             own => (own, None),
         };
-        let schedule_name = checkpoint.scheduler.schedule_config().schedule.name().to_owned();
+        let schedule_name = checkpoint.scheduler.config().name().to_owned();
         Ok(NetworkStudy {
             network: ThresholdedDenoiser::of_checkpoint(checkpoint),
             reference: None,

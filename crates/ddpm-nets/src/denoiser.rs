@@ -80,7 +80,7 @@ impl<'a> NetworkDenoiser<'a> {
             (output, None)
         };
         match self.parameterization {
-            Parameterization::Plain(kind) => Ok(Prediction { kind, value, variance_fraction }),
+            Parameterization::Plain { kind, .. } => Ok(Prediction { kind, value, variance_fraction }),
             Parameterization::Edm(_) => {
                 let maps = levels.iter().map(|level| Ok(self.parameterization.to_x0(level)?));
                 let maps = maps.collect::<Result<Vec<LinearMap>, NetsError>>()?;

@@ -29,6 +29,45 @@ impl Sinusoids {
     }
 }
 
+/// Features of the logarithm of a noise level: sinusoids whose frequencies are drawn once and not trained (Song et al. 2021, appendix H, after
+/// Tancik et al. 2020).
+#[derive(Debug)]
+pub(crate) struct FourierFeatures {
+    frequencies: Tensor,
+}
+
+/// Standard deviation of the frequencies, in Song et al.'s code and in diffusers.
+const FREQUENCY_STD: f64 = 16.0;
+
+impl FourierFeatures {
+    pub(crate) fn new(mut b: Builder<'_>, frequencies: i64) -> Self {
+        FourierFeatures { frequencies: b.add_fixed("weight", &[frequencies], FREQUENCY_STD) }
+    }
+
+    /// sigma [n] -> [n, 2 frequencies], sines before cosines.
+    fn forward(&self, sigma: &Tensor) -> Tensor {
+        let phases = sigma.to_kind(Kind::Float).log().unsqueeze(1) * self.frequencies.unsqueeze(0) * std::f64::consts::TAU;
+        Tensor::cat(&[phases.sin(), phases.cos()], 1)
+    }
+}
+
+/// The features of a noise level that an embedding starts from.
+#[derive(Debug)]
+pub(crate) enum LevelFeatures {
+    Positional(Sinusoids),
+    Fourier(FourierFeatures),
+}
+
+impl LevelFeatures {
+    /// The number that tells the level [n] -> [n, features].
+    pub(crate) fn forward(&self, t: &Tensor) -> Tensor {
+        match self {
+            LevelFeatures::Positional(sinusoids) => sinusoids.forward(t),
+            LevelFeatures::Fourier(features) => features.forward(t),
+        }
+    }
+}
+
 /// dense, SiLU, dense.
 #[derive(Debug)]
 pub(crate) struct TimeEmbedding {

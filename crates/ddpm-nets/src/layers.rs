@@ -22,6 +22,11 @@ impl<'a> Builder<'a> {
     fn add(&mut self, name: &str, shape: &[i64], init: Init) -> Tensor {
         self.parameters.add(format!("{}{name}", self.prefix), shape, init)
     }
+
+    /// A tensor that is not trained: `factor` times a standard normal draw.
+    pub(crate) fn add_fixed(&mut self, name: &str, shape: &[i64], factor: f64) -> Tensor {
+        self.parameters.add_fixed(format!("{}{name}", self.prefix), shape, factor)
+    }
 }
 
 /// A square 2-D convolution with bias.

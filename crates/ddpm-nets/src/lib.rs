@@ -38,6 +38,6 @@ pub use noise_levels::NoiseLevels;
 pub use noised_batch::{NetworkInput, NoisedBatch, along_rows, noised, normal_rows, per_row};
 pub use parameters::Parameters;
 pub use perturbed::Perturbed;
-pub use score::{EpsilonScore, ScoreDenoiser, ScoreNetwork};
+pub use score::{ScoreDenoiser, ScoreNetwork};
 pub use threshold::Threshold;
 pub use unet::{LayerCost, UNet, UNetConfig};

@@ -133,7 +133,7 @@ impl NetworkInput {
         let scales = levels.iter().map(|level| parameterization.input_scale(level));
         Ok(fence(|| NetworkInput {
             input: match parameterization {
-                Parameterization::Plain(_) => x_t.shallow_clone(),
+                Parameterization::Plain { .. } => x_t.shallow_clone(),
                 Parameterization::Edm(_) => x_t * per_row(scales, x_t),
             },
             condition: upload(Tensor::from_slice(&condition), x_t.device()),

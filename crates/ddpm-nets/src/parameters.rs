@@ -34,12 +34,14 @@ pub struct Parameters {
     seed: u64,
     names: Vec<String>,
     tensors: Vec<Tensor>,
+    /// Tensors that are drawn once and not trained. They are part of the network's file.
+    fixed: Vec<(String, Tensor)>,
 }
 
 impl Parameters {
     /// An empty list; `seed` determines the initial weights, independently of the device.
     pub fn new(device: Device, seed: u64) -> Self {
-        Parameters { device, seed, names: Vec::new(), tensors: Vec::new() }
+        Parameters { device, seed, names: Vec::new(), tensors: Vec::new(), fixed: Vec::new() }
     }
 
     /// Adds a weight and returns a handle that shares its storage.
@@ -52,6 +54,21 @@ impl Parameters {
         self.names.push(name);
         self.tensors.push(tensor);
         handle
+    }
+
+    /// Adds a tensor that is not trained: `factor` times a standard normal draw. Returns a handle that shares its storage.
+    pub(crate) fn add_fixed(&mut self, name: String, shape: &[i64], factor: f64) -> Tensor {
+        // Its stream is beyond those of all weights, which it leaves as they are.
+        let values = initial_values(self.seed, u64::MAX - self.fixed.len() as u64, shape, Init::Normal);
+        let tensor = (Tensor::from_slice(&values).reshape(shape) * factor).to_device(self.device);
+        let handle = tensor.shallow_clone();
+        self.fixed.push((name, tensor));
+        handle
+    }
+
+    /// The tensors that are not trained, with their names.
+    pub fn fixed(&self) -> &[(String, Tensor)] {
+        &self.fixed
     }
 
     /// The device that holds the weights.
@@ -91,11 +108,13 @@ impl Parameters {
         }
     }
 
-    /// Overwrites all weights with those of a file: every name must be there with the same shape, and no other.
+    /// Overwrites all weights, and the tensors that are not trained, with those of a file: every name must be there with the same shape, and no other.
     ///
     /// `path` only serves the error text.
     pub fn load(&self, file: &TensorMap, path: &Path) -> Result<(), NetsError> {
-        for (name, tensor) in self.names.iter().zip(&self.tensors) {
+        let fixed = self.fixed.iter().map(|(name, tensor)| (name, tensor));
+        let all: Vec<(&String, &Tensor)> = self.names.iter().zip(&self.tensors).chain(fixed).collect();
+        for &(name, tensor) in &all {
             let Some(value) = file.get(name) else {
                 return Err(NetsError::format(path, format!("tensor {name} is missing")));
             };
@@ -110,11 +129,11 @@ impl Parameters {
                 return Err(NetsError::format(path, reason));
             }
         }
-        if let Some(extra) = file.keys().find(|name| !self.names.contains(name)) {
+        if let Some(extra) = file.keys().find(|name| !all.iter().any(|(known, _)| known == name)) {
             return Err(NetsError::format(path, format!("tensor {extra} has no place in this network")));
         }
         tch::no_grad(|| {
-            for (name, tensor) in self.names.iter().zip(&self.tensors) {
+            for (name, tensor) in all {
                 tensor.shallow_clone().copy_(&file[name].to_kind(Kind::Float));
             }
         });

@@ -1,6 +1,6 @@
 //! Score networks: differentiable fields s(x, level) that approximate grad log q_t(x).
 
-use crate::{Denoiser, NetsError, NoiseLevels, Parameters, Prediction, UNet, along_rows};
+use crate::{Denoiser, NetsError, NoiseLevels, Parameters, Prediction};
 use ddpm_core::{Level, PredictionKind};
 use tch::{Kind, Tensor};
 use torch_ext::TorchError;
@@ -37,26 +37,5 @@ impl<N: ScoreNetwork + ?Sized> Denoiser for ScoreDenoiser<'_, N> {
             self.0.score(&x, &levels).map(|score| untracked(score).to_kind(x_t.kind()))
         })??;
         Ok(Prediction { kind: PredictionKind::Score, value, variance_fraction: None })
-    }
-}
-
-/// An unconditional U-Net that predicts eps, read as a score: s = -eps_hat / sigma. Its attention is made of matrix products, so it can be
-/// differentiated twice. Levels without noise have no such score.
-#[derive(Debug)]
-pub struct EpsilonScore(pub UNet);
-
-impl ScoreNetwork for EpsilonScore {
-    fn parameters(&self) -> &Parameters {
-        self.0.parameters()
-    }
-
-    fn check_rows(&self, x: &Tensor) -> Result<(), NetsError> {
-        let n = x.size().first().copied().unwrap_or(0);
-        self.0.check_input(x, &Tensor::zeros([n], (Kind::Float, x.device())), None)
-    }
-
-    fn score(&self, x: &Tensor, levels: &NoiseLevels) -> Result<Tensor, TorchError> {
-        let forward = || self.0.forward(x, levels.time(), None, false) / along_rows(levels.sigma(), x);
-        torch_ext::fence(forward).map(|score| -score)
     }
 }

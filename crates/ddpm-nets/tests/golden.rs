@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
 use ddpm_core::Grid;
-use ddpm_core::{Level, PredictionKind, TimeIndex};
+use ddpm_core::{Level, PredictionKind, Time, TimeIndex};
 use ddpm_nets::checkpoint::{Checkpoint, Scheduler};
+use ddpm_nets::unet::TimeEmbeddingType;
 use ddpm_nets::{NetworkDenoiser, Threshold, UNet, UNetConfig, tensor_file};
 use ddpm_testkit::hashed;
 use serde_json::{Value, json};
@@ -26,10 +27,12 @@ fn config_of(value: &Value) -> UNetConfig {
 fn hashed_network(config: UNetConfig) -> UNet {
     let network = UNet::new(config, Device::Cpu, 0).unwrap();
     let parameters = network.parameters();
+    let fixed = parameters.fixed().iter().map(|(name, tensor)| (name, tensor));
     let weights = parameters
         .names()
         .iter()
         .zip(parameters.tensors())
+        .chain(fixed)
         .map(|(name, tensor)| (name.clone(), weight(name, &tensor.size())))
         .collect();
     parameters.load(&weights, Path::new("golden")).unwrap();
@@ -38,10 +41,12 @@ fn hashed_network(config: UNetConfig) -> UNet {
 
 fn keys(network: &UNet) -> Vec<String> {
     let parameters = network.parameters();
+    let fixed = parameters.fixed().iter().map(|(name, tensor)| (name, tensor));
     let mut keys: Vec<String> = parameters
         .names()
         .iter()
         .zip(parameters.tensors())
+        .chain(fixed)
         .map(|(name, tensor)| format!("{name} {:?}", tensor.size()))
         .collect();
     keys.sort();
@@ -59,6 +64,15 @@ fn integers(value: &Value) -> Vec<i64> {
 /// diffusers' DDPMScheduler with some keys.
 fn scheduler(mut keys: Value) -> Scheduler {
     keys["_class_name"] = json!("DDPMScheduler");
+    Scheduler::from_json(&keys).unwrap()
+}
+
+/// A variance-exploding process whose network predicts the score and is told sigma.
+fn exploding() -> Scheduler {
+    let keys = json!({
+        "_class_name": "NoisingProcess", "process": {"kind": "ve"}, "prediction": "score", "condition": "sigma",
+        "grid": "karras", "variance": "fixed-large", "clip_range": null,
+    });
     Scheduler::from_json(&keys).unwrap()
 }
 
@@ -89,13 +103,21 @@ fn every_shape_of_unet_answers_as_diffusers_does() {
         let dir = folder.path().join(name);
         std::fs::create_dir(&dir).unwrap();
         let parameters = network.parameters();
-        Checkpoint::save(&dir, &network, parameters.tensors(), &scheduler(json!({})), None).unwrap();
+        let fourier = config.time_embedding_type == TimeEmbeddingType::Fourier;
+        let stated = if fourier { exploding() } else { scheduler(json!({})) };
+        Checkpoint::save(&dir, &network, parameters.tensors(), &stated, None).unwrap();
         let loaded = Checkpoint::load(&dir, Device::Cpu).unwrap();
         assert_eq!(loaded.network.config(), &config);
         let denoiser = NetworkDenoiser::new(&loaded.network, loaded.scheduler.parameterization(), y);
-        let levels: Vec<Level> = integers(&case["t"])
-            .into_iter()
-            .map(|t| loaded.scheduler.schedule().level(TimeIndex(t as u32)))
+        let levels: Vec<Level> = case["t"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|t| t.as_f64().unwrap())
+            .map(|t| match fourier {
+                true => Level::variance_exploding(-2.0 * t.ln(), Time::Sigma(t)),
+                false => loaded.scheduler.schedule().level(TimeIndex(t as u32)),
+            })
             .collect();
         let prediction = denoiser.predict_rows(&x, &levels).unwrap();
         let output = match prediction.variance_fraction {

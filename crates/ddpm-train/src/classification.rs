@@ -34,7 +34,7 @@ impl Noising<'_> {
     /// What the network sees of a batch, in the scaling of the denoiser that is to be guided, so that one classifier serves all its samplers.
     fn network_input(&self, batch: &ImageBatch, images: usize) -> Result<NetworkInput, TrainError> {
         let samples = batch.first_sample..batch.first_sample + images as u64;
-        let draws = self.times.draw(batch.first_sample, images);
+        let draws = self.times.draw(batch.first_sample, images)?;
         let levels = draws.iter().map(|draw| draw.level).collect();
         let noised = NoisedBatch::keyed(&batch.x0, levels, &self.noise, samples, 0)?;
         Ok(noised.network_input(self.parameterization)?)
@@ -59,7 +59,7 @@ impl<'a> ImageClassification<'a> {
                 parameterization: scheduler.parameterization(),
                 times: TimeSampler::new(
                     config.times,
-                    scheduler.schedule().clone(),
+                    scheduler.noising().clone(),
                     config.batch_size,
                     config.seed,
                 ),

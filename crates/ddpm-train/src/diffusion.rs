@@ -4,9 +4,10 @@ use crate::nonfinite;
 use crate::train_config::{Precision, TrainConfig};
 use crate::{Objective, ObjectiveConfig, TrainError, Trainable, TrainingBatch, TrainingImages, WorstSample};
 use ddpm_core::noise::{NoiseSource, Purpose};
-use ddpm_core::{TimeIndex, Variance};
+use ddpm_core::{NoiseCondition, Parameterization, PredictionKind, Scale, TimeIndex, Variance};
 use ddpm_data::{ImageSet, Shard};
 use ddpm_nets::checkpoint::{Checkpoint, Classes, Scheduler};
+use ddpm_nets::unet::TimeEmbeddingType;
 use ddpm_nets::{NetsError, Parameters, UNet, UNetConfig};
 use rand_distr::{Bernoulli, Distribution};
 use std::cell::RefCell;
@@ -87,8 +88,13 @@ impl ImageDiffusion<'_> {
     ) -> Result<(Objective, Option<LabelDropout>), TrainError> {
         let variance = scheduler.variance();
         check_output(model, variance)?;
+        check_condition(model, scheduler)?;
+        if config.loss.score_objective().is_some() && config.precision == Precision::Bf16 {
+            let reason = format!("must be \"f32\" for the loss {:?}, which differentiates the network twice", config.loss.name());
+            return Err(TrainError::key("train.precision", reason));
+        }
         let objective = Objective::new(ObjectiveConfig {
-            schedule: scheduler.schedule().clone(),
+            noising: scheduler.noising().clone(),
             parameterization: scheduler.parameterization(),
             variance,
             loss: config.loss,
@@ -127,17 +133,19 @@ impl ImageDiffusion<'_> {
     /// The loss of every image in training mode: `[n]`.
     fn losses(&self, part: &Part) -> Result<Tensor, TrainError> {
         let Part { batch, labels, dropout_seed } = part;
-        let forward = || self.network.forward(&batch.input, &batch.condition, labels.as_ref(), true);
+        let network = |input: &Tensor| {
+            let forward = || self.network.forward(input, &batch.condition, labels.as_ref(), true);
+            match self.precision {
+                Precision::F32 => torch_ext::fence(forward),
+                Precision::Bf16 => torch_ext::autocast::bf16(batch.input.device(), forward),
+            }
+        };
         torch_ext::fence(|| -> Result<Tensor, TrainError> {
             if self.network.config().dropout > 0.0 {
                 // Dropout masks come from libtorch's generator; seeded at each step they need no saved state.
                 tch::manual_seed(*dropout_seed);
             }
-            let output = match self.precision {
-                Precision::F32 => forward(),
-                Precision::Bf16 => torch_ext::autocast::bf16(batch.input.device(), forward)?,
-            };
-            self.objective.losses(batch, &output)
+            self.objective.losses_of(batch, &network)
         })?
     }
 }
@@ -158,7 +166,10 @@ impl Trainable for ImageDiffusion<'_> {
 
     fn worst_sample(&self, step: u64, shard: &Shard) -> Result<Option<WorstSample>, TrainError> {
         let part = self.part(step, shard)?;
-        let losses = tch::no_grad(|| self.losses(&part))?;
+        let losses = match self.objective.differentiates_the_score() {
+            true => self.losses(&part)?.detach(),
+            false => tch::no_grad(|| self.losses(&part))?,
+        };
         Ok(Some(nonfinite::worst_sample(&losses, &part.batch.condition)?))
     }
 
@@ -235,6 +246,26 @@ fn check_output(model: &UNetConfig, variance: Variance) -> Result<(), TrainError
     };
     let reason = format!("must be {expected} ({why}), got {}", model.out_channels);
     Err(NetsError::model("out_channels", reason).into())
+}
+
+/// Fourier features and the condition sigma belong together, on a variance-exploding process, where the output divided by sigma is a score.
+fn check_condition(model: &UNetConfig, scheduler: &Scheduler) -> Result<(), TrainError> {
+    let fourier = model.time_embedding_type == TimeEmbeddingType::Fourier;
+    let (sigma, score) = match scheduler.parameterization() {
+        Parameterization::Plain { kind, condition } => {
+            (condition == NoiseCondition::Sigma, kind == PredictionKind::Score)
+        }
+        Parameterization::Edm(_) => (false, false),
+    };
+    if sigma != fourier {
+        let reason = "\"fourier\" and diffusion.condition = \"sigma\" go together: Fourier features are taken of the logarithm of sigma";
+        return Err(NetsError::model("time_embedding_type", reason).into());
+    }
+    if fourier && !(score && scheduler.noising().scale() == Scale::VarianceExploding) {
+        let reason = "\"fourier\" divides the output by sigma; it takes diffusion.prediction = \"score\" and a variance-exploding process or schedule";
+        return Err(NetsError::model("time_embedding_type", reason).into());
+    }
+    Ok(())
 }
 
 /// Shows the null class instead of an image's own, now and then (Ho & Salimans 2022).

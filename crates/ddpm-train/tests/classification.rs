@@ -64,7 +64,7 @@ fn a_classifier_is_sure_at_low_noise_and_unsure_at_high() {
         threshold: Threshold::UNIT,
     };
     let scheduler =
-        Scheduler::new(&ScheduleConfig::default(), PredictionKind::Epsilon.into(), sampling).unwrap();
+        Scheduler::new(ScheduleConfig::default(), PredictionKind::Epsilon.into(), sampling).unwrap();
     let checkpoint = trained(Some(&scheduler));
     let scheduler = checkpoint.scheduler.as_ref().unwrap();
     let schedule = scheduler.schedule();

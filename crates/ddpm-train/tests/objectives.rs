@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
 use ddpm_core::bound_steps;
-use ddpm_core::{
+use ddpm_core::{Noising, 
     Level, Parameterization, Preconditioning, PredictionKind, Schedule, ScheduleConfig, ScheduleKind, Time,
     TimeIndex, Variance,
 };
@@ -190,13 +190,13 @@ fn losses_and_terms_of_the_bound_are_improved_diffusions() {
 fn importance_sampling_weighs_levels_as_improved_diffusions_resampler_does() {
     let golden = &golden("improved")["resampler"];
     let config = TimesConfig::Importance { history: 3, uniform_share: 0.02 };
-    let mut times = TimeSampler::new(config, Schedule::cosine(10).unwrap(), 4, 0);
+    let mut times = TimeSampler::new(config, Noising::Discrete(Schedule::cosine(10).unwrap()), 4, 0);
     let losses: Vec<f64> = hashed::uniform("losses", 40).map(|u| 1.5 + u).collect();
     for (k, loss) in losses.into_iter().enumerate() {
         times.record_losses(&[(TimeIndex(((k * 7) % 10) as u32), loss)]);
     }
     let mut seen = [None; 10];
-    for draw in times.draw(0, 2000) {
+    for draw in times.draw(0, 2000).unwrap() {
         seen[draw.index.unwrap().0 as usize] = Some(1.0 / (10.0 * draw.importance));
     }
     let got: Vec<f64> = seen.into_iter().flatten().collect();
@@ -236,7 +236,7 @@ fn edms_loss_is_table_1() {
     let network = network(&golden("small"), 3);
     let edm = Preconditioning { sigma_data: 0.5 };
     let objective = Objective::new(ObjectiveConfig {
-        schedule: ScheduleConfig::new(ScheduleKind::Karras).build().unwrap(),
+        noising: Noising::Discrete(ScheduleConfig::new(ScheduleKind::Karras).build().unwrap()),
         parameterization: Parameterization::Edm(edm),
         loss: LossConfig::Edm { sigma_data: 0.5 },
         times: TimesConfig::LogNormal { mean: -1.2, std: 1.2 },

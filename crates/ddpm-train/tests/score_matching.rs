@@ -4,16 +4,13 @@
 use ddpm_core::TargetSpec;
 use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_core::{Level, NoisingConfig, ScheduleConfig, ScheduleKind, Target, Time};
-use ddpm_data::{ImageSet, ImageShape, Shard};
+use ddpm_data::Shard;
 use ddpm_nets::autograd::tracked;
-use ddpm_nets::{
-    EpsilonScore, Mlp, MlpConfig, MlpOutput, NoiseLevels, ScoreNetwork, UNet, UNetConfig, along_rows,
-};
+use ddpm_nets::{Mlp, MlpConfig, MlpOutput, NoiseLevels, ScoreNetwork, along_rows};
 use ddpm_train::Trainable;
 use ddpm_train::score_matching::{
-    Divergence, DivergenceKind, ImageSource, LevelWeight, PublishedScore, ScoreMatching, ScoreObjective,
-    TargetSource, VectorScore, denoising, exact_divergence, explicit, hutchinson_divergence, implicit,
-    simple, sliced,
+    Divergence, DivergenceKind, LevelWeight, ScoreMatching, ScoreObjective, TargetSource, VectorScore,
+    denoising, exact_divergence, explicit, hutchinson_divergence, implicit, simple, sliced,
 };
 use tch::{Device, Kind, Tensor};
 use torch_ext::TorchError;
@@ -262,47 +259,8 @@ fn every_objective_descends_on_vectors_as_a_score_and_as_an_energy() {
 }
 
 #[test]
-fn every_objective_but_the_explicit_one_descends_on_images() {
-    let model: UNetConfig = serde_json::from_str(
-        r#"{"sample_size":4,"in_channels":1,"out_channels":1,"block_out_channels":[8,8],"layers_per_block":1,
-            "down_block_types":["DownBlock2D","AttnDownBlock2D"],"up_block_types":["AttnUpBlock2D","UpBlock2D"],
-            "norm_num_groups":4}"#,
-    )
-    .unwrap();
-    let schedule = ScheduleConfig::with_steps(ScheduleKind::Linear, 100);
-    let noising = NoisingConfig::Schedule(schedule);
-    let pixels: Vec<u8> = (0..20 * 16).map(|i| (i * 37 % 251) as u8).collect();
-    let images = ImageSet::new(ImageShape { channels: 1, height: 4, width: 4 }, pixels).unwrap();
-    for objective in objectives() {
-        let network = UNet::new(model.clone(), Device::Cpu, 2).unwrap();
-        let network = Unpublished(EpsilonScore(network));
-        let source = ImageSource::new(&images, true, 2, Device::Cpu).unwrap();
-        let task = ScoreMatching::new(network, source, noising.build().unwrap(), objective, 2).unwrap();
-        if matches!(objective, ScoreObjective::Explicit { .. }) {
-            let error = task.loss(0, &Shard::single(2).unwrap()).unwrap_err().to_string();
-            assert!(error.contains("explicit needs data whose score is known"), "{error}");
-        } else {
-            check_descent(&task, &format!("{objective:?}"));
-        }
-    }
-}
-
-/// A network that is only trained.
-struct Unpublished(EpsilonScore);
-
-impl PublishedScore for Unpublished {
-    fn network(&self) -> &dyn ScoreNetwork {
-        &self.0
-    }
-
-    fn publish(&self, _: &std::path::Path, _: &[Tensor]) -> Result<(), ddpm_train::TrainError> {
-        Ok(())
-    }
-}
-
-#[test]
 fn options_out_of_range_are_named() {
     let weight = LevelWeight::NoiseVariance;
-    let wrong = ScoreObjective::Sliced { weight, projections: 0 }.validate().unwrap_err().to_string();
+    let wrong = ScoreObjective::Sliced { weight, projections: 0 }.validate("objective.projections").unwrap_err().to_string();
     assert_eq!(wrong, "objective.projections: must lie between 1 and 1024, got 0");
 }

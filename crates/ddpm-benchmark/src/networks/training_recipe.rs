@@ -51,7 +51,7 @@ impl TrainingSettings {
             variance: Variance::FixedLarge,
             threshold: if *clip_sample { Threshold::UNIT } else { Threshold::None },
         };
-        Ok(Scheduler::new(schedule, (*prediction).into(), sampling)?)
+        Ok(Scheduler::new(schedule.clone(), (*prediction).into(), sampling)?)
     }
 }
 

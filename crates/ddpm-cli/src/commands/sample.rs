@@ -16,7 +16,7 @@ use crate::sampler_options::{Origin, SamplerOptions};
 use crate::sampling::{Model, SamplingJob, VisitedLevels};
 use crate::sampling_memory;
 use crate::target_file;
-use crate::terminal_noise::{warn_of_signal, warn_of_signal_in};
+use crate::terminal_noise::warn_of_signal;
 use crate::workers;
 use anyhow::{Context, Result, bail, ensure};
 use ddpm_core::Grid;
@@ -190,7 +190,7 @@ impl Sample {
         }
         let clips = checkpoint.scheduler.threshold() != Threshold::None;
         self.sampler.check_thresholding(clips, Origin::CommandLine)?;
-        warn_of_signal_in(checkpoint.scheduler.schedule())?;
+        warn_of_signal(checkpoint.scheduler.noising())?;
         let (noise, num) = self.noise(&image_shape(&checkpoint), global)?;
         let scale = self.classifier_scale.unwrap_or(1.0);
         let load = |dir: &PathBuf| GuidingClassifier::load(dir, scale, &checkpoint, device);
@@ -220,7 +220,7 @@ impl Sample {
         let job = ImageSampling {
             dir,
             scheme: self.scheme(checkpoint.scheduler.variance(), given)?,
-            steps: self.steps.unwrap_or(checkpoint.scheduler.schedule().steps()),
+            steps: self.steps.unwrap_or(checkpoint.scheduler.noising().default_steps()),
             grid: self.grid,
             at: self.at,
             tolerance: self.sampler.tolerance(),

@@ -4,9 +4,9 @@ use crate::global_options::Global;
 use crate::numbers::whole;
 use crate::output::{self, JsonOutput};
 use crate::schedule_options::ScheduleOptions;
-use crate::terminal_noise::warn_of_signal_in;
+use crate::terminal_noise::warn_of_signal;
 use anyhow::{Result, ensure};
-use ddpm_core::{Schedule, ScheduleKind};
+use ddpm_core::{Noising, Schedule, ScheduleKind};
 use ddpm_data::atomic;
 use ddpm_report::kit::{Axis, Plot, Series};
 use serde::Serialize;
@@ -87,7 +87,7 @@ impl PrintSchedule {
             );
         }
         let schedule = self.schedule.build(self.steps)?;
-        warn_of_signal_in(&schedule)?;
+        warn_of_signal(&Noising::Discrete(schedule.clone()))?;
         let columns = Columns::of(self.schedule.kind(), &schedule);
         if let Some(path) = &self.plot {
             atomic::write_bytes(path, plot(&columns).to_svg().as_bytes())?;

@@ -67,8 +67,8 @@ impl Configuration for ImageConfig {
         size_limits::check_batch(&self.train, &self.model)?;
         let scheduler = self.diffusion.scheduler()?;
         ImageDiffusion::check(&self.train, &self.model, &scheduler)?;
-        self.sample.validate(Some(scheduler.schedule().steps()))?;
-        self.quality.validate(scheduler.schedule().steps(), self.train.evaluate_every)?;
+        self.sample.validate(scheduler.noising().max_steps())?;
+        self.quality.validate(scheduler.noising().max_steps(), self.train.evaluate_every)?;
         if let Some(weight) = self.sample.guidance {
             ensure!(
                 self.model.num_class_embeds.is_some(),

@@ -23,6 +23,10 @@ macro_rules! presets {
 presets![
     "digits",
     "digits-classifier",
+    "digits-ncsn",
+    "digits-vpsde",
+    "digits-vesde",
+    "digits-ism",
     "fashion",
     "cifar10-small",
     "cifar10-ho2020",

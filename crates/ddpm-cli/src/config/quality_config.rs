@@ -69,7 +69,7 @@ impl From<QualityExtractor> for String {
 
 impl QualityConfig {
     /// Refuses settings that have no effect and levels that a schedule does not have. `evaluate_every` is that of `[train]`.
-    pub(super) fn validate(&self, most_steps: usize, evaluate_every: u64) -> Result<()> {
+    pub(super) fn validate(&self, most_steps: Option<usize>, evaluate_every: u64) -> Result<()> {
         let usual = QualityConfig::default();
         let after = [
             ("steps", self.steps != usual.steps),
@@ -92,11 +92,13 @@ impl QualityConfig {
             "quality.training_samples must be at least 2, got {}",
             self.training_samples
         );
-        ensure!(
-            self.steps <= most_steps,
-            "quality.steps must be at most the {most_steps} training levels, got {}",
-            self.steps
-        );
+        if let Some(most) = most_steps {
+            ensure!(
+                self.steps <= most,
+                "quality.steps must be at most the {most} training levels, got {}",
+                self.steps
+            );
+        }
         Ok(())
     }
 }

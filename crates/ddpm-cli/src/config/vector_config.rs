@@ -69,7 +69,7 @@ impl Configuration for VectorConfig {
             self.model.dim
         );
         let noising = self.diffusion.build().context("diffusion")?;
-        self.objective.validate()?;
+        self.objective.validate("objective.projections")?;
         self.train.validate()?;
         let (width, samples) = (self.model.width as f64, self.train.batch_size);
         size_limits::check(

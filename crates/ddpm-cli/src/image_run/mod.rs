@@ -15,7 +15,7 @@ use crate::image_set_check::check_numbers;
 use crate::run::Run;
 use crate::runtime::StopFlag;
 use crate::stages::Stages;
-use crate::terminal_noise::warn_of_signal_in;
+use crate::terminal_noise::warn_of_signal;
 use crate::training::{self, Origin};
 use anyhow::{Context, Result};
 use ddpm_core::Variance;
@@ -46,7 +46,7 @@ impl Stages for ImageConfig {
     fn train_model(run: &Run<Self>, data: &RunImages, resume: bool, stop: &StopFlag) -> Result<Outcome> {
         let config = &run.config;
         let scheduler = config.diffusion.scheduler()?;
-        warn_of_signal_in(scheduler.schedule())?;
+        warn_of_signal(scheduler.noising())?;
         let text = config.to_toml()?;
         let mut preview = ImagePreview::new(run, &data.dataset, stop)?;
         let images = data.for_training(run)?;

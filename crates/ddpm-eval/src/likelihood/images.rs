@@ -5,7 +5,7 @@ use super::{LikelihoodProgress, Likelihoods, Method};
 use crate::EvalError;
 use crate::measurement::{ClassConditional, TrainedNetwork};
 use ddpm_core::noise::{NoiseSource, Purpose};
-use ddpm_core::{Noising, bound_steps};
+use ddpm_core::bound_steps;
 use ddpm_data::ImageSet;
 use ddpm_nets::bound;
 use ddpm_nets::checkpoint::Checkpoint;
@@ -78,12 +78,12 @@ fn of_part(
             Method::Ode { tolerance, probes } => {
                 let (z, signs) = (of.dequantized(indices)?, of.probes(indices, probes.unwrap_or(0))?);
                 let trace = if probes.is_some() { Trace::Probes(&signs) } else { Trace::Exact };
-                let noising = Noising::Discrete(checkpoint.scheduler.schedule().clone());
+                let noising = checkpoint.scheduler.noising();
                 let mut stopped = None;
                 let found =
                     log_density(
                         denoiser.as_ref(),
-                        &noising,
+                        noising,
                         &z,
                         trace,
                         tolerance,

@@ -87,7 +87,9 @@ pub(super) fn write(
     let make = |folder: &Path| std::fs::create_dir_all(folder).map_err(NetsError::io(folder));
     let unet = dir.join("unet");
     make(&unet)?;
-    tensor_file::write(&unet.join(WEIGHTS), parameters.names().iter().map(String::as_str).zip(weights))?;
+    let fixed = parameters.fixed().iter().map(|(name, tensor)| (name.as_str(), tensor));
+    let trained = parameters.names().iter().map(String::as_str).zip(weights);
+    tensor_file::write(&unet.join(WEIGHTS), trained.chain(fixed))?;
     write_json(&unet.join(CONFIG), &network.config)?;
     let mut index = json!({ "_class_name": pipeline });
     if network.library == "diffusers" {

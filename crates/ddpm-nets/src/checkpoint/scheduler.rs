@@ -2,8 +2,8 @@
 
 use crate::{NetsError, Threshold};
 use ddpm_core::{
-    CoreError, Grid, Parameterization, PredictionKind, Scale, Schedule, ScheduleConfig, ScheduleKind,
-    TimeIndex, Variance,
+    CoreError, Grid, NoiseCondition, Noising, NoisingConfig, Parameterization, PredictionKind, Scale, Schedule,
+    ScheduleConfig, ScheduleKind, TimeIndex, Variance,
 };
 
 /// How a model is sampled unless the user says otherwise.
@@ -20,17 +20,18 @@ pub struct SamplingDefaults {
 /// The noising process of a model on images, what its network predicts, and how it is sampled.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scheduler {
-    config: ScheduleConfig,
+    config: NoisingConfig,
+    noising: Noising,
     schedule: Schedule,
     parameterization: Parameterization,
     sampling: SamplingDefaults,
 }
 
 impl Scheduler {
-    /// A scheduler that a checkpoint can state: EDM's preconditioning with the `karras` schedule, whose spacing is then `karras` as well;
-    /// every other prediction with a variance-preserving schedule.
+    /// A scheduler whose parts belong together: EDM's preconditioning takes the schedule `karras`, whose spacing is then `karras` as well; a
+    /// network is told timesteps on a variance-preserving schedule alone; what it predicts determines x_0 at every level.
     pub fn new(
-        config: &ScheduleConfig,
+        config: impl Into<NoisingConfig>,
         parameterization: Parameterization,
         sampling: SamplingDefaults,
     ) -> Result<Self, NetsError> {
@@ -40,9 +41,11 @@ impl Scheduler {
             let reason = "analytic is a choice when sampling (sample.variance); a checkpoint stores fixed-small, fixed-large or learned-range";
             return wrong("variance", reason.into());
         }
-        let scheduler = Self::unchecked(config.clone(), parameterization, sampling)?;
-        let kind = match (parameterization, config.schedule) {
-            (Parameterization::Edm(edm), ScheduleKind::Karras) => {
+        let scheduler = Self::unchecked(config, parameterization, sampling)?;
+        let (kind, condition) = match (parameterization, &scheduler.config) {
+            (Parameterization::Edm(edm), NoisingConfig::Schedule(schedule))
+                if schedule.schedule == ScheduleKind::Karras =>
+            {
                 if !(edm.sigma_data > 0.0 && edm.sigma_data.is_finite()) {
                     return wrong("sigma_data", format!("must be positive, got {}", edm.sigma_data));
                 }
@@ -52,36 +55,54 @@ impl Scheduler {
                 let reason = format!("must be \"karras\" for prediction \"edm\", got {:?}", other.name());
                 return wrong("schedule.kind", reason);
             }
-            (Parameterization::Plain(kind), _) if scheduler.schedule.scale() == Scale::VariancePreserving => {
-                kind
-            }
-            (Parameterization::Plain(_), other) => {
-                let reason = format!(
-                    "{:?} explodes the variance, which an image checkpoint stores with prediction \"edm\" alone; use karras with it, or another schedule",
-                    other.name()
-                );
-                return wrong("schedule.kind", reason);
-            }
+            (Parameterization::Plain { kind, condition }, _) => (kind, condition),
         };
-        let last = scheduler.schedule.levels().next_back();
-        let no_signal = last.is_some_and(|level| level.log_snr() == f64::NEG_INFINITY);
-        if no_signal && matches!(kind, PredictionKind::Epsilon | PredictionKind::Score) {
-            let reason = "must be \"v\" or \"x0\" where the last level has no signal (zero_terminal_snr, or a last beta of 1): x_0 does not follow from the noise there";
-            return wrong("prediction", reason.into());
+        if condition == NoiseCondition::Timestep && !scheduler.has_timesteps() {
+            let reason = format!(
+                "must be \"log-snr\" or \"sigma\": {:?} has no timesteps that a network could be told",
+                scheduler.config.name()
+            );
+            return wrong("condition", reason);
+        }
+        let (least, most) = scheduler.noising.ends()?;
+        if least.is_clean() {
+            let reason = "must be above 0: no network is evaluated on data without noise";
+            return wrong("process.t_min", reason.into());
+        }
+        if most.log_snr() == f64::NEG_INFINITY {
+            if matches!(kind, PredictionKind::Epsilon | PredictionKind::Score) {
+                let reason = "must be \"v\" or \"x0\" where the last level has no signal (zero_terminal_snr, or a last beta of 1): x_0 does not follow from the noise there";
+                return wrong("prediction", reason.into());
+            }
+            if condition == NoiseCondition::Sigma {
+                let reason = "\"sigma\" is infinite where the last level has no signal; use \"timestep\" or \"log-snr\"";
+                return wrong("condition", reason.into());
+            }
         }
         Ok(scheduler)
     }
 
     /// A scheduler as a file states it.
     pub(super) fn unchecked(
-        config: ScheduleConfig,
+        config: impl Into<NoisingConfig>,
         parameterization: Parameterization,
         mut sampling: SamplingDefaults,
     ) -> Result<Self, CoreError> {
-        if matches!(parameterization, Parameterization::Edm(_)) {
-            sampling.spacing = Grid::Karras;
+        let config = config.into();
+        let noising = config.build()?;
+        match parameterization {
+            Parameterization::Edm(_) => sampling.spacing = Grid::Karras,
+            Parameterization::Plain { .. } if noising.schedule().is_none() => {
+                sampling.spacing = noising.default_grid();
+            }
+            Parameterization::Plain { .. } => {}
         }
-        Ok(Scheduler { schedule: config.build()?, config, parameterization, sampling })
+        Ok(Scheduler { schedule: noising.discretized()?, noising, config, parameterization, sampling })
+    }
+
+    /// Whether the levels have timesteps: those of a variance-preserving schedule.
+    fn has_timesteps(&self) -> bool {
+        self.noising.schedule().is_some() && self.noising.scale() == Scale::VariancePreserving
     }
 
     /// The scaling of the network's input and the quantity that it predicts.
@@ -89,13 +110,18 @@ impl Scheduler {
         self.parameterization
     }
 
-    /// The training levels.
+    /// The noising process that the network was trained on.
+    pub fn noising(&self) -> &Noising {
+        &self.noising
+    }
+
+    /// The training levels; of a process in continuous time its [`Noising::discretized`] levels.
     pub fn schedule(&self) -> &Schedule {
         &self.schedule
     }
 
-    /// The kind of the schedule, with its parameters.
-    pub fn schedule_config(&self) -> &ScheduleConfig {
+    /// The kind of the noising process, with its parameters.
+    pub fn config(&self) -> &NoisingConfig {
         &self.config
     }
 
@@ -116,11 +142,17 @@ impl Scheduler {
 
     /// The levels that a sampler of `steps` steps visits: timesteps of a schedule, the noisiest first.
     ///
-    /// The schedule is the training one, save for EDM on its own grid, which places its levels anew for every number of steps.
+    /// The schedule is the training one, save for EDM on its own grid and for processes in continuous time, whose levels are placed anew for
+    /// every number of steps.
     pub fn visit(&self, grid: Grid, steps: usize) -> Result<(Schedule, Vec<TimeIndex>), CoreError> {
-        let schedule = match self.parameterization {
-            Parameterization::Edm(_) if grid == Grid::Karras && steps >= 1 => {
-                ScheduleConfig { train_steps: Some(steps), ..self.config.clone() }.build()?
+        let schedule = match (self.parameterization, &self.config) {
+            (_, NoisingConfig::Process(_)) if steps >= 1 => {
+                let schedule = self.noising.visited_schedule(steps, grid)?;
+                let all = (0..schedule.steps() as u32).rev().map(TimeIndex).collect();
+                return Ok((schedule, all));
+            }
+            (Parameterization::Edm(_), NoisingConfig::Schedule(config)) if grid == Grid::Karras && steps >= 1 => {
+                ScheduleConfig { train_steps: Some(steps), ..config.clone() }.build()?
             }
             _ => self.schedule.clone(),
         };

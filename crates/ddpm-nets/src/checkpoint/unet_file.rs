@@ -5,10 +5,9 @@ use crate::UNetConfig;
 use serde_json::{Map, Value, json};
 
 /// diffusers' keys of which one value is supported.
-fn fixed_values() -> [(&'static str, Value); 7] {
+fn fixed_values() -> [(&'static str, Value); 6] {
     [
         ("center_input_sample", json!(false)),
-        ("time_embedding_type", json!("positional")),
         ("mid_block_type", json!("UNetMidBlock2D")),
         ("downsample_type", json!("conv")),
         ("upsample_type", json!("conv")),

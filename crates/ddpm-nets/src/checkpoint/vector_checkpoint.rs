@@ -10,6 +10,7 @@
 use super::layout::{self, index_path, network_path, scheduler_path};
 use super::own_class;
 use super::python_json::read_json;
+use super::scheduler_file::NOISING_CLASS as NOISING;
 use crate::{Mlp, MlpConfig, NetsError, ScoreNetwork};
 use ddpm_core::{Noising, NoisingConfig};
 use serde_json::Value;
@@ -18,7 +19,6 @@ use tch::{Device, Tensor};
 
 const PIPELINE: &str = "ScorePipeline";
 const NETWORK: &str = "MlpDenoiser";
-const NOISING: &str = "NoisingProcess";
 
 /// A trained network on vectors and its noising process.
 #[derive(Debug)]

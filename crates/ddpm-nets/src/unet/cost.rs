@@ -1,6 +1,6 @@
 //! What the layers of a U-Net compute and move, for comparison with what a device can do.
 
-use super::unet_config::{DownBlockType, TimeScaleShift, UNetConfig, UpBlockType};
+use super::unet_config::{DownBlockType, TimeEmbeddingType, TimeScaleShift, UNetConfig, UpBlockType};
 
 /// One layer in a forward pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,7 +34,11 @@ impl UNetConfig {
             time_width: unsigned(self.time_width()),
             scale_shift: self.resnet_time_scale_shift == TimeScaleShift::ScaleShift,
         };
-        walk.dense(1, first, walk.time_width);
+        let features = match self.time_embedding_type {
+            TimeEmbeddingType::Positional => first,
+            TimeEmbeddingType::Fourier => 2 * first,
+        };
+        walk.dense(1, features, walk.time_width);
         walk.dense(1, walk.time_width, walk.time_width);
         walk.convolution(unsigned(self.in_channels), first, 3);
 

@@ -8,12 +8,12 @@ mod unet_config;
 
 pub use cost::LayerCost;
 pub use noise_classifier::{ClassifierConfig, NoiseClassifier};
-pub use unet_config::{DownBlockType, SampleSize, TimeScaleShift, UNetConfig, UpBlockType};
+pub use unet_config::{DownBlockType, SampleSize, TimeEmbeddingType, TimeScaleShift, UNetConfig, UpBlockType};
 
-use crate::embedding::{Sinusoids, TimeEmbedding};
+use crate::embedding::{FourierFeatures, LevelFeatures, Sinusoids, TimeEmbedding};
 use crate::layers::{Builder, Conv2d, Embedding, GroupNorm};
 use crate::parameters::{DEFAULT_INIT, NEARLY_ZERO};
-use crate::{NetsError, Parameters};
+use crate::{NetsError, Parameters, along_rows};
 use levels::{DownLevel, Middle, UpLevel, attended, build_down, build_up};
 use tch::{Device, Tensor};
 use unet_config::check_input;
@@ -23,7 +23,7 @@ use unet_config::check_input;
 pub struct UNet {
     config: UNetConfig,
     parameters: Parameters,
-    sinusoids: Sinusoids,
+    features: LevelFeatures,
     time_embedding: TimeEmbedding,
     class_embedding: Option<Embedding>,
     conv_in: Conv2d,
@@ -45,12 +45,16 @@ impl UNet {
         let first = widths[0];
 
         let conv_in = Conv2d::same(b.sub("conv_in"), config.in_channels, first, DEFAULT_INIT);
-        let sinusoids = Sinusoids {
-            width: first,
-            flip_sin_to_cos: config.flip_sin_to_cos,
-            freq_shift: config.freq_shift,
+        let (features, count) = match config.time_embedding_type {
+            TimeEmbeddingType::Positional => {
+                let (flip_sin_to_cos, freq_shift) = (config.flip_sin_to_cos, config.freq_shift);
+                (LevelFeatures::Positional(Sinusoids { width: first, flip_sin_to_cos, freq_shift }), first)
+            }
+            TimeEmbeddingType::Fourier => {
+                (LevelFeatures::Fourier(FourierFeatures::new(b.sub("time_proj"), first)), 2 * first)
+            }
         };
-        let time_embedding = TimeEmbedding::new(b.sub("time_embedding"), first, config.time_width());
+        let time_embedding = TimeEmbedding::new(b.sub("time_embedding"), count, config.time_width());
         let class_embedding = config
             .num_class_embeds
             .map(|classes| Embedding::new(b.sub("class_embedding"), classes, config.time_width()));
@@ -66,7 +70,7 @@ impl UNet {
         Ok(UNet {
             config,
             parameters,
-            sinusoids,
+            features,
             time_embedding,
             class_embedding,
             conv_in,
@@ -89,11 +93,11 @@ impl UNet {
     }
 
     /// The raw output [n, out_channels, h, w] for x [n, in_channels, h, w], times `[n]` (any numeric kind) and, for a class-conditional
-    /// network, labels `[n]` i64. `train` switches dropout on.
+    /// network, labels `[n]` i64. `train` switches dropout on. With Fourier features t is sigma, and the output is divided by it.
     ///
     /// Shapes must have been checked ([`UNet::check_input`]): libtorch panics on others.
     pub fn forward(&self, x: &Tensor, t: &Tensor, labels: Option<&Tensor>, train: bool) -> Tensor {
-        let mut time = self.time_embedding.forward(&self.sinusoids.forward(t));
+        let mut time = self.time_embedding.forward(&self.features.forward(t));
         if let (Some(table), Some(labels)) = (&self.class_embedding, labels) {
             time += table.forward(labels);
         }
@@ -124,7 +128,11 @@ impl UNet {
                 h = upsample.forward(&h);
             }
         }
-        self.conv_out.forward(&self.norm_out.forward(&h).silu())
+        let output = self.conv_out.forward(&self.norm_out.forward(&h).silu());
+        match self.features {
+            LevelFeatures::Positional(_) => output,
+            LevelFeatures::Fourier(_) => output / along_rows(t, x),
+        }
     }
 
     /// Checks shapes and labels of an input before libtorch sees it.

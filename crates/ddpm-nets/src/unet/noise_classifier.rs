@@ -2,7 +2,7 @@
 //! layer. Dhariwal & Nichol (2021, sec. 4) pool by attention instead.
 
 use super::levels::{DownLevel, Middle, attended, build_down};
-use super::unet_config::{DownBlockType, SampleSize, TimeScaleShift, UNetConfig, UpBlockType, check_input};
+use super::unet_config::{DownBlockType, SampleSize, TimeEmbeddingType, TimeScaleShift, UNetConfig, UpBlockType, check_input};
 use crate::embedding::{Sinusoids, TimeEmbedding};
 use crate::layers::{Builder, Conv2d, GroupNorm, Linear};
 use crate::parameters::DEFAULT_INIT;
@@ -77,6 +77,7 @@ impl ClassifierConfig {
             dropout: self.dropout,
             downsample_padding: 1,
             mid_block_scale_factor: 1.0,
+            time_embedding_type: TimeEmbeddingType::Positional,
             flip_sin_to_cos: true,
             freq_shift: 0.0,
             time_embedding_dim: None,

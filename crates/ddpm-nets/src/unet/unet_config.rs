@@ -33,6 +33,18 @@ pub enum TimeScaleShift {
     ScaleShift,
 }
 
+/// The features of the noise level that the time embedding starts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimeEmbeddingType {
+    /// Sinusoids of fixed frequencies.
+    #[default]
+    Positional,
+    /// Sinusoids of the logarithm of sigma with frequencies drawn once from N(0, 16^2); the output is divided by sigma, as the score is
+    /// (Song et al. 2021, appendix H; diffusers' `fourier`). The network is told sigma.
+    Fourier,
+}
+
 /// Height and width of the images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected a side in pixels, or [height, width]")]
@@ -119,6 +131,9 @@ pub struct UNetConfig {
     /// Divides the sums of the middle block.
     #[serde(default = "unit")]
     pub mid_block_scale_factor: f64,
+    /// The features of the noise level that the time embedding starts from.
+    #[serde(default)]
+    pub time_embedding_type: TimeEmbeddingType,
     /// Cosines before sines in the time embedding.
     #[serde(default = "yes")]
     pub flip_sin_to_cos: bool,

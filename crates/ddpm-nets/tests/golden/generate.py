@@ -49,6 +49,7 @@ CASES = {
         sample_size=[6, 10], block_out_channels=[16], down_block_types=["AttnDownBlock2D"], up_block_types=["UpBlock2D"],
         mid_block_scale_factor=1.4142135623730951, time_embedding_dim=24,
     ),
+    "fourier": dict(time_embedding_type="fourier"),
 }
 
 
@@ -75,7 +76,7 @@ def unet_case(name, overrides):
     net = set_weights(UNet2DModel(**config).eval())
     shape = shape_of(config, 2)
     x = noise("x", shape)
-    t = torch.tensor([3, 871])
+    t = torch.tensor([0.25, 17.0] if config.get("time_embedding_type") == "fourier" else [3, 871])
     y = torch.tensor([2, 10]) if "num_class_embeds" in config else None
     with torch.no_grad():
         out = net(x, t, class_labels=y).sample

@@ -1,11 +1,16 @@
 //! The `[train.loss]` section: the training loss.
 
+use crate::TrainError;
+use crate::score_matching::{DivergenceKind, LevelWeight, ScoreObjective};
 use ddpm_core::{Preconditioning, Variance, Weight};
 use serde::{Deserialize, Serialize};
 use strum::VariantNames;
 
 /// A loss. The first group are squared errors of x_0 with a weight that depends on the noise level ([`Weight`]); the second
-/// group works on the variational bound and can train a learned variance.
+/// group works on the variational bound and can train a learned variance; the third needs no noise as a target.
+///
+/// Denoising score matching with the weights sigma^2 (Song & Ermon 2019, eq. 5-6; Song et al. 2021, eq. 7) is `simple`: sigma^2 |s + eps/sigma|^2 is
+/// the squared error of eps, whatever the network predicts.
 ///
 /// Variants without settings have braces so that serde refuses the settings of others.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, VariantNames)]
@@ -58,6 +63,31 @@ pub enum LossConfig {
     },
     /// -log p(x_{t-1} | x_t) of a drawn x_{t-1}, in nats a component: Gaussian regression of mean and variance at once.
     Gaussian {},
+    /// lambda (|s|^2/2 + div s)/d of the score s at x_t: implicit score matching (Hyvarinen 2005, theorem 1).
+    Implicit {
+        /// lambda.
+        #[serde(default = "marginal")]
+        weight: LevelWeight,
+        /// The computation of the divergence; exact up to 16 components unless given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        divergence: Option<DivergenceKind>,
+    },
+    /// lambda ((v . s)^2/2 + v . (grad s) v)/d, v random: sliced score matching (Song et al. 2019, eq. 8).
+    Sliced {
+        /// lambda.
+        #[serde(default = "marginal")]
+        weight: LevelWeight,
+        /// Random projections of each image.
+        #[serde(default = "one_projection")]
+        projections: usize,
+    },
+}
+
+fn marginal() -> LevelWeight {
+    LevelWeight::MarginalVariance
+}
+fn one_projection() -> usize {
+    1
 }
 
 fn five() -> f64 {
@@ -97,7 +127,10 @@ impl LossConfig {
             LossConfig::P2 { k, gamma } => Weight::P2 { k, gamma },
             LossConfig::Edm { sigma_data } => Weight::Edm(Preconditioning { sigma_data }),
             LossConfig::WeightedVlb { variance } => Weight::Vlb { variance },
-            LossConfig::Vlb {} | LossConfig::Gaussian {} => return None,
+            LossConfig::Vlb {}
+            | LossConfig::Gaussian {}
+            | LossConfig::Implicit { .. }
+            | LossConfig::Sliced { .. } => return None,
         })
     }
 
@@ -115,7 +148,23 @@ impl LossConfig {
             LossConfig::Vlb {} => "vlb",
             LossConfig::Hybrid { .. } => "hybrid",
             LossConfig::Gaussian {} => "gaussian",
+            LossConfig::Implicit { .. } => "implicit",
+            LossConfig::Sliced { .. } => "sliced",
         }
+    }
+
+    /// The objective of score matching that it is, where that differentiates the score.
+    pub fn score_objective(&self) -> Option<ScoreObjective> {
+        match *self {
+            LossConfig::Implicit { weight, divergence } => Some(ScoreObjective::Implicit { weight, divergence }),
+            LossConfig::Sliced { weight, projections } => Some(ScoreObjective::Sliced { weight, projections }),
+            _ => None,
+        }
+    }
+
+    /// Checks the settings of the third group; the text names the key.
+    pub(super) fn validate(&self) -> Result<(), TrainError> {
+        self.score_objective().map_or(Ok(()), |score| score.validate("train.loss.projections"))
     }
 
     /// Whether it contains terms of the bound.

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! t follows [`TimesConfig`]; the target is the network's [`Parameterization`]; the weight, or a term of the variational bound instead
-//! of or besides the squared error, is [`LossConfig`]'s.
+//! of or besides the squared error, is [`LossConfig`]'s. Implicit and sliced score matching need no target: they differentiate the score that
+//! the network's output stands for.
 
 mod history;
 mod loss;
@@ -19,19 +20,26 @@ pub use times::{DrawnLevel, TimeSampler, TimesConfig};
 pub use training_batch::TrainingBatch;
 
 use crate::TrainError;
+use crate::score_matching::ScoreObjective;
 use ddpm_core::bound_steps;
 use ddpm_core::noise::{NoiseSource, Purpose};
-use ddpm_core::{BoundStep, LinearMap, Parameterization, Schedule, TimeIndex, Weight};
+use ddpm_core::{BoundStep, LinearMap, Noising, Parameterization, PredictionKind, TimeIndex, Weight};
 use ddpm_nets::bound::{self, Answer};
 use ddpm_nets::{normal_rows, per_row};
 use tch::{Kind, Tensor};
+use torch_ext::TorchError;
+
+/// A network's raw output [n, c or 2c, ...] for an input c_in x_t [n, c, ...] whose rows are at the levels of a batch.
+pub type NetworkOutput<'a> = dyn Fn(&Tensor) -> Result<Tensor, TorchError> + 'a;
 
 /// The training objective: noises batches and computes their losses.
 #[derive(Debug)]
 pub struct Objective {
     parameterization: Parameterization,
-    schedule: Schedule,
+    noising: Noising,
     loss: LossConfig,
+    /// The loss as a score-matching objective, where it is one that differentiates the score.
+    score: Option<ScoreObjective>,
     grey_levels: u16,
     /// Of the error of the network's output, by training level; empty where there is no squared error.
     weights: Vec<f64>,
@@ -39,6 +47,7 @@ pub struct Objective {
     steps: Vec<BoundStep>,
     times: TimeSampler,
     noise: NoiseSource,
+    directions: NoiseSource,
 }
 
 impl Objective {
@@ -46,7 +55,7 @@ impl Objective {
     pub fn new(config: ObjectiveConfig) -> Result<Self, TrainError> {
         config.validate()?;
         let ObjectiveConfig {
-            schedule,
+            noising,
             parameterization,
             variance,
             loss,
@@ -55,20 +64,25 @@ impl Objective {
             batch_size,
             seed,
         } = config;
-        let weights = match loss.weight() {
-            Some(weight) => weight.table(&schedule, parameterization)?,
-            None => Vec::new(),
+        let weights = match (loss.weight(), noising.schedule()) {
+            (Some(weight), Some(schedule)) => weight.table(schedule, parameterization)?,
+            _ => Vec::new(),
         };
-        let steps = if loss.has_bound() { bound_steps(&schedule, variance, None)? } else { Vec::new() };
+        let steps = match noising.schedule() {
+            Some(schedule) if loss.has_bound() => bound_steps(schedule, variance, None)?,
+            _ => Vec::new(),
+        };
         Ok(Objective {
+            score: loss.score_objective(),
             parameterization,
             loss,
             grey_levels,
             weights,
             steps,
-            times: TimeSampler::new(times, schedule.clone(), batch_size, seed),
+            times: TimeSampler::new(times, noising.clone(), batch_size, seed),
             noise: NoiseSource::new(seed, Purpose::TrainingNoise),
-            schedule,
+            directions: NoiseSource::new(seed, Purpose::Projection),
+            noising,
         })
     }
 
@@ -82,7 +96,15 @@ impl Objective {
             LossConfig::Gaussian {} => Some(normal(1)?),
             _ => None,
         };
-        self.batch_with(x0, self.times.draw(first_sample, n as usize), normal(0)?, z)
+        let mut batch = self.batch_with(x0, self.times.draw(first_sample, n as usize)?, normal(0)?, z)?;
+        if let Some(score) = &self.score {
+            let components = (x0.numel() as u64 / n.max(1)) as usize;
+            batch.directions = score.directions(components, &|draw| {
+                let samples = first_sample..first_sample + n;
+                normal_rows(&self.directions, samples, draw, &x0.size()[1..], x0.device())
+            })?;
+        }
+        Ok(batch)
     }
 
     /// The batch at given training timesteps, one an image, with noise of x_0's shape; `z` is noise that `gaussian` alone needs.
@@ -93,7 +115,10 @@ impl Objective {
         eps: &Tensor,
         z: Option<Tensor>,
     ) -> Result<TrainingBatch, TrainError> {
-        let draws = timesteps.iter().map(|&t| DrawnLevel::at(&self.schedule, t)).collect();
+        let schedule = self.noising.schedule().ok_or_else(|| {
+            TrainError::key("diffusion.process", "has no timesteps; draw a batch at levels instead")
+        })?;
+        let draws = timesteps.iter().map(|&t| DrawnLevel::at(schedule, t)).collect();
         self.batch_with(x0, draws, eps.shallow_clone(), z)
     }
 
@@ -108,8 +133,53 @@ impl Objective {
         TrainingBatch::new(self.parameterization, x0, draws, eps, z)
     }
 
+    /// The loss of the network for every image of a batch: `[n]`. Differentiable; call it inside `torch_ext::fence`, and with gradients recorded
+    /// where the loss [differentiates the score](Objective::differentiates_the_score).
+    pub fn losses_of(&self, batch: &TrainingBatch, network: &NetworkOutput<'_>) -> Result<Tensor, TrainError> {
+        match &self.score {
+            Some(score) => self.score_losses(score, batch, network),
+            None => self.losses(batch, &network(&batch.input)?),
+        }
+    }
+
+    /// Whether the loss contains a derivative of the score.
+    pub fn differentiates_the_score(&self) -> bool {
+        self.score.is_some()
+    }
+
+    /// Implicit or sliced score matching of the score that the network's output stands for, at x_t.
+    fn score_losses(
+        &self,
+        score: &ScoreObjective,
+        batch: &TrainingBatch,
+        network: &NetworkOutput<'_>,
+    ) -> Result<Tensor, TrainError> {
+        let (x_t, levels) = (&batch.noised.x_t, &batch.noised.levels);
+        let maps = levels
+            .iter()
+            .map(|level| Ok(self.parameterization.to_x0(level)?.then(&PredictionKind::Score.from_x0(level)?)))
+            .collect::<Result<Vec<LinearMap>, TrainError>>()?;
+        let scale = per_row(levels.iter().map(|level| self.parameterization.input_scale(level)), x_t);
+        let of_x_t = per_row(maps.iter().map(|map| map.of_x_t), x_t);
+        let of_output = per_row(maps.iter().map(|map| map.of_input), x_t);
+        let field = |x: &Tensor| {
+            let output = network(&torch_ext::fence(|| x * &scale)?)?.to_kind(Kind::Float);
+            torch_ext::fence(|| x * &of_x_t + output * &of_output)
+        };
+        let losses = score.curvature_losses(&field, x_t, &batch.directions)?;
+        let components = x_t.numel() as usize / levels.len().max(1);
+        let weights = per_row(levels.iter().map(|level| score.row_weight(level, components)), &losses);
+        Ok(losses * weights)
+    }
+
     /// The loss of the network's output [n, c or 2c, ...] for every image: `[n]`. Differentiable; call it inside `torch_ext::fence`.
+    ///
+    /// Fails for losses that need the network itself: see [`Objective::losses_of`].
     pub fn losses(&self, batch: &TrainingBatch, output: &Tensor) -> Result<Tensor, TrainError> {
+        if self.score.is_some() {
+            let reason = format!("{:?} differentiates the network; its output alone is not enough", self.loss.name());
+            return Err(TrainError::key("train.loss.kind", reason));
+        }
         let output = output.to_kind(Kind::Float);
         let channels = batch.noised.x0.size()[1];
         let (value, fraction) = if output.size()[1] == 2 * channels {
@@ -123,7 +193,7 @@ impl Objective {
             let weights = per_row(self.weights_of(batch)?, &error).reshape([-1]);
             Ok(error.reshape([n, -1]).mean_dim([1i64].as_slice(), false, Kind::Float) * weights)
         };
-        let levels = self.schedule.steps() as f64 / std::f64::consts::LN_2;
+        let levels = self.steps.len() as f64 / std::f64::consts::LN_2;
         match self.loss {
             LossConfig::Vlb {} => Ok(self.bound(batch, &value, fraction.as_ref())? * levels),
             LossConfig::Hybrid { lambda } => {
@@ -186,8 +256,8 @@ impl Objective {
             .draws
             .iter()
             .map(|draw| match draw.index {
-                Some(t) => Ok(self.weights[t.0 as usize]),
-                None => Ok(weight.of_error(&draw.level, self.parameterization)?),
+                Some(t) if !self.weights.is_empty() => Ok(self.weights[t.0 as usize]),
+                _ => Ok(weight.of_error(&draw.level, self.parameterization)?),
             })
             .collect()
     }

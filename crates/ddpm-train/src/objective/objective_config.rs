@@ -3,13 +3,13 @@
 use super::loss::LossConfig;
 use super::times::TimesConfig;
 use crate::TrainError;
-use ddpm_core::{Parameterization, PredictionKind, Schedule, Variance};
+use ddpm_core::{Noising, Parameterization, PredictionKind, Schedule, Variance};
 
 /// The configuration of an objective.
 #[derive(Clone, Debug)]
 pub struct ObjectiveConfig {
-    /// The training levels.
-    pub schedule: Schedule,
+    /// The noising process, with its training levels.
+    pub noising: Noising,
     /// The scaling of the network's input and the quantity that it predicts.
     pub parameterization: Parameterization,
     /// Variance of the reverse steps, for terms of the bound.
@@ -30,7 +30,7 @@ impl ObjectiveConfig {
     /// L_simple over uniform levels (Ho et al. 2020).
     pub fn simple(schedule: Schedule, prediction: PredictionKind, batch_size: usize, seed: u64) -> Self {
         ObjectiveConfig {
-            schedule,
+            noising: Noising::Discrete(schedule),
             parameterization: prediction.into(),
             variance: Variance::FixedLarge,
             loss: LossConfig::Simple {},
@@ -45,6 +45,7 @@ impl ObjectiveConfig {
     pub(super) fn validate(&self) -> Result<(), TrainError> {
         let wrong = |key: &'static str, reason: String| Err(TrainError::key(key, reason));
         self.times.validate()?;
+        self.loss.validate()?;
         let (loss, learned) = (self.loss.name(), self.variance == Variance::LearnedRange);
         match self.loss {
             LossConfig::Hybrid { .. } | LossConfig::Gaussian {} if !learned => {
@@ -77,6 +78,16 @@ impl ObjectiveConfig {
                 }
             }
             _ => {}
+        }
+        if self.noising.schedule().is_none() {
+            if self.loss.has_bound() || matches!(self.loss, LossConfig::WeightedVlb { .. }) {
+                let reason = format!("{loss:?} needs the steps of a schedule; a process in continuous time has none");
+                return wrong("train.loss.kind", reason);
+            }
+            if matches!(self.times, TimesConfig::Importance { .. }) {
+                let reason = "\"importance\" keeps the losses of timesteps; a process in continuous time has none, use \"uniform\" or \"stratified\"";
+                return wrong("train.times.sampler", reason.into());
+            }
         }
         if matches!(self.times, TimesConfig::LogNormal { .. }) {
             if !matches!(self.parameterization, Parameterization::Edm(_)) {

@@ -1,6 +1,7 @@
 //! Tests of the objective.
 
 use super::*;
+use ddpm_core::Schedule;
 use ddpm_core::{Preconditioning, PredictionKind, ScheduleConfig, ScheduleKind, Variance};
 use tch::Device;
 
@@ -14,7 +15,7 @@ fn random(shape: &[i64], seed: i64) -> Tensor {
 
 fn edm() -> ObjectiveConfig {
     ObjectiveConfig {
-        schedule: ScheduleConfig::new(ScheduleKind::Karras).build().unwrap(),
+        noising: Noising::Discrete(ScheduleConfig::new(ScheduleKind::Karras).build().unwrap()),
         parameterization: Parameterization::Edm(Preconditioning::default()),
         loss: LossConfig::Edm { sigma_data: 0.5 },
         times: TimesConfig::LogNormal { mean: -1.2, std: 1.2 },
@@ -43,11 +44,11 @@ fn every_image_keeps_its_noise_however_the_batch_is_cut() {
 fn targets_are_what_the_kinds_define() {
     let x0 = Tensor::from_slice(&[0.3f32, -0.8]).reshape([2, 1]);
     let eps = Tensor::from_slice(&[-1.1f32, 0.4]).reshape([2, 1]);
-    let plain = KINDS.map(|kind| (simple(kind), Parameterization::Plain(kind)));
+    let plain = KINDS.map(|kind| (simple(kind), Parameterization::from(kind)));
     let wrapped = ObjectiveConfig { times: TimesConfig::Uniform {}, ..edm() };
     let wrapped = (wrapped.clone(), wrapped.parameterization);
     for (config, parameterization) in plain.into_iter().chain([wrapped]) {
-        let schedule = config.schedule.clone();
+        let schedule = config.noising.schedule().unwrap().clone();
         let objective = Objective::new(config).unwrap();
         let batch = objective.batch_at(&x0, &[TimeIndex(5), TimeIndex(900)], &eps, None).unwrap();
         for (row, t) in [5u32, 900].into_iter().enumerate() {
@@ -87,7 +88,7 @@ fn a_loss_is_the_same_whatever_the_network_predicts() {
             let objective = Objective::new(ObjectiveConfig { loss, ..simple(kind) }).unwrap();
             let batch = objective.batch_at(&x0, &timesteps, &eps, None).unwrap();
             let rows = |f: fn(&LinearMap) -> f64| {
-                let maps = timesteps.map(|t| kind.from_x0(&objective.schedule.level(t)).unwrap());
+                let maps = timesteps.map(|t| kind.from_x0(&objective.noising.schedule().unwrap().level(t)).unwrap());
                 per_row(maps.iter().map(f), &x0)
             };
             let output = rows(|map| map.of_x_t) * &batch.noised.x_t + rows(|map| map.of_input) * &guess;

@@ -3,7 +3,7 @@
 use super::history::LossHistory;
 use crate::TrainError;
 use ddpm_core::noise::{NoiseSource, Purpose};
-use ddpm_core::{Level, Schedule, Time, TimeIndex};
+use ddpm_core::{Level, Noising, Schedule, Time, TimeIndex};
 use rand_distr::{Distribution, StandardUniform, Uniform};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -14,7 +14,7 @@ use strum::VariantNames;
 #[strum(serialize_all = "kebab-case")]
 #[serde(tag = "sampler", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum TimesConfig {
-    /// Every training level alike, independently (Ho et al. 2020).
+    /// Every training level alike, independently (Ho et al. 2020); on a process in continuous time every time alike (Song et al. 2021).
     Uniform {},
     /// Every training level alike, spread evenly over the batch: (u + i/B) mod 1 of the way for its i-th image (Kingma et al. 2021, sec. I.1).
     Stratified {},
@@ -104,17 +104,17 @@ impl DrawnLevel {
 #[derive(Debug)]
 pub struct TimeSampler {
     config: TimesConfig,
-    schedule: Schedule,
+    noising: Noising,
     batch_size: u64,
     source: NoiseSource,
     history: Option<LossHistory>,
 }
 
 impl TimeSampler {
-    /// Over a schedule; `batch_size` is that of a step in all processes together.
-    pub fn new(config: TimesConfig, schedule: Schedule, batch_size: usize, seed: u64) -> Self {
-        let history = match config {
-            TimesConfig::Importance { history, uniform_share } => {
+    /// Over the levels of a noising process; `batch_size` is that of a step in all processes together. Importance sampling needs a schedule.
+    pub fn new(config: TimesConfig, noising: Noising, batch_size: usize, seed: u64) -> Self {
+        let history = match (config, noising.schedule()) {
+            (TimesConfig::Importance { history, uniform_share }, Some(schedule)) => {
                 Some(LossHistory::new(schedule.steps(), history, uniform_share))
             }
             _ => None,
@@ -122,7 +122,7 @@ impl TimeSampler {
         let batch_size = batch_size.max(1) as u64;
         TimeSampler {
             config,
-            schedule,
+            noising,
             batch_size,
             source: NoiseSource::new(seed, Purpose::TrainingTime),
             history,
@@ -130,23 +130,33 @@ impl TimeSampler {
     }
 
     /// The levels of `n` images, the first of which has the global sample index `first_sample`.
-    pub fn draw(&self, first_sample: u64, n: usize) -> Vec<DrawnLevel> {
+    pub fn draw(&self, first_sample: u64, n: usize) -> Result<Vec<DrawnLevel>, TrainError> {
         let law = self.history.as_ref().map(LossHistory::law);
         (first_sample..first_sample + n as u64)
-            .map(|sample| match (self.config, &law) {
-                (TimesConfig::LogNormal { mean, std }, _) => {
+            .map(|sample| match (self.config, &law, &self.noising) {
+                (TimesConfig::LogNormal { mean, std }, ..) => {
                     let log_sigma = mean + std * self.source.normal(sample, 0, 1)[0];
                     let level = Level::variance_exploding(-2.0 * log_sigma, Time::Sigma(log_sigma.exp()));
-                    DrawnLevel { level, index: None, importance: 1.0 }
+                    Ok(DrawnLevel { level, index: None, importance: 1.0 })
                 }
-                (TimesConfig::Importance { .. }, Some(law)) => {
+                (TimesConfig::Importance { .. }, Some(law), Noising::Discrete(schedule)) => {
                     let (t, importance) = law.at(self.unit(sample, 0));
-                    DrawnLevel { importance, ..DrawnLevel::at(&self.schedule, t) }
+                    Ok(DrawnLevel { importance, ..DrawnLevel::at(schedule, t) })
                 }
-                (TimesConfig::Stratified {}, _) => DrawnLevel::at(&self.schedule, self.stratum(sample)),
-                _ => DrawnLevel::at(&self.schedule, self.uniform(sample)),
+                (TimesConfig::Stratified {}, ..) => self.at(self.stratum(sample)),
+                (.., Noising::Discrete(schedule)) => Ok(DrawnLevel::at(schedule, self.uniform(schedule, sample))),
+                (.., Noising::Continuous { .. }) => self.at(self.unit(sample, 0)),
             })
             .collect()
+    }
+
+    /// The level at the fraction `u` in [0, 1) of the way from the least to the most noise.
+    fn at(&self, u: f64) -> Result<DrawnLevel, TrainError> {
+        if let Noising::Discrete(schedule) = &self.noising {
+            let steps = schedule.steps();
+            return Ok(DrawnLevel::at(schedule, TimeIndex(((u * steps as f64) as usize).min(steps - 1) as u32)));
+        }
+        Ok(DrawnLevel { level: self.noising.level_at(u)?, index: None, importance: 1.0 })
     }
 
     /// Records the losses of training levels, in the order of their samples. Non-finite losses are left out.
@@ -171,20 +181,18 @@ impl TimeSampler {
         self.history.as_mut().map_or(Ok(()), |history| history.load(state))
     }
 
-    fn uniform(&self, sample: u64) -> TimeIndex {
-        match Uniform::new(0, self.schedule.steps() as u64) {
+    fn uniform(&self, schedule: &Schedule, sample: u64) -> TimeIndex {
+        match Uniform::new(0, schedule.steps() as u64) {
             Ok(law) => TimeIndex(law.sample(&mut self.source.rng(sample, 0)) as u32),
             // A schedule has at least one level.
             Err(_) => TimeIndex(0),
         }
     }
 
-    /// The level of a sample of a stratified batch: one offset a step, which all its images share.
-    fn stratum(&self, sample: u64) -> TimeIndex {
+    /// The place of a sample of a stratified batch, in [0, 1): one offset a step, which all its images share.
+    fn stratum(&self, sample: u64) -> f64 {
         let (step, position) = (sample / self.batch_size, sample % self.batch_size);
-        let u = (self.unit(step, 1) + position as f64 / self.batch_size as f64).fract();
-        let steps = self.schedule.steps();
-        TimeIndex(((u * steps as f64) as usize).min(steps - 1) as u32)
+        (self.unit(step, 1) + position as f64 / self.batch_size as f64).fract()
     }
 
     fn unit(&self, image: u64, draw: u64) -> f64 {
@@ -195,9 +203,11 @@ impl TimeSampler {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ddpm_core::{ProcessConfig, ProcessKind};
 
     fn sampler(config: TimesConfig, batch: usize) -> TimeSampler {
-        TimeSampler::new(config, Schedule::linear_between(1e-3, 0.2, 10).unwrap(), batch, 1)
+        let noising = Noising::Discrete(Schedule::linear_between(1e-3, 0.2, 10).unwrap());
+        TimeSampler::new(config, noising, batch, 1)
     }
 
     fn counts(draws: &[DrawnLevel]) -> [f64; 10] {
@@ -210,32 +220,52 @@ mod tests {
     fn times_are_uniform_and_every_image_keeps_its_own_draw() {
         let uniform = sampler(TimesConfig::Uniform {}, 4);
         let n = 20_000;
-        let draws = uniform.draw(0, n);
+        let draws = uniform.draw(0, n).unwrap();
         let expected = n as f64 / 10.0;
         let chi_square: f64 = counts(&draws).iter().map(|c| (c - expected).powi(2) / expected).sum();
         assert!(chi_square < 27.9, "9 degrees of freedom, 1e-3: {:?}", counts(&draws));
-        assert_eq!(uniform.draw(100, 4)[2..], uniform.draw(102, 2));
+        assert_eq!(uniform.draw(100, 4).unwrap()[2..], uniform.draw(102, 2).unwrap());
     }
 
     #[test]
     fn a_stratified_batch_covers_the_levels_evenly_however_it_is_split() {
         let stratified = sampler(TimesConfig::Stratified {}, 20);
         for step in 0..50 {
-            let batch = stratified.draw(step * 20, 20);
+            let batch = stratified.draw(step * 20, 20).unwrap();
             assert!(counts(&batch).iter().all(|&count| count == 2.0), "{:?}", counts(&batch));
-            let parts = [stratified.draw(step * 20, 7), stratified.draw(step * 20 + 7, 13)].concat();
+            let parts = [stratified.draw(step * 20, 7).unwrap(), stratified.draw(step * 20 + 7, 13).unwrap()].concat();
             assert_eq!(batch, parts);
         }
         // A single image of each batch is uniform over the levels.
-        let first: Vec<DrawnLevel> = (0..5000).flat_map(|step| stratified.draw(step * 20, 1)).collect();
+        let first: Vec<DrawnLevel> = (0..5000).flat_map(|step| stratified.draw(step * 20, 1).unwrap()).collect();
         let chi_square: f64 = counts(&first).iter().map(|c| (c - 500.0).powi(2) / 500.0).sum();
         assert!(chi_square < 27.9, "{chi_square}");
     }
 
     #[test]
+    fn times_of_a_process_are_uniform_in_its_time_and_have_no_timestep() {
+        let process = ProcessConfig::new(ProcessKind::Vp, Some(0.1)).build().unwrap();
+        let n = 20_000;
+        for (config, spread) in [(TimesConfig::Uniform {}, 1.0), (TimesConfig::Stratified {}, 0.05)] {
+            let draws = TimeSampler::new(config, process.clone(), 100, 1).draw(0, n).unwrap();
+            let times: Vec<f64> = draws
+                .iter()
+                .map(|draw| match draw.level.time() {
+                    Time::Continuous(t) if draw.index.is_none() => t,
+                    other => panic!("{other:?}"),
+                })
+                .collect();
+            assert!(times.iter().all(|t| (0.1..1.0).contains(t)));
+            let mean = times.iter().sum::<f64>() / n as f64;
+            // Four standard errors of a uniform mean; a stratified one has less.
+            assert!((mean - 0.55).abs() < 4.0 * spread * 0.9 / (12.0 * n as f64).sqrt(), "{mean}");
+        }
+    }
+
+    #[test]
     fn log_sigma_is_normal() {
         let n = 20_000;
-        let draws = sampler(TimesConfig::LogNormal { mean: -1.2, std: 1.2 }, 4).draw(0, n);
+        let draws = sampler(TimesConfig::LogNormal { mean: -1.2, std: 1.2 }, 4).draw(0, n).unwrap();
         let logs: Vec<f64> = draws.iter().map(|draw| draw.level.relative_sigma().ln()).collect();
         let mean = logs.iter().sum::<f64>() / n as f64;
         let variance = logs.iter().map(|l| (l - mean).powi(2)).sum::<f64>() / n as f64;
@@ -252,13 +282,13 @@ mod tests {
             importance.record_losses(&(0..10).map(|t| (TimeIndex(t), loss(t))).collect::<Vec<_>>());
         }
         assert!(
-            importance.draw(0, 100).iter().all(|draw| draw.importance == 1.0),
+            importance.draw(0, 100).unwrap().iter().all(|draw| draw.importance == 1.0),
             "uniform until it is warm"
         );
         importance.record_losses(&(0..10).map(|t| (TimeIndex(t), loss(t))).collect::<Vec<_>>());
         importance.record_losses(&[(TimeIndex(3), f64::NAN)]);
         let n = 40_000;
-        let draws = importance.draw(0, n);
+        let draws = importance.draw(0, n).unwrap();
         for (t, count) in counts(&draws).into_iter().enumerate() {
             let p = 0.9 * loss(t as u32) / 55.0 + 0.01;
             let error = (p * (1.0 - p) / n as f64).sqrt();
@@ -285,7 +315,7 @@ mod tests {
         for sampler in [&mut before, &mut after] {
             sampler.record_losses(&losses[..5]);
         }
-        assert_eq!(before.draw(7, 200), after.draw(7, 200));
+        assert_eq!(before.draw(7, 200).unwrap(), after.draw(7, 200).unwrap());
         let mut other = sampler(TimesConfig::Importance { history: 3, uniform_share: 0.01 }, 4);
         assert!(other.load(folder.path()).unwrap_err().to_string().contains("times.safetensors"));
     }

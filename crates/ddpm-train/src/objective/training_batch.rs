@@ -25,6 +25,8 @@ pub struct TrainingBatch {
     pub(super) noised: NoisedBatch,
     /// (x_{t-1} - posterior mean) / posterior standard deviation, of x_0's shape; only for the loss `gaussian`.
     pub(super) z: Option<Tensor>,
+    /// Random directions of x_0's shape, for losses that differentiate the score along them.
+    pub(super) directions: Vec<Tensor>,
     pub(super) draws: Vec<DrawnLevel>,
 }
 
@@ -50,6 +52,6 @@ impl TrainingBatch {
             let of_eps = factors(|map, draw| map.of_x_t * draw.level.sigma());
             of_x0 * x0 + of_eps * &noised.eps
         })?;
-        Ok(TrainingBatch { input, condition, target, noised, z, draws })
+        Ok(TrainingBatch { input, condition, target, noised, z, directions: Vec::new(), draws })
     }
 }

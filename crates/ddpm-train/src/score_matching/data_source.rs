@@ -1,9 +1,9 @@
 //! Sources of clean training data, by global sample index.
 
-use crate::{TrainError, TrainingImages};
+use crate::TrainError;
 use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_core::{Level, Target};
-use ddpm_data::{ImageSet, Shard};
+use ddpm_data::Shard;
 use tch::{Device, Kind, Tensor};
 use torch_ext::transfer::upload;
 
@@ -62,34 +62,5 @@ impl Source for TargetSource {
         let rows = values.chunks(self.target.dim()).zip(levels);
         let scores = rows.flat_map(|(x, level)| self.target.score(x, level));
         Some(self.rows(&scores.map(|value| value as f32).collect::<Vec<_>>()))
-    }
-}
-
-/// The images of a data set, shuffled.
-#[derive(Debug)]
-pub struct ImageSource {
-    images: TrainingImages,
-    horizontal_flips: bool,
-}
-
-impl ImageSource {
-    /// Images [n, c, h, w] in [-1, 1] on a device; `seed` names their order.
-    pub fn new(
-        images: &ImageSet,
-        horizontal_flips: bool,
-        seed: u64,
-        device: Device,
-    ) -> Result<Self, TrainError> {
-        Ok(ImageSource { images: TrainingImages::on_device(images, seed, device)?, horizontal_flips })
-    }
-}
-
-impl Source for ImageSource {
-    fn components(&self) -> usize {
-        self.images.shape().dimension()
-    }
-
-    fn batch(&self, step: u64, shard: &Shard) -> Result<Tensor, TrainError> {
-        Ok(self.images.batch(step, shard, self.horizontal_flips)?.x0)
     }
 }

@@ -25,13 +25,13 @@ mod simple;
 mod sliced;
 mod task;
 
-pub use data_source::{ImageSource, Source, TargetSource};
+pub use data_source::{Source, TargetSource};
 pub use denoising::denoising;
 pub use divergence::{exact_divergence, hutchinson_divergence};
 pub use explicit::explicit;
 pub use field::Field;
 pub use implicit::{Divergence, implicit};
-pub use published_score::{ImageScore, PublishedScore, VectorScore};
+pub use published_score::{PublishedScore, VectorScore};
 pub use score_objective::{DivergenceKind, LevelWeight, ScoreObjective};
 pub use simple::simple;
 pub use sliced::sliced;

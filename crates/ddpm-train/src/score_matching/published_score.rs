@@ -2,8 +2,8 @@
 
 use crate::TrainError;
 use ddpm_core::NoisingConfig;
-use ddpm_nets::checkpoint::{Checkpoint, Scheduler, VectorCheckpoint};
-use ddpm_nets::{EpsilonScore, Mlp, ScoreNetwork};
+use ddpm_nets::checkpoint::VectorCheckpoint;
+use ddpm_nets::{Mlp, ScoreNetwork};
 use std::path::Path;
 use tch::Tensor;
 
@@ -25,15 +25,6 @@ pub struct VectorScore {
     pub noising: NoisingConfig,
 }
 
-/// A U-Net on images that predicts eps.
-#[derive(Debug)]
-pub struct ImageScore {
-    /// The network.
-    pub network: EpsilonScore,
-    /// The noising process of its data.
-    pub scheduler: Scheduler,
-}
-
 impl PublishedScore for VectorScore {
     fn network(&self) -> &dyn ScoreNetwork {
         &self.network
@@ -41,15 +32,5 @@ impl PublishedScore for VectorScore {
 
     fn publish(&self, dir: &Path, weights: &[Tensor]) -> Result<(), TrainError> {
         Ok(VectorCheckpoint::save(dir, &self.network, weights, &self.noising)?)
-    }
-}
-
-impl PublishedScore for ImageScore {
-    fn network(&self) -> &dyn ScoreNetwork {
-        &self.network
-    }
-
-    fn publish(&self, dir: &Path, weights: &[Tensor]) -> Result<(), TrainError> {
-        Ok(Checkpoint::save(dir, &self.network.0, weights, &self.scheduler, None)?)
     }
 }

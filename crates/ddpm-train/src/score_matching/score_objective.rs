@@ -1,8 +1,13 @@
 //! The `[objective]` section: the score-matching loss and its options.
 
+use super::field::Field;
+use super::implicit::{Divergence, implicit};
+use super::sliced::sliced;
 use crate::TrainError;
 use ddpm_core::Level;
 use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+use torch_ext::TorchError;
 
 /// A score-matching objective with its options.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -95,19 +100,54 @@ impl DivergenceKind {
 }
 
 impl ScoreObjective {
-    /// Checks the options; the text names the key.
-    pub fn validate(&self) -> Result<(), TrainError> {
+    /// Checks the options; `projections_key` is the key of the number of projections in the file.
+    pub fn validate(&self, projections_key: &'static str) -> Result<(), TrainError> {
         match self {
             ScoreObjective::Sliced { projections, .. } if !(1..=MOST_PROJECTIONS).contains(projections) => {
                 let reason = format!("must lie between 1 and {MOST_PROJECTIONS}, got {projections}");
-                Err(TrainError::key("objective.projections", reason))
+                Err(TrainError::key(projections_key, reason))
             }
             _ => Ok(()),
         }
     }
 
+    /// The random directions of a batch of data with this many components, by draws of standard normal numbers in its shape: those of sliced score
+    /// matching, or the random signs of Hutchinson's estimator. None where nothing is random.
+    pub(crate) fn directions(
+        &self,
+        components: usize,
+        normal: &dyn Fn(u64) -> Result<Tensor, TorchError>,
+    ) -> Result<Vec<Tensor>, TrainError> {
+        match *self {
+            ScoreObjective::Implicit { divergence, .. }
+                if divergence.unwrap_or(DivergenceKind::for_components(components)) == DivergenceKind::Hutchinson =>
+            {
+                let normal = normal(0)?;
+                Ok(vec![torch_ext::fence(|| normal.ge(0.0).to_kind(Kind::Float) * 2.0 - 1.0)?])
+            }
+            ScoreObjective::Sliced { projections, .. } => Ok((0..projections as u64).map(normal).collect::<Result<_, _>>()?),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// The losses `[n]` of rows x_t [n, ...] for the two objectives that differentiate the field, along the directions that
+    /// [`ScoreObjective::directions`] drew: without one the divergence is exact.
+    pub(crate) fn curvature_losses(
+        &self,
+        field: &Field<'_>,
+        x_t: &Tensor,
+        directions: &[Tensor],
+    ) -> Result<Tensor, TrainError> {
+        if let ScoreObjective::Sliced { .. } = self {
+            let stacked = torch_ext::fence(|| Tensor::stack(directions, 0))?;
+            return Ok(sliced(field, x_t, &stacked)?);
+        }
+        let divergence = directions.first().map_or(Divergence::Exact, Divergence::Hutchinson);
+        Ok(implicit(field, x_t, divergence)?)
+    }
+
     /// lambda(level) over the number of components, so that the size of the loss depends on neither; 1 for L_simple, a mean already.
-    pub(super) fn row_weight(&self, level: &Level, components: usize) -> f64 {
+    pub(crate) fn row_weight(&self, level: &Level, components: usize) -> f64 {
         match self {
             ScoreObjective::Simple {} => 1.0,
             ScoreObjective::Explicit { weight }

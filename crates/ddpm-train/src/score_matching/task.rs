@@ -3,11 +3,9 @@
 use super::data_source::Source;
 use super::denoising::denoising;
 use super::explicit::explicit;
-use super::implicit::{Divergence, implicit};
 use super::published_score::PublishedScore;
-use super::score_objective::{DivergenceKind, ScoreObjective};
+use super::score_objective::ScoreObjective;
 use super::simple::simple;
-use super::sliced::sliced;
 use crate::{TrainError, Trainable};
 use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_core::{Level, Noising};
@@ -28,7 +26,6 @@ pub struct ScoreMatching<N, S> {
     source: S,
     noising: Noising,
     objective: ScoreObjective,
-    divergence: DivergenceKind,
     levels: NoiseSource,
     noise: NoiseSource,
     directions: NoiseSource,
@@ -45,22 +42,17 @@ impl<N: PublishedScore, S: Source> ScoreMatching<N, S> {
         objective: ScoreObjective,
         seed: u64,
     ) -> Result<Self, TrainError> {
-        objective.validate()?;
+        objective.validate("objective.projections")?;
         let least = noising.level_at(0.0)?;
         if objective.needs_noise() && least.is_clean() {
             let reason = "is learned from the noise, which the least noisy level does not have; raise t_min";
             return Err(TrainError::key("objective.kind", reason));
         }
-        let divergence = match objective {
-            ScoreObjective::Implicit { divergence: Some(kind), .. } => kind,
-            _ => DivergenceKind::for_components(source.components()),
-        };
         Ok(ScoreMatching {
             network,
             source,
             noising,
             objective,
-            divergence,
             levels: NoiseSource::new(seed, Purpose::TrainingTime),
             noise: NoiseSource::new(seed, Purpose::TrainingNoise),
             directions: NoiseSource::new(seed, Purpose::Projection),
@@ -73,7 +65,7 @@ impl<N: PublishedScore, S: Source> ScoreMatching<N, S> {
     }
 
     /// Draw `draw` of each sample's random directions: standard normal, in the shape of `like`.
-    fn directions(&self, samples: &Range<u64>, draw: u64, like: &Tensor) -> Result<Tensor, TorchError> {
+    fn normal(&self, samples: &Range<u64>, draw: u64, like: &Tensor) -> Result<Tensor, TorchError> {
         normal_rows(&self.directions, samples.clone(), draw, &like.size()[1..], like.device())
     }
 
@@ -92,19 +84,10 @@ impl<N: PublishedScore, S: Source> ScoreMatching<N, S> {
                 })?;
                 explicit(&field, x_t, &score)?
             }
-            ScoreObjective::Implicit { .. } => match self.divergence {
-                DivergenceKind::Exact => implicit(&field, x_t, Divergence::Exact)?,
-                DivergenceKind::Hutchinson => {
-                    let normal = self.directions(samples, 0, x_t)?;
-                    let signs = torch_ext::fence(|| normal.ge(0.0).to_kind(Kind::Float) * 2.0 - 1.0)?;
-                    implicit(&field, x_t, Divergence::Hutchinson(&signs))?
-                }
-            },
-            ScoreObjective::Sliced { projections, .. } => {
-                let draws = (0..projections as u64).map(|k| self.directions(samples, k, x_t));
-                let directions = draws.collect::<Result<Vec<_>, _>>()?;
-                let stacked = torch_ext::fence(|| Tensor::stack(&directions, 0))?;
-                sliced(&field, x_t, &stacked)?
+            ScoreObjective::Implicit { .. } | ScoreObjective::Sliced { .. } => {
+                let components = self.source.components();
+                let directions = self.objective.directions(components, &|draw| self.normal(samples, draw, x_t))?;
+                self.objective.curvature_losses(&field, x_t, &directions)?
             }
         })
     }

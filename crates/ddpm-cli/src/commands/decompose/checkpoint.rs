@@ -7,7 +7,7 @@ use crate::global_options::Global;
 use crate::image_model::image_shape;
 use crate::image_run::measure;
 use crate::runtime::{self, StopFlag};
-use crate::terminal_noise::warn_of_signal_in;
+use crate::terminal_noise::warn_of_signal;
 use crate::workers::{self, in_turn};
 use anyhow::{Context, Result, bail, ensure};
 use ddpm_core::{Schedule, Scheme, TimeIndex, Variance};
@@ -34,7 +34,7 @@ impl Decompose {
         let workers = workers::join()?;
         let device = runtime::prepare(global.device, global.threads)?;
         let checkpoint = load_images(dir, device)?;
-        warn_of_signal_in(checkpoint.scheduler.schedule())?;
+        warn_of_signal(checkpoint.scheduler.noising())?;
         let reference = options
             .reference
             .as_ref()
@@ -47,7 +47,7 @@ impl Decompose {
             self.sampler.variance != Some(Variance::LearnedRange),
             "variance learned-range differs from component to component; choose --variance fixed-small, fixed-large or analytic"
         );
-        let steps = self.steps.unwrap_or(checkpoint.scheduler.schedule().steps());
+        let steps = self.steps.unwrap_or(checkpoint.scheduler.noising().default_steps());
         ensure!(steps >= 2, "--steps must be at least 2 for a checkpoint, got {steps}");
         let name = options.data.context("--data is needed with --checkpoint")?;
         let images = options.images.of(name, &global.given)?;
@@ -162,9 +162,9 @@ fn check_reference(dir: &Path, reference: &Checkpoint, checkpoint: &Checkpoint) 
     ensure!(
         same(checkpoint.scheduler.schedule(), reference.scheduler.schedule()),
         "--reference {dir}: it has another noise schedule ({}, {} levels) than the checkpoint ({}, {} levels)",
-        reference.scheduler.schedule_config().schedule,
+        reference.scheduler.config().name(),
         reference.scheduler.schedule().steps(),
-        checkpoint.scheduler.schedule_config().schedule,
+        checkpoint.scheduler.config().name(),
         checkpoint.scheduler.schedule().steps()
     );
     let classes = |checkpoint: &Checkpoint| checkpoint.network.config().num_class_embeds;

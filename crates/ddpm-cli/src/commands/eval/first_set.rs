@@ -6,7 +6,7 @@ use crate::global_options::Global;
 use crate::numbers::{count, count64};
 use crate::runtime::StopFlag;
 use crate::sampler_options::{Origin, SamplerOptions};
-use crate::terminal_noise::warn_of_signal_in;
+use crate::terminal_noise::warn_of_signal;
 use crate::workers::in_turn;
 use anyhow::{Context, Result, bail, ensure};
 use ddpm_core::{Grid, Scheme};
@@ -131,7 +131,7 @@ impl Sampling {
         let checkpoint = load_images(dir, device)?;
         let clips = checkpoint.scheduler.threshold() != Threshold::None;
         self.sampler.check_thresholding(clips, Origin::CommandLine)?;
-        warn_of_signal_in(checkpoint.scheduler.schedule())?;
+        warn_of_signal(checkpoint.scheduler.noising())?;
         let scheme = self.sampler.scheme(checkpoint.scheduler.variance(), self.steps, Origin::CommandLine)?;
         ensure!(
             !matches!(scheme, Scheme::Langevin { .. }),
@@ -141,7 +141,7 @@ impl Sampling {
             checkpoint: &checkpoint,
             dir,
             scheme,
-            steps: self.steps.unwrap_or(checkpoint.scheduler.schedule().steps()),
+            steps: self.steps.unwrap_or(checkpoint.scheduler.noising().default_steps()),
             grid: self.grid,
             tolerance: self.sampler.tolerance(),
             num: self.num.unwrap_or(SAMPLES),

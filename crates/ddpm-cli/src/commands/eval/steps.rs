@@ -9,7 +9,7 @@ use crate::global_options::Global;
 use crate::numbers::{count, count64};
 use crate::output::{self, JsonOutput, check_files, print};
 use crate::runtime::{self, NOTHING_WRITTEN, StopFlag};
-use crate::terminal_noise::warn_of_signal_in;
+use crate::terminal_noise::warn_of_signal;
 use crate::workers::{self, in_turn};
 use anyhow::{Context, Result, ensure};
 use ddpm_core::scheme::SamplerInfo;
@@ -110,12 +110,13 @@ impl Steps {
         let workers = &workers::join()?;
         let device = runtime::prepare(global.device, global.threads)?;
         let checkpoint = load_images(&self.checkpoint, device)?;
-        let schedule = checkpoint.scheduler.schedule();
-        let levels = schedule.steps();
-        if let Some(most) = self.counts.iter().find(|&&steps| steps > levels) {
+        let noising = checkpoint.scheduler.noising();
+        if let Some(levels) = noising.max_steps()
+            && let Some(most) = self.counts.iter().find(|&&steps| steps > levels)
+        {
             anyhow::bail!("--counts: at most the {levels} training levels, got {most}");
         }
-        warn_of_signal_in(schedule)?;
+        warn_of_signal(noising)?;
         let data = in_turn(workers, || self.data.load(&global.given))?;
         let extractor = in_turn(workers, || load_extractor(&self.extractor, device))?;
         let real = reference_features(&self.extractor, extractor.as_ref(), &data, workers, stop)?;
@@ -129,7 +130,7 @@ impl Steps {
             workers,
         };
         let ancestral = Fast(SamplerInfo::find("ddpm")?);
-        let reference = self.row(&rows, &ancestral, levels, stop)?;
+        let reference = self.row(&rows, &ancestral, noising.default_steps(), stop)?;
         let (mut all, mut within) = (Vec::new(), Vec::new());
         for sampler in &self.samplers {
             let mut close: Option<(u64, u64)> = None;
