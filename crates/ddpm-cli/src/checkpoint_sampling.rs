@@ -1,10 +1,11 @@
 //! Sampling a checkpoint of a network on images: its own levels, thresholding and stored errors.
 
 use crate::image_model::ImageModel;
-use crate::sampling::{Model, SamplingJob, VisitedLevels};
+use crate::sampling::{KnownRegion, Model, SamplingJob, VisitedLevels};
 use anyhow::{Result, ensure};
 use ddpm_core::{Grid, Level, Noising, Scheme, Variance};
 use ddpm_data::Split;
+use ddpm_nets::Threshold;
 use ddpm_report::results::DenoisingError;
 use ddpm_sample::{NoiseInput, Options, Record, Tolerance};
 use std::path::Path;
@@ -33,10 +34,16 @@ pub(crate) struct ImageSampling<'a> {
     pub(crate) batch_size: u64,
     /// Which states to keep.
     pub(crate) record: Record,
+    /// Thresholding of the predicted x_0; the checkpoint's own unless given.
+    pub(crate) threshold: Option<Threshold>,
+    /// A region that every image keeps.
+    pub(crate) known: Option<KnownRegion>,
 }
 
 /// Frames and images of the trajectory picture.
 pub(crate) const TRAJECTORY: Record = Record { frames: 11, images: 8 };
+/// Frames and images of the animation.
+pub(crate) const ANIMATION: Record = Record { frames: 40, images: 16 };
 
 impl<'a> ImageSampling<'a> {
     /// The job, whose samples are images [num, channels, height, width] in model space.
@@ -65,8 +72,9 @@ impl<'a> ImageSampling<'a> {
         Ok(SamplingJob {
             scheme: noising.scheme(self.scheme),
             levels,
+            known: self.known,
             options: Options {
-                threshold: checkpoint.scheduler.threshold(),
+                threshold: self.threshold.unwrap_or(checkpoint.scheduler.threshold()),
                 record: self.record,
                 tolerance: self.tolerance,
             },

@@ -13,6 +13,9 @@ type Row = (&'static str, &'static str, &'static str, &'static [&'static str]);
 const TARGET: &str = "sample --target DIR/g.json";
 const IMAGE: &str = "sample --checkpoint DIR/image/checkpoints/latest";
 const VECTOR: &str = "sample --checkpoint DIR/vector/checkpoints/latest";
+const ENCODE: &str = "sample --checkpoint DIR/image/checkpoints/latest --encode DIR/a.png";
+const INTERPOLATE: &str =
+    "sample --checkpoint DIR/image/checkpoints/latest --interpolate DIR/a.png DIR/a.png";
 const LIST: &str = "sample --list-samplers";
 const PROCESS: &str = "sample --target DIR/g.json --process vp";
 const DDIM: &str = "sample --target DIR/g.json --sampler ddim";
@@ -90,9 +93,9 @@ const ROWS: &[Row] = &[
     ("sample", "checkpoint", "DIR/image/checkpoints/latest", &[TARGET, LIST]),
     ("sample", "target", "DIR/g.json", &[LIST, IMAGE]),
     ("sample", "steps", "3", &[LIST]),
-    ("sample", "num", "3", &[LIST]),
+    ("sample", "num", "3", &[LIST, ENCODE, INTERPOLATE]),
     ("sample", "grid", "leading", &[LIST, LANGEVIN]),
-    ("sample", "noise", "DIR/n.safetensors", &[LIST]),
+    ("sample", "noise", "DIR/n.safetensors", &[LIST, ENCODE, INTERPOLATE]),
     ("sample", "class", "1", UNCONDITIONAL),
     ("sample", "guidance", "2", UNCONDITIONAL),
     ("sample", "null_class", "1", UNCONDITIONAL),
@@ -100,11 +103,18 @@ const ROWS: &[Row] = &[
     ("sample", "classifier", "DIR", NO_IMAGES),
     ("sample", "classifier_scale", "2", UNCONDITIONAL),
     ("sample", "batch_size", "3", &[LIST]),
-    ("sample", "trajectory", "DIR/t.png", NO_IMAGES),
+    ("sample", "trajectory", "DIR/t.png", &[LIST, ENCODE]),
+    ("sample", "gif", "DIR/t.gif", &[TARGET, VECTOR, LIST, ENCODE]),
+    ("sample", "threshold", "dynamic", &[TARGET, VECTOR, LIST, ENCODE]),
+    ("sample", "inpaint", "DIR/a.png", NO_IMAGES),
+    ("sample", "mask", "DIR/a.png", UNCONDITIONAL),
+    ("sample", "encode", "DIR/a.png", NO_IMAGES),
+    ("sample", "interpolate", "DIR/a.png DIR/a.png", NO_IMAGES),
+    ("sample", "frames", "3", UNCONDITIONAL),
     ("sample", "shards", "", &[TARGET, IMAGE, VECTOR, LIST]),
     ("sample", "out", "DIR/out.safetensors", &[LIST]),
     ("sample", "list_samplers", "", ALWAYS),
-    ("sample", "sampler", "ddim", &[LIST]),
+    ("sample", "sampler", "ddim", &[LIST, ENCODE, INTERPOLATE]),
     ("sample", "variance", "fixed-small", &[DDIM, DDIM_IMAGE, LIST]),
     ("sample", "eta", "0.5", OTHER_SAMPLER),
     ("sample", "use_clipped_model_output", "", &[TARGET, LIST, IMAGE, VECTOR, DDIM, DDIM_VECTOR]),
@@ -616,8 +626,7 @@ fn an_option_without_effect_is_refused_by_name() {
         let value = value.replace("DIR", &path);
         for context in *contexts {
             let line = context.replace("DIR", &path);
-            let more: Vec<&str> =
-                [name.as_str(), &value].into_iter().filter(|word| !word.is_empty()).collect();
+            let more: Vec<&str> = std::iter::once(name.as_str()).chain(value.split_whitespace()).collect();
             match run(&line, &more) {
                 Err(text) if text.contains(&name) => {}
                 other => wrong.push(format!("{context} {}: {other:?}", more.join(" "))),

@@ -3,15 +3,18 @@
 use anyhow::{Context, Result};
 use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_core::{Level, Schedule, TimeIndex};
-use ddpm_data::picture::{GridLayout, Picture, png_name};
+use ddpm_data::picture::{GridLayout, Picture, png_name, write_gif};
 use ddpm_data::{Dataset, ImageShape};
 use ddpm_nets::noised_at_once;
 use ddpm_nets::pixels::{from_u8, to_u8};
-use ddpm_sample::Samples;
+use ddpm_sample::{Frame, Samples};
 use ddpm_train::RunDir;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tch::Tensor;
 
+/// Time that a frame of an animation is shown.
+pub(crate) const FRAME: Duration = Duration::from_millis(120);
 /// Images in the sample grid.
 const GRID_IMAGES: u64 = 64;
 /// Columns of the forward picture: data, then noisier and noisier.
@@ -51,12 +54,27 @@ pub(crate) fn grid(images: &Tensor) -> Result<Picture> {
     Ok(Picture::grid(&bytes(images)?, shape, &layout)?)
 }
 
+/// A state in the scale of the data: divided by sqrt(alpha^2 + sigma^2) where that exceeds 1.
+pub(crate) fn shown(frame: &Frame) -> Tensor {
+    &frame.x_t / frame.level.prior_std().max(1.0)
+}
+
 /// Writes the recorded frames: a row an image and a column a frame, the last being the sample.
 pub(crate) fn write_trajectory(path: &Path, samples: &Samples) -> Result<()> {
     let rows = samples.frames.first().map_or(0, |frame| frame.x_t.size()[0]);
-    let mut columns: Vec<Tensor> = samples.frames.iter().map(|frame| frame.x_t.shallow_clone()).collect();
+    let mut columns: Vec<Tensor> = samples.frames.iter().map(shown).collect();
     columns.push(samples.x.narrow(0, 0, rows));
     write_columns(path, &columns)
+}
+
+/// Writes the recorded frames as an animation, each a grid of the images in the scale of the data; the samples stay for a second.
+pub(crate) fn write_animation(path: &Path, samples: &Samples) -> Result<()> {
+    let rows = samples.frames.first().map_or(0, |frame| frame.x_t.size()[0]);
+    let mut frames = samples.frames.iter().map(|frame| grid(&shown(frame))).collect::<Result<Vec<_>>>()?;
+    let last = grid(&samples.x.narrow(0, 0, rows))?;
+    let stays = Duration::from_secs(1).as_millis() / FRAME.as_millis();
+    frames.extend(std::iter::repeat_n(last, stays as usize));
+    Ok(write_gif(path, &frames, FRAME)?)
 }
 
 /// Writes the grid of the first samples of a run, from their files.

@@ -10,7 +10,8 @@ use ddpm_core::{Grid, Level, Noising, Schedule, Scheme, Target, TimeIndex, Varia
 use ddpm_data::sha256_bytes;
 use ddpm_nets::Denoiser;
 use ddpm_sample::{
-    NoiseInput, Options, SampleError, Samples, Tolerance, sample, sample_batches, sample_on_grid,
+    Inpainting, Noise, NoiseInput, Options, SampleError, Samples, Tolerance, encode, run, sample,
+    sample_batches, sample_on_grid, sampler,
 };
 use serde_json::{Map, Value, json};
 use std::ops::{ControlFlow, Range};
@@ -122,6 +123,17 @@ pub(crate) struct SamplingJob<'a> {
     pub(crate) num: u64,
     /// Samples at once.
     pub(crate) batch_size: u64,
+    /// A region that every sample keeps.
+    pub(crate) known: Option<KnownRegion>,
+}
+
+/// A region of the data that samples keep.
+#[derive(Debug)]
+pub(crate) struct KnownRegion {
+    /// Data of a sample's shape.
+    pub(crate) data: Tensor,
+    /// True where they are kept, of a shape that broadcasts against the data's.
+    pub(crate) kept: Tensor,
 }
 
 impl SamplingJob<'_> {
@@ -229,6 +241,28 @@ impl SamplingJob<'_> {
         Ok(self.batch(0..self.batch_size.min(self.num), device, &mut |_| stop.flow())?)
     }
 
+    /// The states at the noisiest level from which the probability-flow ODE leads to `x0` [n, ...] along the visited levels, unthresholded.
+    pub(crate) fn encode(&self, x0: &Tensor, device: Device, stop: &StopFlag) -> Result<Tensor> {
+        let mut states = Vec::new();
+        let n = x0.size()[0] as u64;
+        for first in (0..n).step_by(self.batch_size as usize) {
+            let range = first..(first + self.batch_size).min(n);
+            let rows = x0.narrow(0, first as i64, (range.end - first) as i64).to_device(device);
+            let of_batch;
+            let denoiser: &dyn Denoiser = match &self.model {
+                Model::Denoiser(denoiser) => *denoiser,
+                Model::Images(images) => {
+                    of_batch = images.batch(&range, device);
+                    &of_batch
+                }
+            };
+            let encoded =
+                encode(denoiser, &self.levels.trajectory, &rows, &Options::default(), &mut |_| stop.flow())?;
+            states.push(encoded.x.to_device(Device::Cpu));
+        }
+        Ok(torch_ext::fence(|| Tensor::cat(&states, 0))?)
+    }
+
     /// One batch of samples.
     fn batch(
         &self,
@@ -247,6 +281,12 @@ impl SamplingJob<'_> {
         };
         let (scheme, options) = (&self.scheme, &self.options);
         let noise = &mut self.noise.batch(range, device)?;
+        if let Some(known) = &self.known {
+            let sampler = sampler(scheme, trajectory, options.tolerance)?;
+            let mut keeping = Inpainting::new(sampler, known.data.shallow_clone(), &known.kept);
+            let start = torch_ext::fence(|| noise.start(trajectory.start()))??;
+            return run(denoiser, &mut keeping, start, noise, options, report);
+        }
         match discrete {
             Some((schedule, grid)) => {
                 sample_on_grid(denoiser, scheme, schedule, *grid, trajectory, noise, options, report)

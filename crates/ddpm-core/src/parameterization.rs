@@ -59,7 +59,9 @@ impl Parameterization {
             (Parameterization::Plain { condition: NoiseCondition::LogSnr, .. }, _) => {
                 Ok(1000.0 * level.relative_sigma().atan() / FRAC_PI_2)
             }
-            (Parameterization::Plain { condition: NoiseCondition::Sigma, .. }, _) => Ok(level.relative_sigma()),
+            (Parameterization::Plain { condition: NoiseCondition::Sigma, .. }, _) => {
+                Ok(level.relative_sigma())
+            }
             (_, Time::Index(t)) => Ok(f64::from(t.0)),
             (_, Time::FractionalIndex(t) | Time::Continuous(t) | Time::Sigma(t)) => Ok(t),
         }
@@ -92,7 +94,9 @@ mod tests {
         let (log_snr, sigma) = (-2.0 * 0.5f64.ln(), 0.5);
         let exploding = Level::variance_exploding(log_snr, Time::Sigma(sigma));
         let preserving = Level::variance_preserving(log_snr, Time::Continuous(0.3));
-        for (condition, expected) in [(NoiseCondition::Sigma, sigma), (NoiseCondition::LogSnr, 295.167_235_300_866_5)] {
+        for (condition, expected) in
+            [(NoiseCondition::Sigma, sigma), (NoiseCondition::LogSnr, 295.167_235_300_866_5)]
+        {
             for level in [exploding, preserving] {
                 assert!((of(condition).condition(&level).unwrap() / expected - 1.0).abs() < 1e-12);
             }

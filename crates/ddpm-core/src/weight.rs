@@ -104,11 +104,16 @@ impl Weight {
         let output = output.into();
         // Where no signal is left the factor and the weight vanish together; 0/0 has the limit of the ratio.
         match (self, output) {
-            (Weight::Unweighted, _) | (Weight::Simple | Weight::Snr, Plain { kind: PredictionKind::Epsilon, .. }) => {
+            (Weight::Unweighted, _)
+            | (Weight::Simple | Weight::Snr, Plain { kind: PredictionKind::Epsilon, .. }) => Ok(1.0),
+            (Weight::MinSnr { gamma }, Plain { kind: PredictionKind::Epsilon, .. })
+                if level.snr() <= *gamma =>
+            {
                 Ok(1.0)
             }
-            (Weight::MinSnr { gamma }, Plain { kind: PredictionKind::Epsilon, .. }) if level.snr() <= *gamma => Ok(1.0),
-            (Weight::P2 { k, gamma }, Plain { kind: PredictionKind::Epsilon, .. }) => Ok((k + level.snr()).powf(-gamma)),
+            (Weight::P2 { k, gamma }, Plain { kind: PredictionKind::Epsilon, .. }) => {
+                Ok((k + level.snr()).powf(-gamma))
+            }
             _ => Ok(self.of_x0_error(level, output)? / error_factor(output, level)?),
         }
     }

@@ -46,7 +46,9 @@ impl FourierFeatures {
 
     /// sigma [n] -> [n, 2 frequencies], sines before cosines.
     fn forward(&self, sigma: &Tensor) -> Tensor {
-        let phases = sigma.to_kind(Kind::Float).log().unsqueeze(1) * self.frequencies.unsqueeze(0) * std::f64::consts::TAU;
+        let phases = sigma.to_kind(Kind::Float).log().unsqueeze(1)
+            * self.frequencies.unsqueeze(0)
+            * std::f64::consts::TAU;
         Tensor::cat(&[phases.sin(), phases.cos()], 1)
     }
 }

@@ -90,7 +90,10 @@ impl ImageDiffusion<'_> {
         check_output(model, variance)?;
         check_condition(model, scheduler)?;
         if config.loss.score_objective().is_some() && config.precision == Precision::Bf16 {
-            let reason = format!("must be \"f32\" for the loss {:?}, which differentiates the network twice", config.loss.name());
+            let reason = format!(
+                "must be \"f32\" for the loss {:?}, which differentiates the network twice",
+                config.loss.name()
+            );
             return Err(TrainError::key("train.precision", reason));
         }
         let objective = Objective::new(ObjectiveConfig {

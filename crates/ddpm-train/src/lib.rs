@@ -40,7 +40,8 @@ pub use error::TrainError;
 pub use metrics::{Metrics, read_metrics};
 pub use nonfinite::{NonFiniteStep, WorstSample};
 pub use objective::{
-    DrawnLevel, LossConfig, NetworkOutput, Objective, ObjectiveConfig, TimeSampler, TimesConfig, TrainingBatch,
+    DrawnLevel, LossConfig, NetworkOutput, Objective, ObjectiveConfig, TimeSampler, TimesConfig,
+    TrainingBatch,
 };
 pub use optimizer::{Adam, clip_global_norm};
 pub use run_dir::{BestCheckpoint, RunDir};

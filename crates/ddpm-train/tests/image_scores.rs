@@ -3,8 +3,8 @@
 
 use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_core::{
-    Level, NoiseCondition, NoisingConfig, Parameterization, PredictionKind, ProcessConfig, ProcessKind, ScheduleConfig,
-    ScheduleKind, Target, TargetSpec, Variance,
+    Level, NoiseCondition, NoisingConfig, Parameterization, PredictionKind, ProcessConfig, ProcessKind,
+    ScheduleConfig, ScheduleKind, Target, TargetSpec, Variance,
 };
 use ddpm_data::{ImageSet, ImageShape, Shard};
 use ddpm_nets::checkpoint::{SamplingDefaults, Scheduler};
@@ -16,6 +16,7 @@ use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
 const SIDE: usize = 8;
+const BATCH: usize = 48;
 
 /// Images with standard deviation 0.3 whose pixels are correlated as 0.8^distance along rows and along columns.
 fn law() -> Target {
@@ -23,7 +24,9 @@ fn law() -> Target {
     let entry = |i: usize, j: usize| 0.09 * near(i / SIDE, j / SIDE) * near(i % SIDE, j % SIDE);
     let dim = SIDE * SIDE;
     let cov = (0..dim).map(|i| (0..dim).map(|j| entry(i, j)).collect()).collect();
-    TargetSpec::Gaussian { mean: Some(vec![0.0; dim]), cov: Some(cov), var: None, file: None }.build().unwrap()
+    TargetSpec::Gaussian { mean: Some(vec![0.0; dim]), cov: Some(cov), var: None, file: None }
+        .build()
+        .unwrap()
 }
 
 fn images(law: &Target, count: u64) -> ImageSet {
@@ -48,7 +51,8 @@ struct Case {
     condition: NoiseCondition,
     loss: LossConfig,
     steps: u64,
-    /// The largest relative error E|s - s*|^2 / E|s*|^2 at a level in the middle of the process.
+    /// The largest relative error E|s - s*|^2 / E|s*|^2 at three levels in the middle of the process. That of a predicted x_0 is magnified at little
+    /// noise, where the score is a small difference over sigma^2.
     error: f64,
 }
 
@@ -68,7 +72,7 @@ impl Case {
         let (scheduler, model) = (self.scheduler(), model(self.condition == NoiseCondition::Sigma));
         let config = TrainConfig {
             steps: self.steps,
-            batch_size: 64,
+            batch_size: BATCH,
             learning_rate: 3e-3,
             warmup_steps: 20,
             loss: self.loss,
@@ -76,7 +80,7 @@ impl Case {
         };
         config.validate().unwrap();
         let task = ImageDiffusion::new(&config, &model, &scheduler, images, Device::Cpu).unwrap();
-        let (weights, shard) = (task.parameters().tensors(), Shard::single(64).unwrap());
+        let (weights, shard) = (task.parameters().tensors(), Shard::single(BATCH).unwrap());
         let adam = Adam::new(weights);
         for step in 0..self.steps {
             task.loss(step, &shard).unwrap().backward();
@@ -101,13 +105,19 @@ impl Case {
                 let n = 256u64;
                 let draws = NoiseSource::new(8, Purpose::Target);
                 let rows: Vec<f64> = (0..n).flat_map(|i| law.sample(&draws, i)).collect();
-                let x0 = Tensor::from_slice(&rows).reshape([n as i64, 1, SIDE as i64, SIDE as i64]).to_kind(Kind::Float);
+                let x0 = Tensor::from_slice(&rows)
+                    .reshape([n as i64, 1, SIDE as i64, SIDE as i64])
+                    .to_kind(Kind::Float);
                 let noise = NoiseSource::new(9, Purpose::Evaluation);
                 let x = NoisedBatch::keyed(&x0, vec![*level; n as usize], &noise, 0..n, 0).unwrap().x_t;
                 let flat = x.reshape([n as i64, -1]).to_kind(Kind::Double);
                 let score = |of: &dyn Denoiser, x: &Tensor| {
                     let prediction = of.predict(x, level).unwrap();
-                    prediction.as_kind(PredictionKind::Score, x, level).unwrap().reshape([n as i64, -1]).to_kind(Kind::Double)
+                    prediction
+                        .as_kind(PredictionKind::Score, x, level)
+                        .unwrap()
+                        .reshape([n as i64, -1])
+                        .to_kind(Kind::Double)
                 };
                 let (own, true_score) = (score(&learned, &x), score(exact.as_ref(), &flat));
                 let square = |x: Tensor| x.square().sum(Kind::Double).double_value(&[]);
@@ -139,17 +149,24 @@ fn every_objective_on_images_finds_the_score_of_a_gaussian_law() {
         sigma_max: Some(3.0),
         ..ScheduleConfig::with_steps(ScheduleKind::VeGeometric, 8)
     };
-    let case = |noising, prediction, condition, loss, steps, error| Case { noising, prediction, condition, loss, steps, error };
+    let case = |noising, prediction, condition, loss, steps, error| Case {
+        noising,
+        prediction,
+        condition,
+        loss,
+        steps,
+        error,
+    };
     use NoiseCondition::{LogSnr, Sigma};
     use PredictionKind::{Epsilon, Score, V, X0};
     let cases = [
-        case(process(ProcessKind::Vp), Epsilon, LogSnr, simple, 250, 0.08),
-        case(process(ProcessKind::Vp), V, LogSnr, simple, 250, 0.08),
-        case(process(ProcessKind::SubVp), X0, LogSnr, simple, 250, 0.08),
-        case(process(ProcessKind::Ve), Score, Sigma, simple, 250, 0.08),
-        case(NoisingConfig::Schedule(levels), Score, Sigma, simple, 250, 0.08),
-        case(process(ProcessKind::Vp), Epsilon, LogSnr, implicit, 250, 0.3),
-        case(process(ProcessKind::Vp), Epsilon, LogSnr, sliced, 250, 0.3),
+        case(process(ProcessKind::Vp), Epsilon, LogSnr, simple, 120, 0.1),
+        case(process(ProcessKind::Vp), V, LogSnr, simple, 120, 0.1),
+        case(process(ProcessKind::SubVp), X0, LogSnr, simple, 120, 0.5),
+        case(process(ProcessKind::Ve), Score, Sigma, simple, 120, 0.1),
+        case(NoisingConfig::Schedule(levels), Score, Sigma, simple, 120, 0.1),
+        case(process(ProcessKind::Vp), Epsilon, LogSnr, implicit, 120, 0.1),
+        case(process(ProcessKind::Vp), Epsilon, LogSnr, sliced, 120, 0.2),
     ];
     let mut failures = Vec::new();
     for case in cases {

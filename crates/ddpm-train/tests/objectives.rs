@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
 use ddpm_core::bound_steps;
-use ddpm_core::{Noising, 
-    Level, Parameterization, Preconditioning, PredictionKind, Schedule, ScheduleConfig, ScheduleKind, Time,
-    TimeIndex, Variance,
+use ddpm_core::{
+    Level, Noising, Parameterization, Preconditioning, PredictionKind, Schedule, ScheduleConfig,
+    ScheduleKind, Time, TimeIndex, Variance,
 };
 use ddpm_nets::{NetworkDenoiser, UNet, UNetConfig, bound, tensor_file};
 use ddpm_testkit::hashed;

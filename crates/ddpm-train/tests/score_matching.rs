@@ -261,6 +261,9 @@ fn every_objective_descends_on_vectors_as_a_score_and_as_an_energy() {
 #[test]
 fn options_out_of_range_are_named() {
     let weight = LevelWeight::NoiseVariance;
-    let wrong = ScoreObjective::Sliced { weight, projections: 0 }.validate("objective.projections").unwrap_err().to_string();
+    let wrong = ScoreObjective::Sliced { weight, projections: 0 }
+        .validate("objective.projections")
+        .unwrap_err()
+        .to_string();
     assert_eq!(wrong, "objective.projections: must lie between 1 and 1024, got 0");
 }

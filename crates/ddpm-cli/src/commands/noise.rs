@@ -8,26 +8,23 @@ use crate::image_file_options::ImageFileOptions;
 use crate::noising_options::NoisingOptions;
 use crate::numbers::count;
 use crate::output::{self, print};
-use crate::pictures;
-use crate::point_pictures::{Plane, paths_over_levels};
+use crate::pictures::{self, FRAME};
+use crate::point_pictures::PointPicture;
 use crate::runtime::{self, NOTHING_WRITTEN, StopFlag};
 use crate::sampling_memory;
 use crate::target_file;
 use anyhow::{Result, bail, ensure};
 use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_core::{Level, Noising, Time};
-use ddpm_data::picture::{Picture, write_gif};
+use ddpm_data::picture::write_gif;
 use ddpm_data::{DatasetName, ImageSet};
 use ddpm_nets::pixels::from_u8;
 use ddpm_nets::{noised_at_once, noised_in_steps, tensor_file};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use tch::{Device, Kind, Tensor};
 
 /// Steps of `--sequential` in continuous time.
 const CONTINUOUS_STEPS: usize = 1000;
-/// Time that a frame of a GIF is shown.
-const FRAME: Duration = Duration::from_millis(120);
 
 /// Noise images or samples of a target, and write them at several levels
 ///
@@ -64,7 +61,7 @@ pub(crate) struct Noise {
     /// Step by step through the chain (in continuous time through 1000 times) instead of at once
     #[arg(long)]
     sequential: bool,
-    /// A .png picture, a .gif animation or a .safetensors file
+    /// A .png picture, a .gif animation or a .safetensors file; for targets an .svg picture too
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     #[command(flatten)]
@@ -77,6 +74,7 @@ pub(crate) struct Noise {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Format {
     Png,
+    Svg,
     Gif,
     Tensors,
 }
@@ -85,9 +83,13 @@ impl Format {
     fn of(path: &Path) -> Result<Self> {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("png") => Ok(Format::Png),
+            Some("svg") => Ok(Format::Svg),
             Some("gif") => Ok(Format::Gif),
             Some("safetensors") => Ok(Format::Tensors),
-            _ => bail!("--out {}: expected a name that ends in .png, .gif or .safetensors", path.display()),
+            _ => bail!(
+                "--out {}: expected a name that ends in .png, .svg, .gif or .safetensors",
+                path.display()
+            ),
         }
     }
 }
@@ -172,7 +174,7 @@ impl Noise {
         );
         ensure!(
             format != Format::Gif || dim == 2,
-            "--out {}: a target of one dimension has a picture against time; write .png",
+            "--out {}: a target of one dimension has a picture against time; write .png or .svg",
             self.out.display()
         );
         let num = self.num.unwrap_or(1000);
@@ -196,17 +198,14 @@ impl Noise {
             .collect();
         match (shown[0].size()[..].len(), format) {
             (4, Format::Png) => pictures::write_columns(path, &shown),
+            (4, Format::Svg) => {
+                bail!("--out {}: images are written as .png or .gif; .svg is for targets", path.display())
+            }
             (4, _) => {
                 let frames = shown.iter().map(pictures::grid).collect::<Result<Vec<_>>>()?;
                 Ok(write_gif(path, &frames, FRAME)?)
             }
-            (_, Format::Png) if shown[0].size()[1] == 1 => Ok(paths_over_levels(&shown)?.write_png(path)?),
-            (_, Format::Png) => Ok(Plane::around(&shown)?.side_by_side(&shown)?.write_png(path)?),
-            _ => {
-                let plane = Plane::around(&shown)?;
-                let frames: Vec<Picture> = shown.iter().map(|x| plane.picture(x)).collect::<Result<_>>()?;
-                Ok(write_gif(path, &frames, FRAME)?)
-            }
+            _ => PointPicture::new(&shown, &[])?.write(path, FRAME),
         }
     }
 }

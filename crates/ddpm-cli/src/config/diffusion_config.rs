@@ -2,8 +2,8 @@
 
 use anyhow::{Result, ensure};
 use ddpm_core::{
-    Grid, NoiseCondition, Noising, NoisingConfig, Parameterization, Preconditioning, PredictionKind, ProcessConfig,
-    Scale, ScheduleConfig, Variance,
+    Grid, NoiseCondition, Noising, NoisingConfig, Parameterization, Preconditioning, PredictionKind,
+    ProcessConfig, Scale, ScheduleConfig, Variance,
 };
 use ddpm_nets::Threshold;
 use ddpm_nets::checkpoint::{SamplingDefaults, Scheduler};
@@ -81,7 +81,9 @@ impl TryFrom<Sections> for DiffusionConfig {
     fn try_from(sections: Sections) -> Result<Self, Self::Error> {
         let noising = match (sections.schedule, sections.process) {
             (Some(_), Some(_)) => {
-                return Err("diffusion: expected either schedule or process, got both; leave one of them out");
+                return Err(
+                    "diffusion: expected either schedule or process, got both; leave one of them out",
+                );
             }
             (schedule, None) => NoisingConfig::Schedule(schedule.unwrap_or_default()),
             (None, Some(process)) => NoisingConfig::Process(process),
@@ -151,7 +153,9 @@ impl DiffusionConfig {
     /// Timesteps where there are any, the log-SNR otherwise.
     fn default_condition(&self) -> Result<NoiseCondition> {
         Ok(match self.noising.build()? {
-            Noising::Discrete(schedule) if schedule.scale() == Scale::VariancePreserving => NoiseCondition::Timestep,
+            Noising::Discrete(schedule) if schedule.scale() == Scale::VariancePreserving => {
+                NoiseCondition::Timestep
+            }
             Noising::Discrete(_) | Noising::Continuous { .. } => NoiseCondition::LogSnr,
         })
     }

@@ -250,5 +250,5 @@ fn settings_without_a_kind_select_one_that_has_them() {
     }
     let text = find("digits").unwrap().text.split("[diffusion]").next().unwrap().to_string();
     let changes = ["diffusion.schedule.train_steps=100".to_string(), "sample.steps=100".to_string()];
-    assert_eq!(parse(&text, &changes).unwrap().diffusion.schedule.build().unwrap().steps(), 100);
+    assert_eq!(parse(&text, &changes).unwrap().diffusion.scheduler().unwrap().schedule().steps(), 100);
 }

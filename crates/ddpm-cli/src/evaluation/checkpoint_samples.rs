@@ -72,6 +72,8 @@ impl CheckpointSamples<'_> {
             noise: NoiseInput::keyed(self.seed, &shape),
             num: self.num,
             batch_size: self.batch_size,
+            threshold: None,
+            known: None,
             record: Record::default(),
         }
         .job()?;

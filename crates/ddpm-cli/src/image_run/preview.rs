@@ -107,6 +107,8 @@ impl<'a> ImagePreview<'a> {
             num,
             batch_size: config.batch_size,
             noise: NoiseInput::keyed(config.seed, &image_shape(model)),
+            threshold: None,
+            known: None,
             record: Record::default(),
         };
         Ok(job.job()?.collect(self.run.device, self.stop)?.x)

@@ -36,6 +36,8 @@ pub(super) fn sample_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) ->
             num: config.num,
             batch_size: config.batch_size,
             noise: NoiseInput::keyed(config.seed, &shape),
+            threshold: None,
+            known: None,
             record: TRAJECTORY,
         }
         .job()?;

@@ -69,6 +69,7 @@ fn sample(
         noise: NoiseInput::keyed(config.seed, &[target.dim() as i64]),
         num: config.num,
         batch_size: config.batch_size,
+        known: None,
     };
     job.collect(run.device, stop)
 }

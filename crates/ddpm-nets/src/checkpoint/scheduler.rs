@@ -2,8 +2,8 @@
 
 use crate::{NetsError, Threshold};
 use ddpm_core::{
-    CoreError, Grid, NoiseCondition, Noising, NoisingConfig, Parameterization, PredictionKind, Scale, Schedule,
-    ScheduleConfig, ScheduleKind, TimeIndex, Variance,
+    CoreError, Grid, NoiseCondition, Noising, NoisingConfig, Parameterization, PredictionKind, Scale,
+    Schedule, ScheduleConfig, ScheduleKind, TimeIndex, Variance,
 };
 
 /// How a model is sampled unless the user says otherwise.
@@ -151,7 +151,9 @@ impl Scheduler {
                 let all = (0..schedule.steps() as u32).rev().map(TimeIndex).collect();
                 return Ok((schedule, all));
             }
-            (Parameterization::Edm(_), NoisingConfig::Schedule(config)) if grid == Grid::Karras && steps >= 1 => {
+            (Parameterization::Edm(_), NoisingConfig::Schedule(config))
+                if grid == Grid::Karras && steps >= 1 =>
+            {
                 ScheduleConfig { train_steps: Some(steps), ..config.clone() }.build()?
             }
             _ => self.schedule.clone(),

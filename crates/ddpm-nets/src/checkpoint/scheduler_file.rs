@@ -228,7 +228,9 @@ impl Scheduler {
                     "clip_sample": self.threshold() != Threshold::None,
                 });
             }
-            (Parameterization::Plain { kind, .. }, NoisingConfig::Schedule(config)) if self.is_of_diffusers() => {
+            (Parameterization::Plain { kind, .. }, NoisingConfig::Schedule(config))
+                if self.is_of_diffusers() =>
+            {
                 (kind, config)
             }
             _ => return self.own_json(),
@@ -351,7 +353,10 @@ mod tests {
             variance: Variance::FixedLarge,
             threshold: Threshold::UNIT,
         };
-        let ve = ScheduleConfig { sigma_max: Some(10.0), ..ScheduleConfig::with_steps(ScheduleKind::VeGeometric, 12) };
+        let ve = ScheduleConfig {
+            sigma_max: Some(10.0),
+            ..ScheduleConfig::with_steps(ScheduleKind::VeGeometric, 12)
+        };
         let schedules = [NoisingConfig::Schedule(ve), NoisingConfig::Schedule(ScheduleConfig::default())];
         let processes = ProcessKind::ALL.iter().map(|&kind| {
             let t_min = (kind == ProcessKind::Edm).then_some(0.002);

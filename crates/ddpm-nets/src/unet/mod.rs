@@ -8,7 +8,9 @@ mod unet_config;
 
 pub use cost::LayerCost;
 pub use noise_classifier::{ClassifierConfig, NoiseClassifier};
-pub use unet_config::{DownBlockType, SampleSize, TimeEmbeddingType, TimeScaleShift, UNetConfig, UpBlockType};
+pub use unet_config::{
+    DownBlockType, SampleSize, TimeEmbeddingType, TimeScaleShift, UNetConfig, UpBlockType,
+};
 
 use crate::embedding::{FourierFeatures, LevelFeatures, Sinusoids, TimeEmbedding};
 use crate::layers::{Builder, Conv2d, Embedding, GroupNorm};

@@ -2,7 +2,9 @@
 //! layer. Dhariwal & Nichol (2021, sec. 4) pool by attention instead.
 
 use super::levels::{DownLevel, Middle, attended, build_down};
-use super::unet_config::{DownBlockType, SampleSize, TimeEmbeddingType, TimeScaleShift, UNetConfig, UpBlockType, check_input};
+use super::unet_config::{
+    DownBlockType, SampleSize, TimeEmbeddingType, TimeScaleShift, UNetConfig, UpBlockType, check_input,
+};
 use crate::embedding::{Sinusoids, TimeEmbedding};
 use crate::layers::{Builder, Conv2d, GroupNorm, Linear};
 use crate::parameters::DEFAULT_INIT;

@@ -156,8 +156,12 @@ impl LossConfig {
     /// The objective of score matching that it is, where that differentiates the score.
     pub fn score_objective(&self) -> Option<ScoreObjective> {
         match *self {
-            LossConfig::Implicit { weight, divergence } => Some(ScoreObjective::Implicit { weight, divergence }),
-            LossConfig::Sliced { weight, projections } => Some(ScoreObjective::Sliced { weight, projections }),
+            LossConfig::Implicit { weight, divergence } => {
+                Some(ScoreObjective::Implicit { weight, divergence })
+            }
+            LossConfig::Sliced { weight, projections } => {
+                Some(ScoreObjective::Sliced { weight, projections })
+            }
             _ => None,
         }
     }

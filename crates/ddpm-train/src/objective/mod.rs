@@ -135,7 +135,11 @@ impl Objective {
 
     /// The loss of the network for every image of a batch: `[n]`. Differentiable; call it inside `torch_ext::fence`, and with gradients recorded
     /// where the loss [differentiates the score](Objective::differentiates_the_score).
-    pub fn losses_of(&self, batch: &TrainingBatch, network: &NetworkOutput<'_>) -> Result<Tensor, TrainError> {
+    pub fn losses_of(
+        &self,
+        batch: &TrainingBatch,
+        network: &NetworkOutput<'_>,
+    ) -> Result<Tensor, TrainError> {
         match &self.score {
             Some(score) => self.score_losses(score, batch, network),
             None => self.losses(batch, &network(&batch.input)?),
@@ -177,7 +181,8 @@ impl Objective {
     /// Fails for losses that need the network itself: see [`Objective::losses_of`].
     pub fn losses(&self, batch: &TrainingBatch, output: &Tensor) -> Result<Tensor, TrainError> {
         if self.score.is_some() {
-            let reason = format!("{:?} differentiates the network; its output alone is not enough", self.loss.name());
+            let reason =
+                format!("{:?} differentiates the network; its output alone is not enough", self.loss.name());
             return Err(TrainError::key("train.loss.kind", reason));
         }
         let output = output.to_kind(Kind::Float);

@@ -81,7 +81,8 @@ impl ObjectiveConfig {
         }
         if self.noising.schedule().is_none() {
             if self.loss.has_bound() || matches!(self.loss, LossConfig::WeightedVlb { .. }) {
-                let reason = format!("{loss:?} needs the steps of a schedule; a process in continuous time has none");
+                let reason =
+                    format!("{loss:?} needs the steps of a schedule; a process in continuous time has none");
                 return wrong("train.loss.kind", reason);
             }
             if matches!(self.times, TimesConfig::Importance { .. }) {

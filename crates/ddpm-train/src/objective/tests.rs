@@ -88,7 +88,8 @@ fn a_loss_is_the_same_whatever_the_network_predicts() {
             let objective = Objective::new(ObjectiveConfig { loss, ..simple(kind) }).unwrap();
             let batch = objective.batch_at(&x0, &timesteps, &eps, None).unwrap();
             let rows = |f: fn(&LinearMap) -> f64| {
-                let maps = timesteps.map(|t| kind.from_x0(&objective.noising.schedule().unwrap().level(t)).unwrap());
+                let maps =
+                    timesteps.map(|t| kind.from_x0(&objective.noising.schedule().unwrap().level(t)).unwrap());
                 per_row(maps.iter().map(f), &x0)
             };
             let output = rows(|map| map.of_x_t) * &batch.noised.x_t + rows(|map| map.of_input) * &guess;

@@ -144,7 +144,9 @@ impl TimeSampler {
                     Ok(DrawnLevel { importance, ..DrawnLevel::at(schedule, t) })
                 }
                 (TimesConfig::Stratified {}, ..) => self.at(self.stratum(sample)),
-                (.., Noising::Discrete(schedule)) => Ok(DrawnLevel::at(schedule, self.uniform(schedule, sample))),
+                (.., Noising::Discrete(schedule)) => {
+                    Ok(DrawnLevel::at(schedule, self.uniform(schedule, sample)))
+                }
                 (.., Noising::Continuous { .. }) => self.at(self.unit(sample, 0)),
             })
             .collect()
@@ -154,7 +156,10 @@ impl TimeSampler {
     fn at(&self, u: f64) -> Result<DrawnLevel, TrainError> {
         if let Noising::Discrete(schedule) = &self.noising {
             let steps = schedule.steps();
-            return Ok(DrawnLevel::at(schedule, TimeIndex(((u * steps as f64) as usize).min(steps - 1) as u32)));
+            return Ok(DrawnLevel::at(
+                schedule,
+                TimeIndex(((u * steps as f64) as usize).min(steps - 1) as u32),
+            ));
         }
         Ok(DrawnLevel { level: self.noising.level_at(u)?, index: None, importance: 1.0 })
     }
@@ -233,11 +238,13 @@ mod tests {
         for step in 0..50 {
             let batch = stratified.draw(step * 20, 20).unwrap();
             assert!(counts(&batch).iter().all(|&count| count == 2.0), "{:?}", counts(&batch));
-            let parts = [stratified.draw(step * 20, 7).unwrap(), stratified.draw(step * 20 + 7, 13).unwrap()].concat();
+            let parts = [stratified.draw(step * 20, 7).unwrap(), stratified.draw(step * 20 + 7, 13).unwrap()]
+                .concat();
             assert_eq!(batch, parts);
         }
         // A single image of each batch is uniform over the levels.
-        let first: Vec<DrawnLevel> = (0..5000).flat_map(|step| stratified.draw(step * 20, 1).unwrap()).collect();
+        let first: Vec<DrawnLevel> =
+            (0..5000).flat_map(|step| stratified.draw(step * 20, 1).unwrap()).collect();
         let chi_square: f64 = counts(&first).iter().map(|c| (c - 500.0).powi(2) / 500.0).sum();
         assert!(chi_square < 27.9, "{chi_square}");
     }

@@ -120,12 +120,15 @@ impl ScoreObjective {
     ) -> Result<Vec<Tensor>, TrainError> {
         match *self {
             ScoreObjective::Implicit { divergence, .. }
-                if divergence.unwrap_or(DivergenceKind::for_components(components)) == DivergenceKind::Hutchinson =>
+                if divergence.unwrap_or(DivergenceKind::for_components(components))
+                    == DivergenceKind::Hutchinson =>
             {
                 let normal = normal(0)?;
                 Ok(vec![torch_ext::fence(|| normal.ge(0.0).to_kind(Kind::Float) * 2.0 - 1.0)?])
             }
-            ScoreObjective::Sliced { projections, .. } => Ok((0..projections as u64).map(normal).collect::<Result<_, _>>()?),
+            ScoreObjective::Sliced { projections, .. } => {
+                Ok((0..projections as u64).map(normal).collect::<Result<_, _>>()?)
+            }
             _ => Ok(Vec::new()),
         }
     }

@@ -86,7 +86,8 @@ impl<N: PublishedScore, S: Source> ScoreMatching<N, S> {
             }
             ScoreObjective::Implicit { .. } | ScoreObjective::Sliced { .. } => {
                 let components = self.source.components();
-                let directions = self.objective.directions(components, &|draw| self.normal(samples, draw, x_t))?;
+                let directions =
+                    self.objective.directions(components, &|draw| self.normal(samples, draw, x_t))?;
                 self.objective.curvature_losses(&field, x_t, &directions)?
             }
         })
