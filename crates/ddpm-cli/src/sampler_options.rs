@@ -58,6 +58,10 @@ pub(crate) struct SamplerOptions {
     #[arg(long, value_name = "SIZE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     step_size: Option<f64>,
+    /// The same step at all levels of annealed-langevin, x + (epsilon/2) score + sqrt(epsilon) z, instead of steps in proportion to sigma^2
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    constant_step: bool,
     /// Steps of annealed-langevin at each level [default: 100]
     #[arg(long, value_name = "N", value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -159,9 +163,10 @@ impl SamplerOptions {
                 relative_step: self.step_size.unwrap_or(relative_step),
                 steps: langevin_steps.unwrap_or(steps),
             },
-            Scheme::AnnealedLangevin { epsilon, steps } => Scheme::AnnealedLangevin {
+            Scheme::AnnealedLangevin { epsilon, steps, .. } => Scheme::AnnealedLangevin {
                 epsilon: self.step_size.or(epsilon),
                 steps: self.level_steps.unwrap_or(steps),
+                constant_step: self.constant_step,
             },
             other => other,
         })
@@ -193,7 +198,7 @@ impl SamplerOptions {
 
     fn check_owners(&self, origin: Origin) -> Result<()> {
         let name = self.name();
-        let given: [(&str, bool, &[&str]); 13] = [
+        let given: [(&str, bool, &[&str]); 14] = [
             ("variance", self.variance.is_some(), &["ddpm"]),
             ("eta", self.eta.is_some(), &["ddim"]),
             ("use_clipped_model_output", self.use_clipped_model_output, &["ddim"]),
@@ -204,6 +209,7 @@ impl SamplerOptions {
             ("rtol", self.rtol.is_some(), &["ode-rk45"]),
             ("atol", self.atol.is_some(), &["ode-rk45"]),
             ("step_size", self.step_size.is_some(), &["langevin", "annealed-langevin"]),
+            ("constant_step", self.constant_step, &["annealed-langevin"]),
             ("level_steps", self.level_steps.is_some(), &["annealed-langevin"]),
             ("corrector_snr", self.corrector_snr.is_some(), &["predictor-corrector"]),
             ("corrections", self.corrections.is_some(), &["predictor-corrector"]),

@@ -109,7 +109,7 @@ fn options_processes_and_grids_have_their_effect() {
     let scheme = Scheme::PredictorCorrector { signal_to_noise: 0.3, corrections: 2 };
     assert_law("corrector", &x, &scheme, discrete(Grid::Trailing));
     let x = run(&["--sampler", "annealed-langevin", "--step-size", "1e-4", "--level-steps", "7"]);
-    let scheme = Scheme::AnnealedLangevin { epsilon: Some(1e-4), steps: 7 };
+    let scheme = Scheme::AnnealedLangevin { epsilon: Some(1e-4), steps: 7, constant_step: false };
     assert_law("annealed", &x, &scheme, discrete(Grid::Trailing));
     for (name, process) in ProcessKind::ALL.iter().map(|&kind| (kind.into(), kind.process())) {
         let times = |t_min: f64| Grid::LogSnr.times(&process, 15, t_min).unwrap();

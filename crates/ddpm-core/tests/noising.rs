@@ -132,9 +132,20 @@ fn annealed_langevin_reaches_the_data_on_coarse_and_fine_grids() {
     }
     // Song & Ermon's own setting: epsilon = 2e-5 down to sigma = 0.01.
     let ve = ProcessConfig::new(ProcessKind::Ve, None).build().unwrap().trajectory(10, Grid::LogSnr).unwrap();
-    let plan = |epsilon| Scheme::AnnealedLangevin { epsilon, steps: 1 }.plan(&ve).unwrap();
+    let plan =
+        |epsilon| Scheme::AnnealedLangevin { epsilon, steps: 1, constant_step: false }.plan(&ve).unwrap();
     for (default, authors) in plan(None).iter().zip(&plan(Some(2e-5))) {
         assert!((default.output.of_noise[0] / authors.output.of_noise[0] - 1.0).abs() < 1e-9);
+    }
+    // With a constant step x + (epsilon/2) score + sqrt(epsilon) z at every level: score = (D - x)/sigma^2 on a variance-exploding process.
+    let epsilon = 3e-5;
+    let constant = Scheme::AnnealedLangevin { epsilon: Some(epsilon), steps: 2, constant_step: true };
+    let levels = ve.levels().iter().filter(|level| !level.is_clean()).flat_map(|level| [level, level]);
+    for (step, level) in constant.plan(&ve).unwrap().iter().zip(levels) {
+        assert!((step.output.of_noise[0] / epsilon.sqrt() - 1.0).abs() < 1e-12);
+        let of_score = 0.5 * epsilon / (level.sigma() * level.sigma());
+        assert!((step.output.of_x0[0] / of_score - 1.0).abs() < 1e-12);
+        assert!((step.output.of_x - (1.0 - of_score)).abs() < 1e-12);
     }
 }
 
@@ -170,8 +181,8 @@ fn degenerate_smallest_times_and_step_sizes_are_refused() {
     let trajectory = Noising::Discrete(schedule).trajectory(20, Grid::Trailing).unwrap();
     for scheme in [
         Scheme::Langevin { relative_step: 2.0, steps: 1 },
-        Scheme::AnnealedLangevin { epsilon: Some(1.0), steps: 1 },
-        Scheme::AnnealedLangevin { epsilon: Some(f64::NAN), steps: 1 },
+        Scheme::AnnealedLangevin { epsilon: Some(1.0), steps: 1, constant_step: false },
+        Scheme::AnnealedLangevin { epsilon: Some(f64::NAN), steps: 1, constant_step: false },
     ] {
         assert!(scheme.plan(&trajectory).unwrap_err().to_string().contains("Langevin dynamics diverges"));
     }

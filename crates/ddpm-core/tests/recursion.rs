@@ -189,7 +189,7 @@ fn monte_carlo_samples_have_the_predicted_moments_for_every_sampler() {
         let (steps, scheme) = match scheme {
             Scheme::Langevin { .. } => (1, Scheme::Langevin { relative_step: 0.1, steps: 30 }),
             Scheme::AnnealedLangevin { .. } => {
-                (20, Scheme::AnnealedLangevin { epsilon: Some(2e-5), steps: 2 })
+                (20, Scheme::AnnealedLangevin { epsilon: Some(2e-5), steps: 2, constant_step: false })
             }
             // Its rate must stay below 1 in every step.
             Scheme::DdpmRate => (60, scheme),

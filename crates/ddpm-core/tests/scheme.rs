@@ -242,7 +242,7 @@ fn what_a_sampler_cannot_do_is_said() {
     assert!(message(Scheme::Ei).contains("sampler ei cannot start at a level without signal"));
     assert!(message(Scheme::Edm { churn: Churn::default() }).contains("sampler edm cannot"));
     assert!(
-        message(Scheme::AnnealedLangevin { epsilon: Some(1e-5), steps: 1 })
+        message(Scheme::AnnealedLangevin { epsilon: Some(1e-5), steps: 1, constant_step: false })
             .contains("annealed-langevin cannot")
     );
     let some_signal = Trajectory::discrete(&Schedule::linear(100).unwrap(), &[TimeIndex(50)]).unwrap();

@@ -37,9 +37,10 @@ fn overhead(criterion: &mut Criterion) {
             Scheme::Langevin { relative_step, .. } => {
                 (Scheme::Langevin { relative_step, steps: STEPS }, trajectory(&schedule, 1))
             }
-            Scheme::AnnealedLangevin { epsilon, .. } => {
-                (Scheme::AnnealedLangevin { epsilon, steps: 1 }, trajectory(&schedule, STEPS))
-            }
+            Scheme::AnnealedLangevin { epsilon, .. } => (
+                Scheme::AnnealedLangevin { epsilon, steps: 1, constant_step: false },
+                trajectory(&schedule, STEPS),
+            ),
             // Its rate must stay below 1 in every step.
             Scheme::DdpmRate => continue,
             scheme => (scheme, trajectory(&schedule, STEPS)),

@@ -58,7 +58,10 @@ fn main() -> Result<(), Failure> {
         ),
         (
             "Langevin, 60 levels, 20 steps each",
-            langevin(Scheme::AnnealedLangevin { epsilon: Some(epsilon), steps: 20 }, &falling)?,
+            langevin(
+                Scheme::AnnealedLangevin { epsilon: Some(epsilon), steps: 20, constant_step: false },
+                &falling,
+            )?,
         ),
     ];
     for (title, points) in &panels {

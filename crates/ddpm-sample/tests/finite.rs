@@ -51,7 +51,7 @@ fn samples_are_finite_wherever_a_plan_exists() {
                             Scheme::Langevin { relative_step, steps: 5 }
                         }
                         Scheme::AnnealedLangevin { .. } => {
-                            Scheme::AnnealedLangevin { epsilon: Some(1e-6), steps: 1 }
+                            Scheme::AnnealedLangevin { epsilon: Some(1e-6), steps: 1, constant_step: false }
                         }
                         scheme => scheme,
                     };

@@ -26,7 +26,7 @@ fn runs() -> Vec<(Scheme, Trajectory)> {
     let run = |scheme| match scheme {
         Scheme::Langevin { .. } => (Scheme::Langevin { relative_step: 0.1, steps: 30 }, trailing(1)),
         Scheme::AnnealedLangevin { .. } => {
-            (Scheme::AnnealedLangevin { epsilon: Some(2e-5), steps: 2 }, trailing(20))
+            (Scheme::AnnealedLangevin { epsilon: Some(2e-5), steps: 2, constant_step: false }, trailing(20))
         }
         // Its rate must stay below 1 in every step.
         Scheme::DdpmRate => (scheme, trailing(60)),

@@ -53,7 +53,11 @@ const SIGMA_MIN: f64 = 0.15;
 /// Langevin steps of `relative` sigma^2 at each level.
 fn annealed(relative: f64, steps: usize) -> Scheme {
     // Song & Ermon's epsilon: half of it is the step at the lowest level.
-    Scheme::AnnealedLangevin { epsilon: Some(2.0 * relative * SIGMA_MIN * SIGMA_MIN), steps }
+    Scheme::AnnealedLangevin {
+        epsilon: Some(2.0 * relative * SIGMA_MIN * SIGMA_MIN),
+        steps,
+        constant_step: false,
+    }
 }
 
 /// Steps at which a sampler's proportions are right to within the sampling error of 100,000 samples.

@@ -26,9 +26,9 @@ impl Scheme {
                 let step = langevin(level, relative_step * level.sigma() * level.sigma())?;
                 Ok(vec![step; steps])
             }
-            Scheme::AnnealedLangevin { epsilon, steps } => {
+            Scheme::AnnealedLangevin { epsilon, steps, constant_step } => {
                 self.needs_signal(trajectory.start())?;
-                annealed(trajectory, epsilon, steps)
+                annealed(trajectory, epsilon, steps, constant_step)
             }
             _ => (0..trajectory.steps()).map(|index| self.step(trajectory, index)).collect(),
         }
@@ -136,7 +136,12 @@ fn check_stable(name: &'static str, relative_step: f64) -> Result<f64, CoreError
     CoreError::check(name, "below 2, where Langevin dynamics diverges", relative_step, relative_step < 2.0)
 }
 
-fn annealed(trajectory: &Trajectory, epsilon: Option<f64>, steps: usize) -> Result<Vec<Step>, CoreError> {
+fn annealed(
+    trajectory: &Trajectory,
+    epsilon: Option<f64>,
+    steps: usize,
+    constant_step: bool,
+) -> Result<Vec<Step>, CoreError> {
     let noisy: Vec<&Level> = trajectory.levels().iter().filter(|level| !level.is_clean()).collect();
     let lowest = noisy[noisy.len() - 1];
     let epsilon = epsilon.unwrap_or(RELATIVE_EPSILON * lowest.relative_sigma().powi(2));
@@ -146,7 +151,10 @@ fn annealed(trajectory: &Trajectory, epsilon: Option<f64>, steps: usize) -> Resu
     )?;
     let mut plan = Vec::with_capacity(noisy.len() * steps + 1);
     for (index, level) in noisy.iter().enumerate() {
-        let size = annealed_step_size(epsilon, level, lowest);
+        let size = match constant_step {
+            true => 0.5 * epsilon * level.alpha() * level.alpha(),
+            false => annealed_step_size(epsilon, level, lowest),
+        };
         for k in 0..steps {
             let mut step = langevin(level, size)?;
             if k == 0 && index > 0 {

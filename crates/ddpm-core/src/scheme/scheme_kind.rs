@@ -81,6 +81,10 @@ pub enum Scheme {
         epsilon: Option<f64>,
         /// Steps at each level.
         steps: usize,
+        /// One step size at all levels, x + (epsilon/2) score + sqrt(epsilon) z, as Langevin dynamics is usually written. Otherwise the authors' rule:
+        /// epsilon times sigma_i^2/sigma_L^2.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        constant_step: bool,
     },
 }
 

@@ -52,7 +52,7 @@ const fn info(
 const EDM: Scheme = Scheme::Edm { churn: Churn::NONE };
 const CORRECTOR: Scheme = Scheme::PredictorCorrector { signal_to_noise: 0.16, corrections: 1 };
 const LANGEVIN: Scheme = Scheme::Langevin { relative_step: 0.02, steps: 1000 };
-const ANNEALED: Scheme = Scheme::AnnealedLangevin { epsilon: None, steps: 100 };
+const ANNEALED: Scheme = Scheme::AnnealedLangevin { epsilon: None, steps: 100, constant_step: false };
 
 /// All samplers. The three numbers are the order, evaluations a step and draws a step.
 #[rustfmt::skip]
