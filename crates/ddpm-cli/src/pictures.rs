@@ -54,9 +54,14 @@ pub(crate) fn grid(images: &Tensor) -> Result<Picture> {
     Ok(Picture::grid(&bytes(images)?, shape, &layout)?)
 }
 
-/// A state in the scale of the data: divided by sqrt(alpha^2 + sigma^2) where that exceeds 1.
+/// A recorded state in the scale of the data.
 pub(crate) fn shown(frame: &Frame) -> Tensor {
-    &frame.x_t / frame.level.prior_std().max(1.0)
+    in_scale(&frame.x_t, &frame.level)
+}
+
+/// x_t in the scale of the data: divided by sqrt(alpha^2 + sigma^2) where that exceeds 1.
+pub(crate) fn in_scale(x_t: &Tensor, level: &Level) -> Tensor {
+    x_t / level.prior_std().max(1.0)
 }
 
 /// Writes the recorded frames: a row an image and a column a frame, the last being the sample.
@@ -107,7 +112,8 @@ pub(crate) fn write_forward(run: &RunDir, dataset: &Dataset, schedule: &Schedule
     let level = |k| schedule.level(TimeIndex((k * last / (FORWARD_COLUMNS - 1)) as u32));
     let levels: Vec<Level> = (1..FORWARD_COLUMNS).map(level).collect();
     let mut columns = vec![x0.shallow_clone()];
-    columns.extend(noised_at_once(&x0, &levels, &source)?);
+    let noised = noised_at_once(&x0, &levels, &source)?;
+    columns.extend(noised.iter().zip(&levels).map(|(x_t, level)| in_scale(x_t, level)));
     write_columns(&Pictures::of(run).forward, &columns)
 }
 

@@ -191,11 +191,8 @@ impl Noise {
         if format == Format::Tensors {
             return write_tensors(path, levels, states);
         }
-        let shown: Vec<Tensor> = levels
-            .iter()
-            .zip(states)
-            .map(|(level, state)| state / level.alpha().hypot(level.sigma()).max(1.0))
-            .collect();
+        let shown: Vec<Tensor> =
+            levels.iter().zip(states).map(|(level, state)| pictures::in_scale(state, level)).collect();
         match (shown[0].size()[..].len(), format) {
             (4, Format::Png) => pictures::write_columns(path, &shown),
             (4, Format::Svg) => {

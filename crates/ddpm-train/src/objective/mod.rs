@@ -171,7 +171,7 @@ impl Objective {
             torch_ext::fence(|| x * &of_x_t + output * &of_output)
         };
         let losses = score.curvature_losses(&field, x_t, &batch.directions)?;
-        let components = x_t.numel() as usize / levels.len().max(1);
+        let components = x_t.numel() / levels.len().max(1);
         let weights = per_row(levels.iter().map(|level| score.row_weight(level, components)), &losses);
         Ok(losses * weights)
     }
