@@ -26,6 +26,8 @@ pub(crate) struct SampleFiles<'a> {
     pub(crate) model: Map<String, Value>,
     /// Where the model was found.
     pub(crate) source: Map<String, Value>,
+    /// Numbers are written times this: the scale that training divided its data by.
+    pub(crate) scale: f64,
     /// Shape of one sample.
     pub(crate) shape: Vec<i64>,
     /// Classes that samples have in turn.
@@ -73,10 +75,10 @@ impl SampleFiles<'_> {
         }
         let mut first = None;
         if from < job.num {
-            let format = self.format;
+            let (format, scale) = (self.format, self.scale);
             let drawn = job.draw(from, device, stop, workers, &mut |batch| {
                 match format {
-                    SampleFormat::Tensors => writer.append(Rows::Numbers(&numbers(batch)?)),
+                    SampleFormat::Tensors => writer.append(Rows::Numbers(&numbers(batch, scale)?)),
                     _ => writer.append(Rows::Bytes(&pictures::bytes(batch)?)),
                 }
                 .map_err(Into::into)
@@ -126,6 +128,7 @@ pub(crate) fn settings<const N: usize>(pairs: [(&str, Value); N]) -> Map<String,
         .collect()
 }
 
-fn numbers(batch: &Tensor) -> Result<Vec<f32>> {
+fn numbers(batch: &Tensor, scale: f64) -> Result<Vec<f32>> {
+    let batch = if scale == 1.0 { batch.shallow_clone() } else { torch_ext::fence(|| batch * scale)? };
     Ok(Vec::try_from(batch.to_kind(Kind::Float).contiguous().reshape([-1]).to_device(Device::Cpu))?)
 }

@@ -3,8 +3,9 @@
 use crate::serde_text;
 use crate::text_file;
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use ddpm_core::targets::{Covariance, Gaussian};
+use ddpm_core::targets::{Covariance, Empirical, Gaussian};
 use ddpm_core::{Target, TargetSpec};
+use ddpm_data::{Array, read_array};
 use ddpm_nets::tensor_file;
 use std::path::Path;
 use tch::{Kind, Tensor};
@@ -25,6 +26,10 @@ pub(crate) fn read(path: &Path) -> Result<Target> {
 fn build(spec: &TargetSpec, path: &Path) -> Result<Target> {
     if let TargetSpec::Gaussian { mean: Some(mean), .. } = spec {
         ensure!(!mean.is_empty(), "mean must have at least 1 entry, got 0");
+    }
+    if let TargetSpec::Empirical { file, tensor, scale } = spec {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        return read_points(&folder.join(file), tensor.as_deref(), scale.unwrap_or(1.0));
     }
     if let TargetSpec::Gaussian { mean: None, cov: None, var: None, file: Some(file) } = spec {
         let folder = path.parent().unwrap_or(Path::new("."));
@@ -53,6 +58,21 @@ fn semidefinite(mean: &[f64], rows: &[Vec<f64>]) -> Option<Target> {
         return None;
     }
     Gaussian::from_moments(mean.to_vec(), &rows.concat()).ok().map(Target::Gaussian)
+}
+
+/// The points [n, d] of an array file (numbers [n] are points of one dimension), each divided by `scale`, with equal probabilities.
+pub(crate) fn read_points(path: &Path, tensor: Option<&str>, scale: f64) -> Result<Target> {
+    let name = path.display();
+    ensure!(scale > 0.0 && scale.is_finite(), "scale must be positive, got {scale}");
+    let Array { shape, values } = read_array(path, tensor)?;
+    let dim = match shape[..] {
+        [_] => 1,
+        [_, dim] if dim > 0 => dim,
+        _ => bail!("{name}: expected points [n, d], got {shape:?}"),
+    };
+    ensure!(values.len() >= 2 * dim, "{name}: expected at least 2 points, got {}", values.len() / dim);
+    let points = values.into_iter().map(|value| value / scale).collect();
+    Ok(Target::Empirical(Empirical::new(dim, points)?))
 }
 
 /// Reads a Gaussian's moments.

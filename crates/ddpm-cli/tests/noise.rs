@@ -107,7 +107,7 @@ fn what_cannot_be_noised_or_drawn_is_refused_in_one_line() {
     for (words, expected) in [
         ("--out a.png", "--data <NAME>"),
         ("--data digits --target g.json --out a.png", "cannot be used with"),
-        ("--data digits --out a.jpg", "expected a name that ends in .png, .gif or .safetensors"),
+        ("--data digits --out a.jpg", "expected a name that ends in .png, .svg, .gif or .safetensors"),
         ("--data digits --out no/a.png", "the folder no does not exist"),
         ("--data digits --levels 1 --out a.png", "--levels must be at least 2"),
         (

@@ -36,20 +36,14 @@ impl TryFrom<Sections> for NoisingConfig {
     type Error = CoreError;
 
     fn try_from(sections: Sections) -> Result<Self, CoreError> {
-        match (sections.schedule, sections.process) {
-            (Some(schedule), None) => Ok(NoisingConfig::Schedule(schedule)),
-            (None, Some(process)) => Ok(NoisingConfig::Process(process)),
-            _ => Err(CoreError::Unsupported("diffusion: expected either schedule or process".into())),
-        }
+        NoisingConfig::from_parts(sections.schedule, sections.process)
     }
 }
 
 impl From<NoisingConfig> for Sections {
     fn from(config: NoisingConfig) -> Self {
-        match config {
-            NoisingConfig::Schedule(schedule) => Sections { schedule: Some(schedule), process: None },
-            NoisingConfig::Process(process) => Sections { schedule: None, process: Some(process) },
-        }
+        let (schedule, process) = config.into_parts();
+        Sections { schedule, process }
     }
 }
 
@@ -60,6 +54,26 @@ impl From<ScheduleConfig> for NoisingConfig {
 }
 
 impl NoisingConfig {
+    /// From the two keys of a file, of which one must be given.
+    pub fn from_parts(
+        schedule: Option<ScheduleConfig>,
+        process: Option<ProcessConfig>,
+    ) -> Result<Self, CoreError> {
+        match (schedule, process) {
+            (Some(schedule), None) => Ok(NoisingConfig::Schedule(schedule)),
+            (None, Some(process)) => Ok(NoisingConfig::Process(process)),
+            _ => Err(CoreError::Unsupported("diffusion: expected either schedule or process".into())),
+        }
+    }
+
+    /// The two keys of a file.
+    pub fn into_parts(self) -> (Option<ScheduleConfig>, Option<ProcessConfig>) {
+        match self {
+            NoisingConfig::Schedule(schedule) => (Some(schedule), None),
+            NoisingConfig::Process(process) => (None, Some(process)),
+        }
+    }
+
     /// The noising process that the configuration describes.
     pub fn build(&self) -> Result<Noising, CoreError> {
         match self {

@@ -4,6 +4,7 @@
 //! - [`ImageOptions`]: how images of files become images of one shape; [`Unread`]: what is not read; [`Fingerprint`]: a digest.
 //! - [`load`]: reads a [`Dataset`], given its [`DatasetName`] and a [`Source`]. The digits are part of the program.
 //! - [`stream`]: datasets larger than memory, read from the disk ahead of the training steps.
+//! - [`read_array`]: arrays of numbers from .npy, .safetensors and .csv files.
 //! - [`fetch`]: downloads the files of a dataset, resumes transfers, and verifies them against the [`manifest`].
 //! - [`info`] and [`moments`]: summary of a dataset; mean and covariance of its images.
 //! - [`ShuffledOrder`] and [`Shard`]: the images of each training batch, as a pure function of a seed.
@@ -29,6 +30,7 @@
 
 #![deny(missing_docs)]
 
+mod arrays;
 pub mod atomic;
 mod cache;
 mod checksum;
@@ -56,6 +58,7 @@ mod shard;
 pub mod stream;
 mod unread;
 
+pub use arrays::{Array, read_array};
 pub use cache::datasets_dir;
 pub use checksum::{sha256_bytes, sha256_file};
 pub use error::{DataError, FailedMirror, Mismatch, Result};

@@ -140,11 +140,11 @@ fn a_checkpoint_says_what_it_is_and_comes_back() {
         t_min: None,
     };
     let noising = NoisingConfig::Process(process);
-    VectorCheckpoint::save(folder.path(), &network, network.parameters().tensors(), &noising).unwrap();
+    VectorCheckpoint::save(folder.path(), &network, network.parameters().tensors(), &noising, 2.5).unwrap();
     assert!(VectorCheckpoint::is_at(folder.path()).unwrap());
     let back = VectorCheckpoint::load(folder.path(), Device::Cpu).unwrap();
     assert_eq!(back.network.config(), network.config());
-    assert_eq!(back.config, noising);
+    assert_eq!((&back.config, back.data_scale), (&noising, 2.5));
     let expected = Process::VarianceExploding { sigma_min: 0.1, sigma_max: 5.0 };
     assert_eq!(back.noising, Noising::Continuous { process: expected, t_min: 0.0 });
     let (x, columns) = (points(3, 2), NoiseLevels::new(&levels(3), Device::Cpu));

@@ -207,8 +207,11 @@ fn task(objective: ScoreObjective, output: MlpOutput) -> ScoreMatching<VectorSco
     };
     let noising = NoisingConfig::Schedule(schedule);
     let config = MlpConfig { width: 32, depth: 2, output, ..MlpConfig::new(2) };
-    let network =
-        VectorScore { network: Mlp::new(config, Device::Cpu, 0).unwrap(), noising: noising.clone() };
+    let network = VectorScore {
+        network: Mlp::new(config, Device::Cpu, 0).unwrap(),
+        noising: noising.clone(),
+        data_scale: 1.0,
+    };
     let source = TargetSource::new(mixture(), 9, Device::Cpu);
     ScoreMatching::new(network, source, noising.build().unwrap(), objective, 9).unwrap()
 }

@@ -8,7 +8,7 @@ use anyhow::Result;
 /// List, show and check configurations
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum ConfigCommand {
-    /// List the presets, a line each
+    /// List the presets with what a run of each costs
     List,
     /// Print a preset, as a file to start from
     #[command(after_help = "Example:\n  ddpm config show digits > mine.toml")]
@@ -32,7 +32,15 @@ impl ConfigCommand {
         match self {
             ConfigCommand::List => {
                 let width = PRESETS.iter().map(|preset| preset.name.len()).max().unwrap_or(0);
-                let line = |preset: &Preset| format!("{:width$}  {}\n", preset.name, preset.summary());
+                let line = |preset: &Preset| {
+                    format!(
+                        "{:width$}  {}\n{:width$}  Cost: {}.\n",
+                        preset.name,
+                        preset.summary(),
+                        "",
+                        preset.cost()
+                    )
+                };
                 print(&PRESETS.iter().map(line).collect::<String>())
             }
             ConfigCommand::Show { name } => print(find(name)?.text),

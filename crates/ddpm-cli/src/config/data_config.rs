@@ -92,22 +92,53 @@ impl ImageData {
     }
 }
 
-/// `[data]` of a run on vectors: a closed-form target, written here or in a file. Training draws its samples afresh.
+/// Data of one's own: an array of numbers in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum OwnArrays {
+    /// .npy, .safetensors or .csv.
+    Tensors,
+}
+
+/// `[data]` of a run on vectors: a closed-form target, written here or in a file, whose samples training draws afresh; or the points of an array.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TargetData {
     /// The target itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) target: Option<TargetSpec>,
-    /// A target file.
+    /// A target file; with `name = "tensors"` an array [n, d] of f32 or f64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) file: Option<PathBuf>,
+    /// `tensors`: `file` holds an array.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<OwnArrays>,
+    /// Which tensor of a safetensors file; the only one unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tensor: Option<String>,
+    /// The points are divided by this, so that they are of unit size; samples of the trained network are multiplied by it. 1 unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) scale: Option<f64>,
 }
 
 impl TargetData {
     /// The distribution.
     pub(crate) fn build(&self) -> Result<Target> {
+        if self.name.is_none() {
+            for (key, given) in [("tensor", self.tensor.is_some()), ("scale", self.scale.is_some())] {
+                ensure!(!given, "data.{key} has no effect without data.name = \"tensors\"");
+            }
+        }
         match (&self.target, &self.file) {
+            (None, Some(path)) if self.name.is_some() => {
+                target_file::read_points(path, self.tensor.as_deref(), self.scale.unwrap_or(1.0))
+                    .context("data")
+            }
+            _ if self.name.is_some() => {
+                bail!(
+                    "data.name = \"tensors\" needs data.file, a .npy, .safetensors or .csv file, and no target"
+                )
+            }
             (Some(spec), None) => match spec.file() {
                 Some(_) => {
                     bail!("data.target: moments in a file need a target file of their own; use data.file")

@@ -95,10 +95,7 @@ impl TryFrom<Sections> for DiffusionConfig {
 
 impl From<DiffusionConfig> for Sections {
     fn from(config: DiffusionConfig) -> Self {
-        let (schedule, process) = match config.noising {
-            NoisingConfig::Schedule(schedule) => (Some(schedule), None),
-            NoisingConfig::Process(process) => (None, Some(process)),
-        };
+        let (schedule, process) = config.noising.clone().into_parts();
         let DiffusionConfig { prediction, sigma_data, condition, variance, clip_sample, .. } = config;
         Sections { prediction, sigma_data, condition, variance, clip_sample, schedule, process }
     }

@@ -80,7 +80,8 @@ enum Kind {
 
 fn kind(table: &Table) -> Kind {
     let data = table.get("data").and_then(Value::as_table);
-    if data.is_some_and(|data| data.contains_key("target") || data.contains_key("file")) {
+    let arrays = |data: &Table| data.get("name").and_then(Value::as_str) == Some("tensors");
+    if data.is_some_and(|data| data.contains_key("target") || data.contains_key("file") || arrays(data)) {
         Kind::Vectors
     } else if table.contains_key("classifier") {
         Kind::Classifier

@@ -34,6 +34,8 @@ presets![
     "cifar10-edm",
     "cifar10-v",
     "cifar10-class-cfg",
+    "cifar10-vpsde",
+    "cifar10-vesde",
     "gmm2d-ddpm",
     "gmm2d-esm",
     "gmm2d-ism",
@@ -60,5 +62,11 @@ impl Preset {
     /// The first line of the file's head comment.
     pub(crate) fn summary(&self) -> &'static str {
         self.text.lines().next().map_or("", |line| line.trim_start_matches('#').trim())
+    }
+
+    /// What a run costs, as the head comment says after `Cost:`.
+    pub(crate) fn cost(&self) -> &'static str {
+        let line = self.text.lines().find_map(|line| line.strip_prefix("# Cost: "));
+        line.map_or("", |line| line.split(". ").next().unwrap_or(line).trim_end_matches('.'))
     }
 }

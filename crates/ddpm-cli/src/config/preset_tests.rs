@@ -63,6 +63,18 @@ struct Silent;
 impl TrainingCallbacks for Silent {}
 
 #[test]
+fn every_preset_says_what_it_is_and_what_it_costs() {
+    for preset in PRESETS {
+        assert!(
+            preset.summary().len() > 20 && preset.cost().len() > 8,
+            "{}: {:?}",
+            preset.name,
+            preset.cost()
+        );
+    }
+}
+
+#[test]
 fn every_recipe_trains_publishes_and_samples() {
     for preset in PRESETS {
         let name = preset.name;

@@ -97,6 +97,7 @@ impl CheckpointSamples<'_> {
             existing,
             model,
             source: settings([("checkpoint", json!(self.dir))]),
+            scale: 1.0,
             shape: shape.to_vec(),
             classes,
         };

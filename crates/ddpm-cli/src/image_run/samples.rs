@@ -52,6 +52,7 @@ pub(super) fn sample_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) ->
             existing: Existing::Replace,
             model: settings([("checkpoint", network_digest(&dir)?), ("guidance", json!(config.guidance))]),
             source: settings([("checkpoint", json!(dir))]),
+            scale: 1.0,
             shape: shape.to_vec(),
             classes,
         };

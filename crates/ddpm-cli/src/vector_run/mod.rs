@@ -30,7 +30,8 @@ impl Stages for VectorConfig {
     fn train_model(run: &Run<Self>, target: &Target, resume: bool, stop: &StopFlag) -> Result<Outcome> {
         let config = &run.config;
         let network = Mlp::new(config.model.clone(), run.device, config.train.seed)?;
-        let model = VectorScore { network, noising: config.diffusion.clone() };
+        let data_scale = config.data.scale.unwrap_or(1.0);
+        let model = VectorScore { network, noising: config.diffusion.clone(), data_scale };
         let source = TargetSource::new(target.clone(), config.train.seed, run.device);
         let noising = config.diffusion.build()?;
         warn_of_signal(&noising)?;

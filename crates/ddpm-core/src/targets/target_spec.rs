@@ -37,6 +37,17 @@ pub enum TargetSpec {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         file: Option<String>,
     },
+    /// The points of a file, each with the same probability; whoever reads it passes them to [`Empirical::new`](super::Empirical::new).
+    Empirical {
+        /// A .npy, .safetensors or .csv file with `[n, d]` numbers.
+        file: String,
+        /// Which tensor of a safetensors file; the only one unless given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tensor: Option<String>,
+        /// The points are divided by this; 1 unless given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scale: Option<f64>,
+    },
     /// `sum_k weights[k] N(means[k], stds[k]^2 I)`, or with covariances `covs`.
     Mixture {
         /// Probabilities `[K]`.
@@ -53,20 +64,25 @@ pub enum TargetSpec {
 }
 
 impl TargetSpec {
-    /// The file that holds the moments, where the target names one.
+    /// The file that holds the moments or the points, where the target names one.
     pub fn file(&self) -> Option<&str> {
         match self {
             TargetSpec::Gaussian { file, .. } => file.as_deref(),
+            TargetSpec::Empirical { file, .. } => Some(file),
             TargetSpec::Mixture { .. } => None,
         }
     }
 
-    /// The law. Fails where [`TargetSpec::file`] is given: its moments go to [`Gaussian::from_moments`].
+    /// The law. Fails where [`TargetSpec::file`] is given: its content goes to [`Gaussian::from_moments`] or to
+    /// [`Empirical::new`](super::Empirical::new).
     pub fn build(&self) -> Result<Target, CoreError> {
         match self {
             TargetSpec::Gaussian { mean, cov, var, file } => {
                 gaussian(mean.as_deref(), cov.as_deref(), var.as_deref(), file.as_deref())
             }
+            TargetSpec::Empirical { file, .. } => Err(CoreError::Unsupported(format!(
+                "an empirical target whose points are in {file:?} is built from them"
+            ))),
             TargetSpec::Mixture { weights, means, stds, covs } => {
                 mixture(weights, means, stds.as_deref(), covs.as_deref()).map(Target::Mixture)
             }

@@ -100,11 +100,8 @@ impl Scheduler {
             let (key, reason) = (error.path().to_string(), error.inner().to_string());
             if reason.contains("field `") { reason } else { format!("{key}: {reason}") }
         })?;
-        let config = match (file.schedule, file.process) {
-            (Some(schedule), None) => NoisingConfig::Schedule(schedule),
-            (None, Some(process)) => NoisingConfig::Process(process),
-            _ => return Err("expected either schedule or process".into()),
-        };
+        let config = NoisingConfig::from_parts(file.schedule, file.process)
+            .map_err(|e| e.to_string().replace("diffusion: ", ""))?;
         let threshold = file.clip_range.map_or(Threshold::None, |range| Threshold::Clip { range });
         threshold.check().map_err(|error| error.to_string().replace("clip range", "clip_range"))?;
         let sampling = SamplingDefaults { spacing: file.grid, variance: file.variance, threshold };
@@ -284,10 +281,7 @@ impl Scheduler {
             // `new` gives it a schedule, which a class of diffusers states.
             Parameterization::Edm(_) => (PredictionKind::X0, NoiseCondition::LogSnr),
         };
-        let (schedule, process) = match self.config().clone() {
-            NoisingConfig::Schedule(schedule) => (Some(schedule), None),
-            NoisingConfig::Process(process) => (None, Some(process)),
-        };
+        let (schedule, process) = self.config().clone().into_parts();
         let file = NoisingFile {
             class: NOISING_CLASS.into(),
             schedule,

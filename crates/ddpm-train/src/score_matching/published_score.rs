@@ -23,6 +23,8 @@ pub struct VectorScore {
     pub network: Mlp,
     /// The noising process of its data.
     pub noising: NoisingConfig,
+    /// Its data were divided by this.
+    pub data_scale: f64,
 }
 
 impl PublishedScore for VectorScore {
@@ -31,6 +33,6 @@ impl PublishedScore for VectorScore {
     }
 
     fn publish(&self, dir: &Path, weights: &[Tensor]) -> Result<(), TrainError> {
-        Ok(VectorCheckpoint::save(dir, &self.network, weights, &self.noising)?)
+        Ok(VectorCheckpoint::save(dir, &self.network, weights, &self.noising, self.data_scale)?)
     }
 }

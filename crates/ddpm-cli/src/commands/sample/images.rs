@@ -77,6 +77,7 @@ impl Sample {
                 ("input_sha256", json!(self.input_digests()?)),
             ]),
             source: settings([("checkpoint", json!(dir))]),
+            scale: 1.0,
             shape: image_shape(&checkpoint).to_vec(),
             classes: labels.clone().or(classes.clone()),
         };
@@ -93,7 +94,8 @@ impl Sample {
             batch_size,
             noise,
             record: self.record(),
-            threshold: self.threshold,
+            // Clipping on the way down would not lead back to what was encoded without it.
+            threshold: if by_ode { Some(self.threshold.unwrap_or(Threshold::None)) } else { self.threshold },
             known: self.known_region(shape, &scheme)?,
             model: ImageModel {
                 checkpoint: &checkpoint,

@@ -35,11 +35,11 @@ impl Sample {
         warn_of_signal(&checkpoint.noising)?;
         let (scheme, levels) =
             VisitedLevels::of_scheme(&checkpoint.noising, scheme, self.steps, self.grid, self.at)?;
-        let dim = checkpoint.network.config().dim;
+        let (dim, scale) = (checkpoint.network.config().dim, checkpoint.data_scale);
         let model = settings([("checkpoint", network_digest(dir)?)]);
         let source = settings([("checkpoint", json!(dir))]);
         let denoiser = &ScoreDenoiser(&checkpoint.network);
-        self.write_numbers(Vectors { denoiser, dim, model, source }, (scheme, levels), global, device)
+        self.write_numbers(Vectors { denoiser, dim, scale, model, source }, (scheme, levels), global, device)
     }
 
     /// Samples of a closed-form target, unclipped.
@@ -68,14 +68,14 @@ impl Sample {
         let model = settings([("target_sha256", json!(sha256_bytes(format!("{target:?}").as_bytes())))]);
         let source = settings([("target", json!(path))]);
         let dim = target.dim() as i64;
-        let vectors = Vectors { denoiser: denoiser.as_ref(), dim, model, source };
+        let vectors = Vectors { denoiser: denoiser.as_ref(), dim, scale: 1.0, model, source };
         self.write_numbers(vectors, (scheme, levels), global, device)
     }
 
     /// Samples vectors [num, dim] and writes them.
     fn write_numbers(
         &self,
-        Vectors { denoiser, dim, mut model, source }: Vectors<'_>,
+        Vectors { denoiser, dim, scale, mut model, source }: Vectors<'_>,
         (scheme, levels): (Scheme, VisitedLevels),
         global: &Global,
         device: Device,
@@ -107,8 +107,16 @@ impl Sample {
         };
         sampling_memory::check_vectors(job.batch_size.min(num), dim, device)?;
         let (path, shape) = (out, vec![dim]);
-        let files =
-            SampleFiles { path, format, existing: Existing::Refuse, model, source, shape, classes: None };
+        let files = SampleFiles {
+            path,
+            format,
+            existing: Existing::Refuse,
+            model,
+            source,
+            shape,
+            classes: None,
+            scale,
+        };
         let first = files.write(&job, device, &StopFlag::install()?, &workers::join()?)?;
         if let (Some(path), Some(first)) = (&self.trajectory, first) {
             write_trajectory(path, &first, denoiser)?;
@@ -122,6 +130,8 @@ struct Vectors<'a> {
     denoiser: &'a dyn Denoiser,
     /// Numbers in a vector.
     dim: i64,
+    /// Samples are written times this.
+    scale: f64,
     /// What identifies it.
     model: Map<String, Value>,
     /// Where it was found.
