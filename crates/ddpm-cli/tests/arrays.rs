@@ -31,6 +31,10 @@ kind = "denoising"
 steps = 150
 batch_size = 128
 learning_rate = 2e-3
+warmup_steps = 10
+
+[train.ema]
+decay = 0.9
 
 [sample]
 num = 400

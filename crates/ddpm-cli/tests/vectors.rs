@@ -158,6 +158,38 @@ fn its_checkpoint_is_sampled_and_denoises() {
 }
 
 #[test]
+fn an_energy_is_an_output_whose_slope_is_the_score() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    reproduce(root, "gmm2d-ebm", &TINY);
+    // A point and its neighbours at a distance h along the first axis.
+    let h = 1e-2f32;
+    let x = Tensor::from_slice(&[0.3f32, -0.7, 0.3 + h, -0.7, 0.3 - h, -0.7]).reshape([3, 2]);
+    let t = Tensor::from_slice(&[5i64; 3]);
+    tensor_file::write(&root.join("x.safetensors"), [("x", &x), ("t", &t)]).unwrap();
+    let checkpoint = "runs/gmm2d-ebm/checkpoints/latest";
+    ddpm(root)
+        .args([
+            "denoise",
+            "--checkpoint",
+            checkpoint,
+            "--input",
+            "x.safetensors",
+            "--output",
+            "y.safetensors",
+        ])
+        .assert()
+        .success();
+    let y = tensor_file::read(&root.join("y.safetensors")).unwrap();
+    let energy = |row: i64| y["energy"].double_value(&[row]);
+    let slope = (energy(1) - energy(2)) / (2.0 * f64::from(h));
+    // Level 5 of ten from sigma 0.05 to 10; the score is -eps/sigma and the slope of the energy its negative.
+    let sigma = 0.05 * 200f64.powf(5.0 / 9.0);
+    let expected = y["eps"].double_value(&[0, 0]) / sigma;
+    assert!((slope - expected).abs() < 2e-3 * (1.0 + expected.abs()), "{slope} {expected}");
+}
+
+#[test]
 fn wrong_settings_are_named() {
     let folder = tempfile::tempdir().unwrap();
     for (change, expected) in [

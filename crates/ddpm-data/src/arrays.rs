@@ -85,11 +85,7 @@ fn tensors(path: &Path, tensor: Option<&str>) -> Result<Array> {
         (Some(name), _) => return Err(wrong(path, &format!("a tensor of {}", names.join(", ")), name)),
         (None, [only]) => only,
         (None, _) => {
-            return Err(wrong(
-                path,
-                "one tensor, or the name of one (tensor)",
-                &format!("{}", names.join(", ")),
-            ));
+            return Err(wrong(path, "one tensor, or the name of one (tensor)", &names.join(", ")));
         }
     };
     let view = file.tensor(name).map_err(|error| wrong(path, "a safetensors file", &error.to_string()))?;

@@ -162,7 +162,7 @@ fn every_objective_on_images_finds_the_score_of_a_gaussian_law() {
     let cases = [
         case(process(ProcessKind::Vp), Epsilon, LogSnr, simple, 120, 0.1),
         case(process(ProcessKind::Vp), V, LogSnr, simple, 120, 0.1),
-        case(process(ProcessKind::SubVp), X0, LogSnr, simple, 120, 0.5),
+        case(process(ProcessKind::SubVp), X0, LogSnr, simple, 250, 0.5),
         case(process(ProcessKind::Ve), Score, Sigma, simple, 120, 0.1),
         case(NoisingConfig::Schedule(levels), Score, Sigma, simple, 120, 0.1),
         case(process(ProcessKind::Vp), Epsilon, LogSnr, implicit, 120, 0.1),

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use ddpm_core::{LinearMap, Noising, PredictionKind, Schedule, TimeIndex};
 use ddpm_nets::checkpoint::VectorCheckpoint;
 use ddpm_nets::targets::ideal_denoiser;
-use ddpm_nets::{Denoiser, NetworkDenoiser, Prediction, ScoreDenoiser, tensor_file};
+use ddpm_nets::{Denoiser, NetworkDenoiser, NoiseLevels, Prediction, ScoreDenoiser, tensor_file};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
@@ -21,7 +21,8 @@ use tch::{Device, Kind, Tensor};
 /// Evaluate a checkpoint's or a closed-form target's denoiser on given inputs
 ///
 /// Reads `x` [n, ...] f32, `t` [n] i64 (0-based timesteps) and, for a class-conditional model, `y` [n] i64 from a safetensors file;
-/// writes `eps` and `x0`, f32 of x's shape. A target's x is [n, d].
+/// writes `eps` and `x0`, f32 of x's shape, and for an energy-based network `energy` [n], whose negative gradient in x is the score. A target's x is
+/// [n, d].
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -45,6 +46,16 @@ pub(crate) struct Denoise {
     batch_size: usize,
     #[command(flatten)]
     noising: NoisingOptions,
+}
+
+/// What is written, f32 on the CPU.
+struct Answer {
+    /// Of x's shape.
+    eps: Tensor,
+    /// Of x's shape.
+    x0: Tensor,
+    /// `[n]`, up to a constant for each timestep.
+    energy: Option<Tensor>,
 }
 
 /// The inputs: rows x [n, ...], their timesteps `[n]`, and classes `[n]`.
@@ -101,30 +112,26 @@ impl Denoise {
         )?;
         let device = runtime::prepare(global.device, global.threads)?;
         let input = Input::read(&self.input)?;
-        let (eps, x0) =
+        let Answer { eps, x0, energy } =
             StopFlag::install()?.abandonable(NOTHING_WRITTEN, || match (&self.target, &self.checkpoint) {
                 (Some(path), _) => self.of_target(path, &input, given, device),
                 (None, Some(dir)) => self.of_checkpoint(dir, &input, given, device),
                 (None, None) => bail!("--checkpoint or --target is needed"),
             })?;
-        for (key, tensor) in [("eps", &eps), ("x0", &x0)] {
+        let energy = energy.as_ref().map(|energy| ("energy", energy));
+        let answers: Vec<(&str, &Tensor)> = [("eps", &eps), ("x0", &x0)].into_iter().chain(energy).collect();
+        for (key, tensor) in &answers {
             ensure!(
                 is_finite(tensor)?,
                 "{key} of the denoiser is NaN or infinite for {}: nothing is written",
                 input.name
             );
         }
-        Ok(tensor_file::write(&self.output, [("eps", &eps), ("x0", &x0)])?)
+        Ok(tensor_file::write(&self.output, answers)?)
     }
 
     /// eps and x_0 of a closed-form target, evaluated in f64.
-    fn of_target(
-        &self,
-        path: &Path,
-        input: &Input,
-        given: &Given,
-        device: Device,
-    ) -> Result<(Tensor, Tensor)> {
+    fn of_target(&self, path: &Path, input: &Input, given: &Given, device: Device) -> Result<Answer> {
         let Noising::Discrete(schedule) = self.noising.build(given)? else {
             bail!("--process has no timesteps; use --schedule")
         };
@@ -144,13 +151,7 @@ impl Denoise {
     }
 
     /// eps and x_0 of a checkpoint's network.
-    fn of_checkpoint(
-        &self,
-        dir: &Path,
-        input: &Input,
-        given: &Given,
-        device: Device,
-    ) -> Result<(Tensor, Tensor)> {
+    fn of_checkpoint(&self, dir: &Path, input: &Input, given: &Given, device: Device) -> Result<Answer> {
         let Input { name, x, y, .. } = input;
         let n = x.size()[0];
         if VectorCheckpoint::is_at(dir)? {
@@ -189,12 +190,12 @@ impl Denoise {
             progress.set(first as u64, String::new);
         }
         let join = |parts: &[Tensor]| if parts.is_empty() { x.copy() } else { Tensor::cat(parts, 0) };
-        Ok((join(&eps), join(&x0)))
+        Ok(Answer { eps: join(&eps), x0: join(&x0), energy: None })
     }
 }
 
 /// eps and x_0 of a network on vectors that was trained on a schedule.
-fn of_vectors(dir: &Path, input: &Input, device: Device) -> Result<(Tensor, Tensor)> {
+fn of_vectors(dir: &Path, input: &Input, device: Device) -> Result<Answer> {
     let name = &input.name;
     ensure!(input.y.is_none(), "{name}: y was given, but a network on vectors has no classes");
     let checkpoint = load_vectors(dir, device)?;
@@ -202,16 +203,17 @@ fn of_vectors(dir: &Path, input: &Input, device: Device) -> Result<(Tensor, Tens
         bail!("{}: trained in continuous time, which has no timesteps t; use ddpm sample", dir.display())
     };
     let times = input.times(schedule.steps())?;
-    by_time(&ScoreDenoiser(&checkpoint.network), schedule, &times, &input.x.to_device(device))
+    let x = input.x.to_device(device);
+    let answer = by_time(&ScoreDenoiser(&checkpoint.network), schedule, &times, &x)?;
+    let levels = times.iter().map(|&t| schedule.level(t)).collect::<Vec<_>>();
+    let energy = torch_ext::fence(|| checkpoint.network.energy(&x, &NoiseLevels::new(&levels, device)))?;
+    let energy =
+        energy.map(|energy| torch_ext::fence(|| energy.detach().to_device(Device::Cpu))).transpose()?;
+    Ok(Answer { energy, ..answer })
 }
 
 /// eps and x_0, f32 on the CPU, of a denoiser that takes one level at a time.
-fn by_time(
-    denoiser: &dyn Denoiser,
-    schedule: &Schedule,
-    times: &[TimeIndex],
-    x: &Tensor,
-) -> Result<(Tensor, Tensor)> {
+fn by_time(denoiser: &dyn Denoiser, schedule: &Schedule, times: &[TimeIndex], x: &Tensor) -> Result<Answer> {
     let (mut eps, mut x0) = (x.zeros_like(), x.zeros_like());
     for (t, rows) in rows_by_time(times) {
         let (level, rows) = (schedule.level(t), Tensor::from_slice(&rows).to_device(x.device()));
@@ -221,7 +223,7 @@ fn by_time(
         let _ = x0.index_copy_(0, &rows, &prediction.x0(&x_t, &level)?);
     }
     let single = |tensor: &Tensor| tensor.to_kind(Kind::Float).to_device(Device::Cpu);
-    Ok((single(&eps), single(&x0)))
+    Ok(Answer { eps: single(&eps), x0: single(&x0), energy: None })
 }
 
 /// Whether every number is finite.
