@@ -9,6 +9,7 @@ mod image_checkpoint;
 mod json_keys;
 mod layout;
 mod legacy_names;
+mod noising_file;
 mod own_class;
 mod python_json;
 mod scheduler;

@@ -8,9 +8,9 @@
 //! ```
 
 use super::layout::{self, index_path, network_path, scheduler_path};
+use super::noising_file::NOISING_CLASS as NOISING;
 use super::own_class;
 use super::python_json::read_json;
-use super::scheduler_file::NOISING_CLASS as NOISING;
 use crate::{Mlp, MlpConfig, NetsError, ScoreNetwork};
 use ddpm_core::{Noising, NoisingConfig, ProcessConfig, ScheduleConfig};
 use serde::{Deserialize, Serialize};
