@@ -31,6 +31,7 @@ mod numbers;
 mod option_effects;
 mod pictures;
 mod point_pictures;
+mod process_pictures;
 mod progress;
 mod run;
 mod run_log;

@@ -4,6 +4,7 @@ mod report;
 
 use crate::checkpoints::load_vectors;
 use crate::config::{Configuration, VectorConfig};
+use crate::process_pictures::record;
 use crate::run::Run;
 use crate::runtime::StopFlag;
 use crate::sampling::{Model, SamplingJob, VisitedLevels};
@@ -14,7 +15,7 @@ use anyhow::Result;
 use ddpm_core::{Target, Variance};
 use ddpm_nets::checkpoint::VectorCheckpoint;
 use ddpm_nets::{Mlp, ScoreDenoiser};
-use ddpm_sample::{NoiseInput, Options, Samples};
+use ddpm_sample::{NoiseInput, Options, Record, Samples};
 use ddpm_train::Outcome;
 use ddpm_train::score_matching::{ScoreMatching, TargetSource, VectorScore};
 use std::path::PathBuf;
@@ -66,7 +67,11 @@ fn sample(
         model: Model::Denoiser(&ScoreDenoiser(&checkpoint.network)),
         scheme,
         levels,
-        options: Options { tolerance: config.sampler.tolerance(), ..Options::default() },
+        options: Options {
+            tolerance: config.sampler.tolerance(),
+            record: if target.dim() <= 2 { record(target.dim(), false) } else { Record::default() },
+            ..Options::default()
+        },
         noise: NoiseInput::keyed(config.seed, &[target.dim() as i64]),
         num: config.num,
         batch_size: config.batch_size,

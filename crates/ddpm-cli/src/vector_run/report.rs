@@ -2,6 +2,7 @@
 
 use crate::config::{Configuration, VectorConfig};
 use crate::output;
+use crate::process_pictures::{forward, reverse};
 use crate::run::Run;
 use crate::runtime::{StopFlag, device_name};
 use anyhow::Result;
@@ -14,6 +15,7 @@ use ddpm_nets::{MlpOutput, ScoreDenoiser, ScoreNetwork, tensor_file};
 use ddpm_report::kit::number;
 use ddpm_report::results::ScoreError;
 use ddpm_report::score_page::{PlanePicture, ScoreReport, density_panel, error_table};
+use ddpm_report::sections::Picture;
 use ddpm_sample::Samples;
 use ddpm_train::{Metrics, read_metrics};
 use std::fmt::Write;
@@ -64,6 +66,7 @@ pub(super) fn write(
         modes,
         distance: distance(target, &rows, run.config.sample.seed)?,
         picture,
+        processes: processes(run, target, checkpoint, samples)?,
         config_toml: run.config.to_toml()?,
         commands: commands(run),
     };
@@ -80,6 +83,39 @@ fn errors_as_text(errors: &[ScoreError]) -> Result<String> {
         writeln!(text, "largest: {:.3} % at sigma = {:.4}", 100.0 * worst.relative, worst.sigma)?;
     }
     Ok(text)
+}
+
+/// The forward process on samples of the target and the reverse process of the trained network, of data in one or two dimensions.
+fn processes(
+    run: &Run<VectorConfig>,
+    target: &Target,
+    checkpoint: &VectorCheckpoint,
+    samples: &Samples,
+) -> Result<Vec<Picture>> {
+    if target.dim() > 2 || samples.frames.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (what, order) = match target.dim() {
+        1 => ("Paths over the noise levels", "to the right"),
+        _ => ("A plane for each noise level", "from left to right and from top to bottom"),
+    };
+    let sampler = run.config.sample.sampler.name();
+    let forward = forward(target, &checkpoint.noising, run.config.sample.seed)?;
+    let reverse = reverse(samples, &ScoreDenoiser(&checkpoint.network))?;
+    let scaled = "in units of sqrt(alpha² + sigma²) where that exceeds 1";
+    let captions = [
+        format!("{what}: samples of the target with more and more noise {order}, the data first, {scaled}."),
+        format!(
+            "{what}: the way of the network's samples ({sampler}) {order}, the most noise first, {scaled}. Short lines are the learned score."
+        ),
+    ];
+    [forward, reverse]
+        .iter()
+        .zip(captions)
+        .map(|(picture, caption)| {
+            Ok(Picture { encoded: picture.picture()?.encode_png()?, scale: 1, caption })
+        })
+        .collect()
 }
 
 /// The law with its samples, the learned field at the least and at a middling noise, and the data.

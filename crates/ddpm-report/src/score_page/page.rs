@@ -5,7 +5,7 @@ use crate::ReportError;
 use crate::confidence::interval_of;
 use crate::kit::{Axis, Cell, Page, Plot, Point, Series, Table, number};
 use crate::results::ScoreError;
-use crate::sections::loss_curve;
+use crate::sections::{Picture, loss_curve};
 use ddpm_core::{Level, Target};
 use std::path::Path;
 
@@ -28,6 +28,8 @@ pub struct ScoreReport {
     pub distance: Option<(f64, f64)>,
     /// The pictures, of data in the plane.
     pub picture: Option<PlanePicture>,
+    /// The forward and the reverse process, of data in one or two dimensions.
+    pub processes: Vec<Picture>,
     /// The resolved configuration.
     pub config_toml: String,
     /// Commands that repeat and use the run.
@@ -48,6 +50,12 @@ impl ScoreReport {
         page.headline(self.summary.clone());
         if let Some(picture) = &self.picture {
             page.section("Pictures").images([picture.to_image()], picture.description.clone());
+        }
+        if !self.processes.is_empty() {
+            let section = page.section("Process");
+            for (picture, alt) in self.processes.iter().zip(["The forward process", "The reverse process"]) {
+                picture.add_to(section, alt)?;
+            }
         }
         self.add_errors(&mut page);
         self.add_samples(&mut page);

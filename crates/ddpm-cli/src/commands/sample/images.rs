@@ -106,6 +106,9 @@ impl Sample {
         }
         .job()?;
         if let Some(path) = &self.encode {
+            if !workers.is_first() {
+                return Ok(());
+            }
             let written = self.write_encoding(path, shape, &job, device)?;
             return print(&format!("{}\n", written.display()));
         }
