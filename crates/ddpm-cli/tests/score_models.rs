@@ -221,6 +221,13 @@ fn thresholds_of_the_command_line_replace_the_checkpoints() {
         &format!("sample --checkpoint {CHECKPOINT} --threshold soft"),
         "expected none, clip, clip=R, dynamic",
     );
+    let with = |more: &str| format!("sample --checkpoint {CHECKPOINT} --out g.png {more}");
+    refused(folder, &with("--gif g2.png"), "--gif g2.png: expected a name that ends in .gif for images");
+    refused(
+        folder,
+        &with("--trajectory t.svg"),
+        "--trajectory t.svg: expected a name that ends in .png for images",
+    );
 }
 
 #[test]

@@ -48,6 +48,15 @@ impl Sample {
         warn_of_signal(checkpoint.scheduler.noising())?;
         let shape = image_shape(&checkpoint);
         let (noise, mut num) = self.noise(&shape, global)?;
+        for (option, path, ending) in [("--trajectory", &self.trajectory, "png"), ("--gif", &self.gif, "gif")]
+        {
+            let Some(path) = path else { continue };
+            ensure!(
+                path.extension().is_some_and(|extension| extension == ending),
+                "{option} {}: expected a name that ends in .{ending} for images",
+                path.display()
+            );
+        }
         let by_ode = self.encode.is_some() || self.interpolate.is_some();
         if self.interpolate.is_some() {
             num = self.frames();
