@@ -7,7 +7,7 @@ use ddpm_data::picture::{GridLayout, Picture, png_name, write_gif};
 use ddpm_data::{Dataset, ImageShape};
 use ddpm_nets::noised_at_once;
 use ddpm_nets::pixels::{from_u8, to_u8};
-use ddpm_sample::{Frame, Samples};
+use ddpm_sample::{Frame, Record, Samples};
 use ddpm_train::RunDir;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -64,10 +64,13 @@ pub(crate) fn in_scale(x_t: &Tensor, level: &Level) -> Tensor {
     x_t / level.prior_std().max(1.0)
 }
 
-/// Writes the recorded frames: a row an image and a column a frame, the last being the sample.
-pub(crate) fn write_trajectory(path: &Path, samples: &Samples) -> Result<()> {
-    let rows = samples.frames.first().map_or(0, |frame| frame.x_t.size()[0]);
-    let mut columns: Vec<Tensor> = samples.frames.iter().map(shown).collect();
+/// Writes recorded frames: a row an image and a column a frame, the last being the sample. Of more than `record` asks for, which an animation needs,
+/// it shows some.
+pub(crate) fn write_trajectory(path: &Path, samples: &Samples, record: Record) -> Result<()> {
+    let rows = samples.frames.first().map_or(0, |frame| frame.x_t.size()[0]).min(record.images as i64);
+    let count = samples.frames.len().min(record.frames);
+    let frames = (0..count).map(|k| &samples.frames[k * samples.frames.len() / count]);
+    let mut columns: Vec<Tensor> = frames.map(|frame| shown(frame).narrow(0, 0, rows)).collect();
     columns.push(samples.x.narrow(0, 0, rows));
     write_columns(path, &columns)
 }

@@ -248,16 +248,9 @@ impl SamplingJob<'_> {
         for first in (0..n).step_by(self.batch_size as usize) {
             let range = first..(first + self.batch_size).min(n);
             let rows = x0.narrow(0, first as i64, (range.end - first) as i64).to_device(device);
-            let of_batch;
-            let denoiser: &dyn Denoiser = match &self.model {
-                Model::Denoiser(denoiser) => *denoiser,
-                Model::Images(images) => {
-                    of_batch = images.batch(&range, device);
-                    &of_batch
-                }
-            };
-            let encoded =
-                encode(denoiser, &self.levels.trajectory, &rows, &Options::default(), &mut |_| stop.flow())?;
+            let encoded = self.with_denoiser(&range, device, |denoiser| {
+                encode(denoiser, &self.levels.trajectory, &rows, &Options::default(), &mut |_| stop.flow())
+            })?;
             states.push(encoded.x.to_device(Device::Cpu));
         }
         Ok(torch_ext::fence(|| Tensor::cat(&states, 0))?)
@@ -271,27 +264,29 @@ impl SamplingJob<'_> {
         report: &mut dyn FnMut(&ddpm_sample::Progress) -> ControlFlow<()>,
     ) -> Result<Samples, SampleError> {
         let VisitedLevels { trajectory, discrete } = &self.levels;
-        let of_batch;
-        let denoiser: &dyn Denoiser = match &self.model {
-            Model::Denoiser(denoiser) => *denoiser,
-            Model::Images(images) => {
-                of_batch = images.batch(&range, device);
-                &of_batch
-            }
-        };
         let (scheme, options) = (&self.scheme, &self.options);
-        let noise = &mut self.noise.batch(range, device)?;
-        if let Some(known) = &self.known {
-            let sampler = sampler(scheme, trajectory, options.tolerance)?;
-            let mut keeping = Inpainting::new(sampler, known.data.shallow_clone(), &known.kept);
-            let start = torch_ext::fence(|| noise.start(trajectory.start()))??;
-            return run(denoiser, &mut keeping, start, noise, options, report);
-        }
-        match discrete {
-            Some((schedule, grid)) => {
-                sample_on_grid(denoiser, scheme, schedule, *grid, trajectory, noise, options, report)
+        let noise = &mut self.noise.batch(range.clone(), device)?;
+        self.with_denoiser(&range, device, |denoiser| {
+            if let Some(known) = &self.known {
+                let sampler = sampler(scheme, trajectory, options.tolerance)?;
+                let mut keeping = Inpainting::new(sampler, known.data.shallow_clone(), &known.kept);
+                let start = torch_ext::fence(|| noise.start(trajectory.start()))??;
+                return run(denoiser, &mut keeping, start, noise, options, report);
             }
-            None => sample(denoiser, scheme, trajectory, noise, options, report),
+            match discrete {
+                Some((schedule, grid)) => {
+                    sample_on_grid(denoiser, scheme, schedule, *grid, trajectory, noise, options, report)
+                }
+                None => sample(denoiser, scheme, trajectory, noise, options, report),
+            }
+        })
+    }
+
+    /// What `of` makes of the denoiser of these samples.
+    fn with_denoiser<T>(&self, range: &Range<u64>, device: Device, of: impl FnOnce(&dyn Denoiser) -> T) -> T {
+        match &self.model {
+            Model::Denoiser(denoiser) => of(*denoiser),
+            Model::Images(images) => of(&images.batch(range, device)),
         }
     }
 

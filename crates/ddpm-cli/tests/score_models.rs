@@ -221,6 +221,16 @@ fn thresholds_of_the_command_line_replace_the_checkpoints() {
         &format!("sample --checkpoint {CHECKPOINT} --threshold soft"),
         "expected none, clip, clip=R, dynamic",
     );
+    // An animation beside it does not change the size of the picture.
+    let size = |more: &str, name: &str| {
+        sample(
+            folder,
+            &format!("--num 10 --sampler ddim --steps 50 --trajectory {name}.png --out {name}/{more}"),
+        );
+        let picture = Picture::read_png(folder.join(format!("{name}.png"))).unwrap();
+        (picture.width(), picture.height())
+    };
+    assert_eq!(size("", "alone"), size(" --gif both.gif", "both"));
     let with = |more: &str| format!("sample --checkpoint {CHECKPOINT} --out g.png {more}");
     refused(folder, &with("--gif g2.png"), "--gif g2.png: expected a name that ends in .gif for images");
     refused(

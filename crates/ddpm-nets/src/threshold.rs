@@ -5,7 +5,7 @@ use ddpm_core::Mismatch;
 use tch::Tensor;
 
 /// An operation that keeps a predicted x_0 within the range of the data.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Threshold {
     /// None: for closed-form targets.

@@ -71,7 +71,7 @@ fn scheduler(mut keys: Value) -> Scheduler {
 fn exploding() -> Scheduler {
     let keys = json!({
         "_class_name": "NoisingProcess", "process": {"kind": "ve"}, "prediction": "score", "condition": "sigma",
-        "grid": "karras", "variance": "fixed-large", "clip_range": null,
+        "grid": "karras", "variance": "fixed-large", "threshold": "none",
     });
     Scheduler::from_json(&keys).unwrap()
 }

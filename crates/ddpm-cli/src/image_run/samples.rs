@@ -57,7 +57,7 @@ pub(super) fn sample_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) ->
             classes,
         };
         if let Some(first) = files.write(&job, run.device, stop, &run.workers)? {
-            pictures::write_trajectory(&Pictures::of(&run.dir).trajectory, &first)?;
+            pictures::write_trajectory(&Pictures::of(&run.dir).trajectory, &first, TRAJECTORY)?;
         }
         if !run.workers.is_first() {
             return Ok(());

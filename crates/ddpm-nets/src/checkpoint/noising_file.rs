@@ -33,8 +33,8 @@ struct NoisingFile {
     grid: Grid,
     /// The variance of an ancestral step.
     variance: Variance,
-    /// The range that a predicted x_0 is clipped to; none without clipping.
-    clip_range: Option<f64>,
+    /// What is done to a predicted x_0.
+    threshold: Threshold,
 }
 
 impl Scheduler {
@@ -46,9 +46,9 @@ impl Scheduler {
         })?;
         let config = NoisingConfig::from_parts(file.schedule, file.process)
             .map_err(|e| e.to_string().replace("diffusion: ", ""))?;
-        let threshold = file.clip_range.map_or(Threshold::None, |range| Threshold::Clip { range });
-        threshold.check().map_err(|error| error.to_string().replace("clip range", "clip_range"))?;
-        let sampling = SamplingDefaults { spacing: file.grid, variance: file.variance, threshold };
+        file.threshold.check().map_err(|error| error.to_string())?;
+        let sampling =
+            SamplingDefaults { spacing: file.grid, variance: file.variance, threshold: file.threshold };
         let parameterization = Parameterization::Plain { kind: file.prediction, condition: file.condition };
         Self::new(config, parameterization, sampling).map_err(|e| e.to_string().replace("diffusion.", ""))
     }
@@ -64,12 +64,7 @@ impl Scheduler {
     }
 
     /// The content of the file under our own class.
-    pub(super) fn own_json(&self) -> Value {
-        let (prediction, condition) = match self.parameterization() {
-            Parameterization::Plain { kind, condition } => (kind, condition),
-            // `new` gives it a schedule, which a class of diffusers states.
-            Parameterization::Edm(_) => (PredictionKind::X0, NoiseCondition::LogSnr),
-        };
+    pub(super) fn own_json(&self, prediction: PredictionKind, condition: NoiseCondition) -> Value {
         let (schedule, process) = self.config().clone().into_parts();
         let file = NoisingFile {
             class: NOISING_CLASS.into(),
@@ -79,10 +74,7 @@ impl Scheduler {
             condition,
             grid: self.spacing(),
             variance: self.variance(),
-            clip_range: match self.threshold() {
-                Threshold::Clip { range } => Some(range),
-                Threshold::None | Threshold::Dynamic { .. } => None,
-            },
+            threshold: self.threshold(),
         };
         serde_json::to_value(file).unwrap_or(Value::Null)
     }
@@ -110,8 +102,12 @@ mod tests {
             let t_min = (kind == ProcessKind::Edm).then_some(0.002);
             NoisingConfig::Process(ProcessConfig::new(kind, t_min))
         });
+        let thresholds = [Threshold::UNIT, Threshold::Dynamic { quantile: 0.995, cap: 2.0 }];
         for config in schedules.into_iter().chain(processes) {
-            for condition in [NoiseCondition::LogSnr, NoiseCondition::Sigma] {
+            for (condition, threshold) in
+                [NoiseCondition::LogSnr, NoiseCondition::Sigma].into_iter().zip(thresholds)
+            {
+                let sampling = SamplingDefaults { threshold, ..sampling };
                 let parameterization = Parameterization::Plain { kind: PredictionKind::Score, condition };
                 let scheduler = Scheduler::new(config.clone(), parameterization, sampling).unwrap();
                 let value = scheduler.to_json();

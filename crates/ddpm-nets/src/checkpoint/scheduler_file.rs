@@ -178,7 +178,9 @@ impl Scheduler {
             {
                 (kind, config)
             }
-            _ => return self.own_json(),
+            (Parameterization::Plain { kind, condition }, _) => return self.own_json(kind, condition),
+            // `Scheduler::new` gives EDM a schedule.
+            (Parameterization::Edm(_), NoisingConfig::Process(_)) => return Value::Null,
         };
         let betas = self.schedule().betas();
         let named = match config.schedule {

@@ -126,7 +126,7 @@ impl Sample {
         }
         if let Some(first) = files.write(&job, device, &StopFlag::install()?, &workers)? {
             if let Some(path) = &self.trajectory {
-                pictures::write_trajectory(path, &first)?;
+                pictures::write_trajectory(path, &first, TRAJECTORY)?;
             }
             if let Some(path) = &self.gif {
                 pictures::write_animation(path, &first)?;
