@@ -18,7 +18,7 @@ pub(crate) struct SamplerOptions {
     /// The sampler; --list-samplers of `ddpm sample` shows all
     #[arg(long, default_value = "ddpm", value_name = "NAME")]
     sampler: SamplerName,
-    /// Variance of ddpm's steps: fixed-small, fixed-large, analytic or learned-range [default: the checkpoint's; fixed-large for a target]
+    /// Variance of ddpm's steps: fixed-small, fixed-large, analytic, learned-range or learned [default: the checkpoint's; fixed-large for a target]
     #[arg(long, value_name = "KIND")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) variance: Option<Variance>,
@@ -141,6 +141,12 @@ impl SamplerOptions {
     ) -> Result<Scheme> {
         self.check_owners(origin)?;
         self.check_ranges(origin)?;
+        if let Some(given) = self.variance.filter(|given| given.is_learned() && *given != own) {
+            let key = origin.name("variance");
+            bail!(
+                "{key} {given} needs a network that was trained with it; use fixed-small, fixed-large or analytic"
+            );
+        }
         Ok(match self.sampler.0.scheme {
             Scheme::Ddpm { .. } => Scheme::Ddpm { variance: self.variance.unwrap_or(own) },
             Scheme::Ddim { eta, .. } => Scheme::Ddim {

@@ -9,25 +9,25 @@
 //! L_T     = KL( q(x_T | x_0) || N(0, I) )                       see decomposition::prior_divergence
 //! ```
 //!
-//! v is one number a step or, for a learned range, one a component: v_i = exp(f_i max + (1 - f_i) min).
+//! v is one number a step or, where it is learned, one a component ([`LearnedLogVariance`]).
 
-use crate::{CoreError, LogVarianceRange, Posterior, Schedule, Variance};
+use crate::{CoreError, LearnedLogVariance, Posterior, Schedule, Variance};
 
 /// The model's variance in a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum StepVariance {
     /// The same in every component: its logarithm.
     Fixed(f64),
-    /// The network places each component in this range.
-    Range(LogVarianceRange),
+    /// The network's output gives that of each component.
+    Learned(LearnedLogVariance),
 }
 
 impl StepVariance {
-    /// The log variance where the network's output is `fraction` (-1..1), which a fixed variance ignores.
-    pub fn log(&self, fraction: f64) -> f64 {
+    /// The log variance where the network's output for it is `output`, which a fixed variance ignores.
+    pub fn log(&self, output: f64) -> f64 {
         match self {
             StepVariance::Fixed(log) => *log,
-            StepVariance::Range(range) => range.log_variance(fraction),
+            StepVariance::Learned(learned) => learned.log_variance(output),
         }
     }
 }
@@ -46,20 +46,20 @@ pub struct BoundStep {
 }
 
 impl BoundStep {
-    /// b^2/(2v): the divergence by unit of squared error of x_0. Fails for a learned range, where it differs from component to component.
+    /// b^2/(2v): the divergence by unit of squared error of x_0. Fails for a learned variance, where it differs from component to component.
     pub fn error_weight(&self) -> Result<f64, CoreError> {
         match self.model {
             StepVariance::Fixed(log) => Ok(0.5 * self.posterior.of_x0.powi(2) * (-log).exp()),
-            StepVariance::Range(_) => Err(CoreError::Unsupported(
+            StepVariance::Learned(_) => Err(CoreError::Unsupported(
                 "a learned variance weighs every component by itself; the vlb weight takes fixed-small or fixed-large"
                     .into(),
             )),
         }
     }
 
-    /// L_{t-1} of one component in nats: `error` is x_0 - D, `fraction` the network's place in a learned range.
-    pub fn divergence(&self, error: f64, fraction: f64) -> f64 {
-        let log = self.model.log(fraction);
+    /// L_{t-1} of one component in nats: `error` is x_0 - D, `output` the network's for a learned variance.
+    pub fn divergence(&self, error: f64, output: f64) -> f64 {
+        let log = self.model.log(output);
         let gap = self.log_posterior - log;
         0.5 * (gap.exp_m1() - gap + (self.posterior.of_x0 * error).powi(2) * (-log).exp())
     }
@@ -67,8 +67,8 @@ impl BoundStep {
 
 /// The steps of all training levels, index 0 the one to data. `mse_per_component` has an entry a level, which `analytic` needs.
 ///
-/// The decoder's variance is that of the second-lowest level's posterior for both fixed variances, as in Ho et al.'s code; a learned range
-/// has it as its lower end (Nichol & Dhariwal's code).
+/// The decoder's variance is that of the second-lowest level's posterior for both fixed variances, as in Ho et al.'s code; a learned one
+/// has it in the place of the posterior's (Nichol & Dhariwal's code).
 pub fn bound_steps(
     schedule: &Schedule,
     variance: Variance,
@@ -86,10 +86,12 @@ pub fn bound_steps(
         .map(|(t, posterior)| {
             let to_data = t == 0;
             let fixed = matches!(variance, Variance::FixedSmall | Variance::FixedLarge);
-            let model = match variance {
-                Variance::LearnedRange => StepVariance::Range(LogVarianceRange::of(posterior, clipped)),
-                _ if to_data && fixed => StepVariance::Fixed(clipped.ln()),
-                _ => StepVariance::Fixed(variance.of(posterior, mse_per_component.map(|mse| mse[t]))?.ln()),
+            let model = match LearnedLogVariance::of(variance, posterior, clipped) {
+                Some(learned) => StepVariance::Learned(learned),
+                None if to_data && fixed => StepVariance::Fixed(clipped.ln()),
+                None => {
+                    StepVariance::Fixed(variance.of(posterior, mse_per_component.map(|mse| mse[t]))?.ln())
+                }
             };
             let log_posterior = if to_data { clipped.ln() } else { posterior.variance.ln() };
             Ok(BoundStep { posterior: *posterior, log_posterior, model, to_data })
@@ -134,8 +136,11 @@ mod tests {
             assert!((learned[t].model.log(1.0) - beta.ln()).abs() < 1e-12);
             assert!(learned[t].error_weight().is_err());
         }
-        // At its lower end the model is the posterior: only the error costs.
+        // At its lower end the model is the posterior, as the free variance is at 0: only the error costs.
         assert!(learned[7].divergence(0.0, -1.0).abs() < 1e-15);
+        let free = bound_steps(&schedule, Variance::Learned, None).unwrap();
+        assert!(free[7].divergence(0.0, 0.0).abs() < 1e-15 && free[7].divergence(0.0, 1.0) > 0.1);
+        assert!((free[0].model.log(0.0) - decoder.ln()).abs() < 1e-14);
         assert!(bound_steps(&schedule, Variance::Analytic, None).is_err());
         assert!(bound_steps(&schedule, Variance::Analytic, Some(&[0.1])).is_err());
     }

@@ -26,6 +26,9 @@ pub enum InitializationKind {
     /// The distance of the Gaussians that share their means and covariances: exact for Gaussian data, and never above the exact distance
     /// (Gelbrich 1990). From moments estimated on data it is a plug-in estimate.
     GaussianMoments,
+    /// The cost of an exact map from one law to the other, estimated from draws: an upper bound, of which the distance of the matched Gaussians
+    /// is the lower one.
+    Coupling,
 }
 
 /// The initialization term: W2 in variance-exploding units, those of x_0.
@@ -35,6 +38,8 @@ pub struct InitializationDistance {
     pub w2: f64,
     /// How it was found.
     pub kind: InitializationKind,
+    /// For `coupling`: `[low, high]` that contains W2, `high` with 95 % confidence.
+    pub interval: Option<[f64; 2]>,
 }
 
 impl InitializationDistance {
@@ -60,7 +65,11 @@ impl InitializationDistance {
         let difference = |eigenvalue: f64| (eigenvalue - 1.0) / ((eigenvalue + noise).sqrt() + prior_std);
         let squared = mean.iter().map(|m| m * m).sum::<f64>()
             + eigenvalues.iter().map(|&eigenvalue| difference(eigenvalue).powi(2)).sum::<f64>();
-        Ok(InitializationDistance { w2: squared.sqrt(), kind: InitializationKind::GaussianMoments })
+        Ok(InitializationDistance {
+            w2: squared.sqrt(),
+            kind: InitializationKind::GaussianMoments,
+            interval: None,
+        })
     }
 }
 
@@ -84,6 +93,9 @@ pub struct ClassicalTerms {
     pub w2_init: f64,
     /// How it was found.
     pub w2_init_kind: InitializationKind,
+    /// For `coupling`: `[low, high]` that contains the distance, `high` with 95 % confidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub w2_init_interval: Option<[f64; 2]>,
     /// Training: sum over the visited levels of E|D_theta(x_t) - x_0|^2, squared norms over all components.
     pub training_mse_sum: f64,
     /// The part of the training term that no denoiser can remove: the same sum for the ideal denoiser, or for the floor in its place.
@@ -111,6 +123,7 @@ impl ClassicalTerms {
         Ok(ClassicalTerms {
             w2_init: initialization.w2,
             w2_init_kind: initialization.kind,
+            w2_init_interval: initialization.interval,
             training_mse_sum: sum("mse", mse)?,
             mmse_sum: mmse.map(|curve| sum("mmse", curve)).transpose()?,
             discretization_max: discretization_max(visited),
@@ -215,7 +228,7 @@ mod tests {
     #[test]
     fn terms_are_collected_and_lengths_checked() {
         let (levels, distance) =
-            (visited(3), InitializationDistance { w2: 0.2, kind: InitializationKind::Exact });
+            (visited(3), InitializationDistance { w2: 0.2, kind: InitializationKind::Exact, interval: None });
         let terms =
             ClassicalTerms::new(distance, &levels, &[3.0, 2.0, 1.0], Some(&[1.0, 0.5, 0.25])).unwrap();
         assert_eq!((terms.training_mse_sum, terms.mmse_sum), (6.0, Some(1.75)));

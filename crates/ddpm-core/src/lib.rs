@@ -84,5 +84,5 @@ pub use sde::{DriftCoefficients, Interpolated, Process, ProcessKind, Rates};
 pub use targets::target::Target;
 pub use targets::target_spec::TargetSpec;
 pub use trajectory::Trajectory;
-pub use variance::{LogVarianceRange, Variance};
+pub use variance::{LearnedLogVariance, Variance};
 pub use weight::Weight;

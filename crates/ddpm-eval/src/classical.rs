@@ -24,7 +24,7 @@ pub fn classical_terms(measured: &MeasuredErrors, spectrum: &Spectrum) -> Result
     let sum = |table: &ErrorTable| LevelCurve::new(plan, table)?.visited_sum();
     let training = sum(&errors.network)?;
     let visited = plan.visited_levels();
-    let InitializationDistance { w2, kind } = spectrum.initialization(&visited[0])?;
+    let InitializationDistance { w2, kind, interval } = spectrum.initialization(&visited[0])?;
     let ratios = discretization_ratios(&visited);
     let linear_mse = spectrum.linear_mse(&visited)?;
     let levels = visited.iter().zip(linear_mse).enumerate().map(|(k, (level, linear_mse))| ClassicalLevel {
@@ -38,6 +38,7 @@ pub fn classical_terms(measured: &MeasuredErrors, spectrum: &Spectrum) -> Result
         terms: ClassicalTerms {
             w2_init: w2,
             w2_init_kind: kind,
+            w2_init_interval: interval,
             training_mse_sum: training.mean,
             mmse_sum: empirical
                 .map(|empirical| Ok::<_, EvalError>(sum(&empirical.error)?.mean))

@@ -112,7 +112,7 @@ const FITTING_SHARE: usize = 4;
 impl<'a> NetworkStudy<'a> {
     /// The study of a checkpoint: its network with its own thresholding, schedule and class labels.
     ///
-    /// A learned-range variance differs from component to component and cannot be decomposed. A sampler that has it is decomposed with
+    /// A learned variance differs from component to component and cannot be decomposed. A sampler that has it is decomposed with
     /// fixed-large, and [`NetworkStudy::replaced_variance`] says so in every result.
     pub fn of(
         checkpoint: &'a Checkpoint,
@@ -123,7 +123,7 @@ impl<'a> NetworkStudy<'a> {
         let (schedule, timesteps) = checkpoint.scheduler.visit(grid, settings.steps)?;
         let own = settings.variance.unwrap_or(checkpoint.scheduler.variance());
         let (variance, replaced_variance) = match own {
-            Variance::LearnedRange => (Variance::FixedLarge, Some(own)),
+            own if own.is_learned() => (Variance::FixedLarge, Some(own)),
             own => (own, None),
         };
         let schedule_name = checkpoint.scheduler.config().name().to_owned();
@@ -244,7 +244,7 @@ impl<'a> NetworkStudy<'a> {
     }
 
     fn check(&self, data: &Dataset) -> Result<(), EvalError> {
-        if self.variance == Variance::LearnedRange {
+        if self.variance.is_learned() {
             let expected = "fixed-small, fixed-large or analytic";
             return Err(EvalError::mismatch("variance of the decomposition", expected, self.variance));
         }

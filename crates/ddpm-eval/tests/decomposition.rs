@@ -47,7 +47,7 @@ impl Denoiser for Pixelwise {
     fn predict(&self, x_t: &Tensor, level: &Level) -> Result<Prediction, NetsError> {
         let rows = x_t.to_kind(Kind::Double).reshape([-1, 1]);
         let x0 = self.ideal.predict(&rows, level)?.value.reshape(x_t.size()) + self.offset;
-        Ok(Prediction { kind: PredictionKind::X0, value: x0, variance_fraction: None })
+        Ok(Prediction { kind: PredictionKind::X0, value: x0, variance_output: None })
     }
 }
 

@@ -23,7 +23,7 @@ struct Affine {
 impl Denoiser for Affine {
     fn predict(&self, x_t: &Tensor, _: &Level) -> Result<Prediction, NetsError> {
         let value = x_t * self.a + self.c;
-        Ok(Prediction { kind: PredictionKind::X0, value, variance_fraction: None })
+        Ok(Prediction { kind: PredictionKind::X0, value, variance_output: None })
     }
 }
 
@@ -188,7 +188,7 @@ fn what_is_not_finite_is_an_error_that_names_the_place() {
     impl Denoiser for Broken {
         fn predict(&self, x_t: &Tensor, level: &Level) -> Result<Prediction, NetsError> {
             let value = if level.snr() > 1e3 { x_t / 0.0 } else { x_t.shallow_clone() };
-            Ok(Prediction { kind: PredictionKind::Epsilon, value, variance_fraction: None })
+            Ok(Prediction { kind: PredictionKind::Epsilon, value, variance_output: None })
         }
     }
     let (set, config) = (images(3, 5), EvalConfig::default());

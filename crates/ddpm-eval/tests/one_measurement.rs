@@ -33,7 +33,7 @@ impl Denoiser for Counting {
             let key = values.iter().map(|value| value.to_bits()).chain([time]).collect();
             *rows.entry(key).or_default() += 1;
         }
-        Ok(Prediction { kind: PredictionKind::X0, value: x_t * 0.5, variance_fraction: None })
+        Ok(Prediction { kind: PredictionKind::X0, value: x_t * 0.5, variance_output: None })
     }
 }
 

@@ -11,9 +11,9 @@ pub struct Prediction {
     pub kind: PredictionKind,
     /// Its value, of x_t's shape.
     pub value: Tensor,
-    /// For a learned-range variance: where the log-variance lies between the posterior's (-1) and the transition's (1), of x_t's shape (Nichol
-    /// & Dhariwal 2021, eq. 15).
-    pub variance_fraction: Option<Tensor>,
+    /// For a learned variance: the network's output for it, of x_t's shape ([`ddpm_core::LearnedLogVariance`]; Nichol & Dhariwal 2021,
+    /// eq. 15).
+    pub variance_output: Option<Tensor>,
 }
 
 impl Prediction {
@@ -73,14 +73,14 @@ impl<'a> NetworkDenoiser<'a> {
         self.network.check_input(x_t, &condition, self.labels.as_ref())?;
         let output = self.output(&input, &condition)?;
         let config = self.network.config();
-        let (value, variance_fraction) = if config.out_channels == 2 * config.in_channels {
+        let (value, variance_output) = if config.out_channels == 2 * config.in_channels {
             let parts = torch_ext::fence(|| output.chunk(2, 1))?;
             (parts[0].shallow_clone(), Some(parts[1].shallow_clone()))
         } else {
             (output, None)
         };
         match self.parameterization {
-            Parameterization::Plain { kind, .. } => Ok(Prediction { kind, value, variance_fraction }),
+            Parameterization::Plain { kind, .. } => Ok(Prediction { kind, value, variance_output }),
             Parameterization::Edm(_) => {
                 let maps = levels.iter().map(|level| Ok(self.parameterization.to_x0(level)?));
                 let maps = maps.collect::<Result<Vec<LinearMap>, NetsError>>()?;
@@ -88,7 +88,7 @@ impl<'a> NetworkDenoiser<'a> {
                     let of_x_t = per_row(maps.iter().map(|map| map.of_x_t), x_t);
                     of_x_t * x_t + per_row(maps.iter().map(|map| map.of_input), x_t) * value
                 })?;
-                Ok(Prediction { kind: PredictionKind::X0, value, variance_fraction })
+                Ok(Prediction { kind: PredictionKind::X0, value, variance_output })
             }
         }
     }

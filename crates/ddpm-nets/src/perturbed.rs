@@ -27,7 +27,7 @@ impl Denoiser for Perturbed<'_> {
     fn predict(&self, x_t: &Tensor, level: &Level) -> Result<Prediction, NetsError> {
         let prediction = self.inner.predict(x_t, level)?;
         let value = torch_ext::fence(|| prediction.x0(x_t, level).map(|x0| x0 + self.offset))??;
-        Ok(Prediction { kind: PredictionKind::X0, value, variance_fraction: prediction.variance_fraction })
+        Ok(Prediction { kind: PredictionKind::X0, value, variance_output: prediction.variance_output })
     }
 }
 
@@ -41,11 +41,7 @@ mod tests {
     struct Constant;
     impl Denoiser for Constant {
         fn predict(&self, x_t: &Tensor, _: &Level) -> Result<Prediction, NetsError> {
-            Ok(Prediction {
-                kind: PredictionKind::Epsilon,
-                value: x_t.full_like(0.3),
-                variance_fraction: None,
-            })
+            Ok(Prediction { kind: PredictionKind::Epsilon, value: x_t.full_like(0.3), variance_output: None })
         }
     }
 

@@ -36,6 +36,6 @@ impl<N: ScoreNetwork + ?Sized> Denoiser for ScoreDenoiser<'_, N> {
             let untracked = |score: Tensor| if tracked { score } else { score.detach() };
             self.0.score(&x, &levels).map(|score| untracked(score).to_kind(x_t.kind()))
         })??;
-        Ok(Prediction { kind: PredictionKind::Score, value, variance_fraction: None })
+        Ok(Prediction { kind: PredictionKind::Score, value, variance_output: None })
     }
 }

@@ -120,7 +120,7 @@ fn every_shape_of_unet_answers_as_diffusers_does() {
             })
             .collect();
         let prediction = denoiser.predict_rows(&x, &levels).unwrap();
-        let output = match prediction.variance_fraction {
+        let output = match prediction.variance_output {
             Some(fraction) => Tensor::cat(&[prediction.value, fraction], 1),
             None => prediction.value,
         };

@@ -18,7 +18,7 @@ struct Nothing;
 
 impl Denoiser for Nothing {
     fn predict(&self, x_t: &Tensor, _: &Level) -> Result<Prediction, NetsError> {
-        Ok(Prediction { kind: PredictionKind::X0, value: x_t.shallow_clone(), variance_fraction: None })
+        Ok(Prediction { kind: PredictionKind::X0, value: x_t.shallow_clone(), variance_output: None })
     }
 }
 

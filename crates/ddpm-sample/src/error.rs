@@ -24,7 +24,7 @@ pub enum SampleError {
     Noise(Mismatch),
     /// The variance was to come from the network, which has none.
     #[error(
-        "variance learned-range needs a network with twice the output channels; this denoiser predicts no variance"
+        "a learned variance needs a network with twice the output channels; this denoiser predicts no variance"
     )]
     NoLearnedVariance,
     /// An adaptive step shrank to nothing.

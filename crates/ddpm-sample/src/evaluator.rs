@@ -13,8 +13,8 @@ pub struct Evaluation {
     pub x0: Tensor,
     /// What thresholding took from it: the prediction before it less the one after it. None without thresholding.
     pub excess: Option<Tensor>,
-    /// The position of a learned variance in its range, -1 to 1, of x's shape.
-    pub variance_fraction: Option<Tensor>,
+    /// The output for a learned variance, of x's shape.
+    pub variance_output: Option<Tensor>,
 }
 
 /// A denoiser as samplers see it.
@@ -53,7 +53,7 @@ impl<'a> Evaluator<'a> {
         };
         self.first.get_or_insert_with(|| x0.shallow_clone());
         self.last = Some(x0.shallow_clone());
-        Ok(Evaluation { x0, excess, variance_fraction: prediction.variance_fraction })
+        Ok(Evaluation { x0, excess, variance_output: prediction.variance_output })
     }
 
     /// The predicted x_0 alone.

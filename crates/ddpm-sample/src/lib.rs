@@ -16,7 +16,7 @@
 //! struct Zero;
 //! impl Denoiser for Zero {
 //!     fn predict(&self, x_t: &Tensor, _: &Level) -> Result<Prediction, NetsError> {
-//!         Ok(Prediction { kind: PredictionKind::X0, value: x_t.zeros_like(), variance_fraction: None })
+//!         Ok(Prediction { kind: PredictionKind::X0, value: x_t.zeros_like(), variance_output: None })
 //!     }
 //! }
 //!

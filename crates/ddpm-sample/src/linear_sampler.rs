@@ -42,18 +42,15 @@ impl Sampler for LinearSampler {
     ) -> Result<Option<Moved>, SampleError> {
         let Some(step) = self.plan.get(self.next) else { return Ok(None) };
         let mut z = (0..step.draws()).map(|_| noise.draw()).collect::<Result<Vec<_>, _>>()?;
-        let (mut fraction, mut excess) = (None, None);
+        let (mut variance_output, mut excess) = (None, None);
         for stage in &step.stages {
             let answer = denoiser.evaluate(&combine(&stage.state, x_t, &self.answers, &z), &stage.level)?;
             self.answers.push_front(answer.x0);
-            (fraction, excess) = (answer.variance_fraction, answer.excess);
+            (variance_output, excess) = (answer.variance_output, answer.excess);
         }
-        if let (Some(range), Some(z)) = (step.learned_range, z.first_mut()) {
-            let fraction = fraction.ok_or(SampleError::NoLearnedVariance)?;
-            // The log variance is linear in the fraction.
-            let middle = range.log_variance(0.0);
-            let rise = range.log_variance(1.0) - middle;
-            *z *= ((fraction * rise + middle) * 0.5).exp();
+        if let (Some(learned), Some(z)) = (step.learned_variance, z.first_mut()) {
+            let output = variance_output.ok_or(SampleError::NoLearnedVariance)?;
+            *z *= ((output * learned.per_unit + learned.at_zero) * 0.5).exp();
         }
         let mut x = combine(&step.output, x_t, &self.answers, &z);
         if let (Some(excess), true) = (excess, step.of_excess != 0.0) {

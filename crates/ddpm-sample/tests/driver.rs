@@ -22,7 +22,7 @@ impl Denoiser for StandardNormal {
     fn predict(&self, x_t: &Tensor, level: &Level) -> Result<Prediction, NetsError> {
         let broken = self.broken_at.is_some_and(|t| level.time() == Time::Index(t));
         let value = x_t * if broken { f64::NAN } else { level.alpha() };
-        Ok(Prediction { kind: PredictionKind::X0, value, variance_fraction: None })
+        Ok(Prediction { kind: PredictionKind::X0, value, variance_output: None })
     }
 }
 
@@ -120,7 +120,7 @@ struct Learned {
 impl Denoiser for Learned {
     fn predict(&self, x_t: &Tensor, level: &Level) -> Result<Prediction, NetsError> {
         let prediction = EXACT.predict(x_t, level)?;
-        Ok(Prediction { variance_fraction: Some(x_t.full_like(self.fraction)), ..prediction })
+        Ok(Prediction { variance_output: Some(x_t.full_like(self.fraction)), ..prediction })
     }
 }
 

@@ -190,7 +190,7 @@ fn a_denoiser_without_a_derivative_is_refused() {
     impl Denoiser for Constant {
         fn predict(&self, x: &Tensor, _: &Level) -> Result<ddpm_nets::Prediction, ddpm_nets::NetsError> {
             let value = x.detach() * 0.5;
-            Ok(ddpm_nets::Prediction { kind: PredictionKind::Epsilon, value, variance_fraction: None })
+            Ok(ddpm_nets::Prediction { kind: PredictionKind::Epsilon, value, variance_output: None })
         }
     }
     let x0 = Tensor::zeros([1, 2], (Kind::Double, Device::Cpu));

@@ -237,7 +237,7 @@ fn losses_of_all(own: Vec<(TimeIndex, f64)>, workers: &Workers) -> Result<Vec<(T
 }
 
 fn check_output(model: &UNetConfig, variance: Variance) -> Result<(), TrainError> {
-    let learned = variance == Variance::LearnedRange;
+    let learned = variance.is_learned();
     let expected = if learned { 2 * model.in_channels } else { model.in_channels };
     if model.out_channels == expected {
         return Ok(());

@@ -184,7 +184,7 @@ pub(crate) mod golden {
 
     impl Denoiser for Half {
         fn predict(&self, x_t: &Tensor, _level: &Level) -> Result<Prediction, NetsError> {
-            Ok(Prediction { kind: PredictionKind::X0, value: x_t * 0.5, variance_fraction: None })
+            Ok(Prediction { kind: PredictionKind::X0, value: x_t * 0.5, variance_output: None })
         }
     }
 

@@ -35,7 +35,7 @@ pub(crate) struct DiffusionConfig {
     pub(crate) sigma_data: Option<f64>,
     /// How the network is told the noise level; by timesteps where there are any, by the log-SNR otherwise.
     pub(crate) condition: Option<NoiseCondition>,
-    /// Variance of an ancestral step. With `learned-range` the network has twice the output channels.
+    /// Variance of an ancestral step. With `learned-range` and `learned` the network has twice the output channels.
     pub(crate) variance: Variance,
     /// Clip the predicted x_0 to [-1, 1] while sampling.
     pub(crate) clip_sample: bool,

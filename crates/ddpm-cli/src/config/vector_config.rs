@@ -106,8 +106,8 @@ impl Configuration for VectorConfig {
             Noising::Discrete(schedule) => Some(schedule.steps()),
             Noising::Continuous { .. } => None,
         })?;
-        if let Scheme::Ddpm { variance: Variance::Analytic | Variance::LearnedRange } =
-            sample.scheme(Variance::FixedLarge)?
+        if let Scheme::Ddpm { variance } = sample.scheme(Variance::FixedLarge)?
+            && (variance == Variance::Analytic || variance.is_learned())
         {
             bail!("sample.variance must be fixed-small or fixed-large for a network on vectors");
         }

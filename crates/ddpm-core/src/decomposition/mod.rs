@@ -31,6 +31,7 @@ mod settings;
 mod step;
 mod terms;
 mod transport;
+mod triangular_map;
 
 pub use ablation::{
     AblationCell, AblationDenoiser, AblationSteps, W2Ablation, W2Method, evenly_refined, fine,

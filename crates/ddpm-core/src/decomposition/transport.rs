@@ -1,22 +1,37 @@
-//! The initialization distance of one-dimensional targets, exactly: W2 couples equal quantiles.
+//! The initialization distance: exact for Gaussians and in one dimension, otherwise between two bounds.
 //!
-//! W2^2 = E (F^{-1}(Phi(z)) - s z)^2 for z ~ N(0, 1), F the law of x_T/alpha_T and s^2 = 1 + sigma_T^2 in variance-exploding units.
+//! In one dimension W2 couples equal quantiles: W2^2 = E (F^{-1}(Phi(z)) - s z)^2 for z ~ N(0, 1), F the law of x_T/alpha_T and
+//! s^2 = 1 + sigma_T^2 in variance-exploding units. In more dimensions the distance of the matched Gaussians is never above W2 (Gelbrich 1990), and
+//! the cost of any map from one law to the other never below it; the cost of a triangular map is estimated from draws.
 
 use super::quadrature::{NormalComponent, components, standard_normal_expectation};
+use super::triangular_map;
 use crate::classical::{InitializationDistance, InitializationKind};
+use crate::interval::CONFIDENCE;
 use crate::{CoreError, Level, Target};
 
-/// W2(law of x_T/alpha_T, N(0, (1 + sigma_T^2) I)): exact for Gaussians and in one dimension, otherwise that of the matched Gaussian.
+/// W2(law of x_T/alpha_T, N(0, (1 + sigma_T^2) I)): exact for Gaussians and in one dimension. Elsewhere the cost of a map between the laws, in an
+/// interval that contains W2; where the target is too large for that, or no signal is left at `start`, the distance of the matched Gaussian.
 pub fn initialization_distance(target: &Target, start: &Level) -> Result<InitializationDistance, CoreError> {
-    if target.dim() == 1 && start.log_snr().is_finite() && !matches!(target, Target::Gaussian(_)) {
+    let finite = start.log_snr().is_finite();
+    if target.dim() == 1 && finite && !matches!(target, Target::Gaussian(_)) {
         let w2 = one_dimensional(&components(target), start.relative_sigma())?;
-        return Ok(InitializationDistance { w2, kind: InitializationKind::Exact });
+        return Ok(InitializationDistance { w2, kind: InitializationKind::Exact, interval: None });
     }
     let matched = target.matched_gaussian()?;
     let mean = matched.covariance().to_basis(matched.mean().to_vec());
     let distance = InitializationDistance::of_moments(&mean, &matched.covariance().eigenvalues(), start)?;
-    let kind = if matches!(target, Target::Gaussian(_)) { InitializationKind::Exact } else { distance.kind };
-    Ok(InitializationDistance { kind, ..distance })
+    if matches!(target, Target::Gaussian(_)) {
+        return Ok(InitializationDistance { kind: InitializationKind::Exact, ..distance });
+    }
+    let squared = if finite { triangular_map::cost(target, start.relative_sigma())? } else { None };
+    let Some(squared) = squared else { return Ok(distance) };
+    let highest = squared.interval(CONFIDENCE).high.max(0.0).sqrt().max(distance.w2);
+    Ok(InitializationDistance {
+        w2: squared.mean.sqrt().clamp(distance.w2, highest),
+        kind: InitializationKind::Coupling,
+        interval: Some([distance.w2, highest]),
+    })
 }
 
 fn one_dimensional(components: &[NormalComponent], sigma: f64) -> Result<f64, CoreError> {
@@ -30,7 +45,7 @@ fn one_dimensional(components: &[NormalComponent], sigma: f64) -> Result<f64, Co
 }
 
 /// The x below which a mixture of (weight, mean, std) has the mass that N(0, 1) has below `z`.
-fn quantile(noised: &[(f64, f64, f64)], z: f64) -> f64 {
+pub(super) fn quantile(noised: &[(f64, f64, f64)], z: f64) -> f64 {
     // Work in the nearer tail, where the mass keeps its digits.
     let side = if z > 0.0 { -1.0 } else { 1.0 };
     let tail = |u: f64| 0.5 * libm::erfc(-u / std::f64::consts::SQRT_2);
@@ -41,6 +56,9 @@ fn quantile(noised: &[(f64, f64, f64)], z: f64) -> f64 {
     // The quantile of a mixture lies between those of its components; 80 halvings reach the spacing of f64.
     for _ in 0..80 {
         let middle = 0.5 * (low + high);
+        if middle <= low || middle >= high {
+            break;
+        }
         let below = (mass(middle) < wanted) == (side > 0.0);
         if below { low = middle } else { high = middle }
     }

@@ -163,7 +163,7 @@ impl StepBuilder {
     pub(super) fn finish(self, output: Expression) -> Step {
         let output = self.combination(output);
         let StepBuilder { from, to, stages, .. } = self;
-        Step { from, to, stages, output, error: None, learned_range: None, of_excess: 0.0 }
+        Step { from, to, stages, output, error: None, learned_variance: None, of_excess: 0.0 }
     }
 
     /// The expression over the evaluations made so far, the newest first. A draw of weight 0 is not drawn.

@@ -11,12 +11,12 @@
 use super::algebra::{StepBuilder, score};
 use super::step::Step;
 use crate::sde::Rates;
-use crate::{CoreError, Level, LogVarianceRange, Posterior, Scale, Variance};
+use crate::{CoreError, LearnedLogVariance, Level, Posterior, Scale, Variance};
 
 /// Ho et al.'s step with any variance. No noise is added to data.
 ///
-/// `mse_per_component` is the denoiser's mean-square error at t, which `analytic` needs. With `learned-range` the step's draw has weight 1,
-/// to be scaled by the standard deviation that the network picks from [`Step::learned_range`].
+/// `mse_per_component` is the denoiser's mean-square error at t, which `analytic` needs. Where the variance is learned the step's draw has
+/// weight 1, to be scaled by the standard deviation that the network's output stands for by [`Step::learned_variance`].
 pub fn ancestral(
     t: &Level,
     s: &Level,
@@ -24,18 +24,18 @@ pub fn ancestral(
     mse_per_component: Option<f64>,
 ) -> Result<Step, CoreError> {
     let posterior = Posterior::between(t, s);
-    let learned = variance == Variance::LearnedRange && !s.is_clean();
     let std = match variance {
         _ if s.is_clean() => 0.0,
-        Variance::LearnedRange => 1.0,
+        _ if variance.is_learned() => 1.0,
         _ => variance.of(&posterior, mse_per_component)?.sqrt(),
     };
     let mut step = StepBuilder::new(t, s);
     let x = step.x();
     let d = step.denoise(t, &x);
     let output = posterior.of_x_t * x + posterior.of_x0 * d + std * step.z();
-    let learned_range = learned.then(|| LogVarianceRange::of(&posterior, posterior.variance));
-    Ok(Step { learned_range, ..step.finish(output) })
+    let learned = LearnedLogVariance::of(variance, &posterior, posterior.variance);
+    let learned_variance = learned.filter(|_| !s.is_clean());
+    Ok(Step { learned_variance, ..step.finish(output) })
 }
 
 /// The decoder's step to data: x_0 = D(x_t).

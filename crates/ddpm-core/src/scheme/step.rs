@@ -1,6 +1,6 @@
 //! A sampler's step as a table of numbers, which the tensor samplers apply to images and the exact recursion to moments.
 
-use crate::{Level, LogVarianceRange};
+use crate::{LearnedLogVariance, Level};
 
 /// `of_x x_t + sum_i of_x0[i] D_i + sum_k of_noise[k] z_k`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,8 +37,8 @@ pub struct Step {
     /// For an adaptive method: the estimated local error as a combination of the same things.
     pub error: Option<Combination>,
     /// For a learned variance: the one draw of this step has weight 1 in `output` and is to be scaled by the standard deviation that the
-    /// network's output picks from this range.
-    pub learned_range: Option<LogVarianceRange>,
+    /// network's output stands for.
+    pub learned_variance: Option<LearnedLogVariance>,
     /// Weight in `output` of what thresholding takes from the last evaluation: the predicted x_0 before it less the one after it. All other
     /// weights are of predictions after it.
     pub of_excess: f64,

@@ -115,6 +115,7 @@ fn summary(
         classical: Some(ClassicalTerms {
             w2_init: initialization.w2,
             w2_init_kind: initialization.kind,
+            w2_init_interval: initialization.interval,
             training_mse_sum: floor.mse_sum.value,
             mmse_sum: Some(floor.floor_sum.value),
             discretization_max: discretization_max(&visited),

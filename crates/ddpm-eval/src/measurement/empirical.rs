@@ -92,6 +92,6 @@ impl Denoiser for ByClass<'_> {
                 })?;
             }
         }
-        Ok(Prediction { kind: PredictionKind::X0, value, variance_fraction: None })
+        Ok(Prediction { kind: PredictionKind::X0, value, variance_output: None })
     }
 }

@@ -54,7 +54,7 @@ pub fn evaluate<E: From<NetsError> + From<TorchError>>(
                 Some(range) => predicted.clamp(-range, range),
                 None => predicted,
             };
-            let answer = Answer { x0: &predicted, variance_fraction: prediction.variance_fraction.as_ref() };
+            let answer = Answer { x0: &predicted, variance_output: prediction.variance_output.as_ref() };
             Ok(terms(&vec![*step; rows], x0, &answer, grey_levels)?
                 .to_kind(Kind::Double)
                 .to_device(Device::Cpu))

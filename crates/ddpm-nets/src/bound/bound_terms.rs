@@ -12,8 +12,8 @@ const OPEN: f64 = 1e6;
 pub struct Answer<'a> {
     /// The predicted x_0.
     pub x0: &'a Tensor,
-    /// The place in a learned range of variances, -1..1.
-    pub variance_fraction: Option<&'a Tensor>,
+    /// The output for a learned variance.
+    pub variance_output: Option<&'a Tensor>,
 }
 
 /// The term of every row `[n]`: L_{t-1}, or L_0 where the step leads to data of `grey_levels` values evenly spaced in [-1, 1].
@@ -75,19 +75,19 @@ impl Rows {
         if steps.len() as i64 != n {
             return Err(NetsError::input("steps of the bound", format_args!("{n}, one a row"), steps.len()));
         }
-        let middle = per_row(steps.iter().map(|step| step.model.log(0.0)), x0);
-        let learned = steps.iter().any(|step| matches!(step.model, StepVariance::Range(_)));
-        let log_variance = match answer.variance_fraction {
-            // The log variance is linear in the fraction.
-            Some(fraction) if learned => {
-                let rise = steps.iter().map(|step| step.model.log(1.0) - step.model.log(0.0));
-                middle + fraction * per_row(rise, x0)
+        let at_zero = per_row(steps.iter().map(|step| step.model.log(0.0)), x0);
+        let learned = steps.iter().any(|step| matches!(step.model, StepVariance::Learned(_)));
+        let log_variance = match answer.variance_output {
+            // The log variance is linear in the output.
+            Some(output) if learned => {
+                let per_unit = steps.iter().map(|step| step.model.log(1.0) - step.model.log(0.0));
+                at_zero + output * per_row(per_unit, x0)
             }
             None if learned => {
                 let (expected, got) = ("twice the output channels", "no learned variance");
-                return Err(NetsError::input("variance learned-range", expected, got));
+                return Err(NetsError::input("a learned variance", expected, got));
             }
-            _ => middle,
+            _ => at_zero,
         };
         Ok(Rows {
             steps: steps.to_vec(),
@@ -203,9 +203,11 @@ mod tests {
 
     #[test]
     fn rows_agree_with_the_scalar_formulas() {
-        for variance in [Variance::FixedSmall, Variance::FixedLarge, Variance::LearnedRange] {
+        for variance in
+            [Variance::FixedSmall, Variance::FixedLarge, Variance::LearnedRange, Variance::Learned]
+        {
             let (steps, x0, predicted, fraction) = batch(variance);
-            let answer = Answer { x0: &predicted, variance_fraction: Some(&fraction) };
+            let answer = Answer { x0: &predicted, variance_output: Some(&fraction) };
             let got = terms(&steps, &x0, &answer, 256).unwrap();
             for (row, step) in steps.iter().enumerate() {
                 let value = |tensor: &Tensor, i: i64| tensor.get(row as i64).reshape([-1]).double_value(&[i]);
@@ -231,7 +233,7 @@ mod tests {
     #[test]
     fn regression_costs_the_divergence_and_the_posteriors_entropy() {
         let (steps, x0, predicted, fraction) = batch(Variance::LearnedRange);
-        let answer = Answer { x0: &predicted, variance_fraction: Some(&fraction) };
+        let answer = Answer { x0: &predicted, variance_output: Some(&fraction) };
         let divergence = terms(&steps, &x0, &answer, 256).unwrap();
         let draws = 4000;
         let mut sum = Tensor::zeros([4], (Kind::Double, Device::Cpu));
@@ -255,7 +257,7 @@ mod tests {
         // Means right in the bin, far off, and beyond the ends.
         let mean = Tensor::from_slice(&[-1.2f32, 1.0, 0.9, -1.0]).reshape([1, 4]).set_requires_grad(true);
         let fraction = Tensor::from_slice(&[-1f32, 1.0, 0.3, -2.0]).reshape([1, 4]).set_requires_grad(true);
-        let answer = Answer { x0: &mean, variance_fraction: Some(&fraction) };
+        let answer = Answer { x0: &mean, variance_output: Some(&fraction) };
         let loss = terms(&[step], &x0, &answer, 256).unwrap().sum(Kind::Float);
         loss.backward();
         for grad in [mean.grad(), fraction.grad()] {
@@ -264,7 +266,7 @@ mod tests {
         // A finite difference of the worst-placed mean.
         let at = |shift: f64| {
             let mean = mean.detach() + Tensor::from_slice(&[0f32, 0.0, 1.0, 0.0]).reshape([1, 4]) * shift;
-            let answer = Answer { x0: &mean, variance_fraction: Some(&fraction.detach()) };
+            let answer = Answer { x0: &mean, variance_output: Some(&fraction.detach()) };
             terms(&[step], &x0, &answer, 256).unwrap().double_value(&[0])
         };
         let difference = (at(1e-3) - at(-1e-3)) / 2e-3;
@@ -275,9 +277,9 @@ mod tests {
     #[test]
     fn a_missing_variance_and_a_wrong_number_of_rows_are_named() {
         let (steps, x0, predicted, _) = batch(Variance::LearnedRange);
-        let answer = Answer { x0: &predicted, variance_fraction: None };
+        let answer = Answer { x0: &predicted, variance_output: None };
         let text = |result: Result<Tensor, NetsError>| result.unwrap_err().to_string();
-        assert!(text(terms(&steps, &x0, &answer, 256)).contains("learned-range"));
+        assert!(text(terms(&steps, &x0, &answer, 256)).contains("learned variance"));
         assert!(text(terms(&steps[..2], &x0, &answer, 256)).contains("expected 4, one a row"));
     }
 }

@@ -58,7 +58,10 @@ impl Scheduler {
         match (self.parameterization(), self.config()) {
             (Parameterization::Edm(_), _) => true,
             (Parameterization::Plain { condition, .. }, config) => {
-                condition == NoiseCondition::Timestep && matches!(config, NoisingConfig::Schedule(_))
+                // The variance "learned" of diffusers is the network's output itself.
+                condition == NoiseCondition::Timestep
+                    && matches!(config, NoisingConfig::Schedule(_))
+                    && self.variance() != Variance::Learned
             }
         }
     }

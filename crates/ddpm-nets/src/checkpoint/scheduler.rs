@@ -38,7 +38,7 @@ impl Scheduler {
         let wrong =
             |key: &str, reason: String| Err(NetsError::Key { key: format!("diffusion.{key}"), reason });
         if sampling.variance == Variance::Analytic {
-            let reason = "analytic is a choice when sampling (sample.variance); a checkpoint stores fixed-small, fixed-large or learned-range";
+            let reason = "analytic is a choice when sampling (sample.variance); a checkpoint stores fixed-small, fixed-large, learned-range or learned";
             return wrong("variance", reason.into());
         }
         let scheduler = Self::unchecked(config, parameterization, sampling)?;

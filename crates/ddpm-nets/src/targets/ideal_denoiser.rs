@@ -27,7 +27,7 @@ pub trait IdealDenoiser: Denoiser + Send {
 impl<T: IdealDenoiser> Denoiser for T {
     fn predict(&self, x_t: &Tensor, level: &Level) -> Result<Prediction, NetsError> {
         let value = self.posterior(x_t, level)?.mean;
-        Ok(Prediction { kind: PredictionKind::X0, value, variance_fraction: None })
+        Ok(Prediction { kind: PredictionKind::X0, value, variance_output: None })
     }
 }
 

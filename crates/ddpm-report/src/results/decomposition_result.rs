@@ -37,7 +37,7 @@ pub struct DecomposeReport {
     /// The variance of the steps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variance: Option<Variance>,
-    /// Checkpoint: the sampler's own variance, where it cannot be decomposed (learned-range differs from component to component) and `variance`
+    /// Checkpoint: the sampler's own variance, where it cannot be decomposed (a learned one differs from component to component) and `variance`
     /// stands in its place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replaced_variance: Option<Variance>,

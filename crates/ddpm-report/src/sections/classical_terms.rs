@@ -1,6 +1,6 @@
 //! The table of the three classical error terms: initialization, training and discretization in the variance-exploding view.
 
-use crate::kit::{Cell, Table};
+use crate::kit::{Cell, Table, number};
 use ddpm_core::classical::{ClassicalTerms, InitializationKind};
 
 /// What the terms are.
@@ -11,9 +11,14 @@ pub(crate) const INTRODUCTION: &str = "Convergence theorems bound the distance b
 /// The terms; `training` is the training term with its interval where it has one, `images` what it was measured on.
 pub(crate) fn table(terms: &ClassicalTerms, training: Cell, images: Option<&str>) -> Table {
     let images = images.map_or_else(String::new, |images| format!(", on {images}"));
-    let kind = match terms.w2_init_kind {
-        InitializationKind::Exact => "exact",
-        InitializationKind::GaussianMoments => "from mean and covariance",
+    let kind = match (terms.w2_init_kind, terms.w2_init_interval) {
+        (InitializationKind::Exact, _) => "exact".to_owned(),
+        (InitializationKind::GaussianMoments, _) | (_, None) => "from mean and covariance".to_owned(),
+        (InitializationKind::Coupling, Some([low, high])) => format!(
+            "as the cost of a map between them: W₂ lies between {} (mean and covariance) and {}",
+            number::number(low),
+            number::number(high)
+        ),
     };
     let mut table = Table::new("The classical error terms.", ["term", "value", "quantity"])
         .row([

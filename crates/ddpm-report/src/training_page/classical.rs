@@ -32,7 +32,7 @@ fn initialization(section: &mut Section, report: &ClassicalReport) {
     });
     let formula = match report.terms.w2_init_kind {
         InitializationKind::Exact => "It is the exact distance of the two laws.".to_string(),
-        InitializationKind::GaussianMoments => format!(
+        InitializationKind::GaussianMoments | InitializationKind::Coupling => format!(
             "It is computed for Gaussian data with the mean m and covariance of {} training images: √(|m|² + Σ (√(λ + σ²) − √(1 + σ²))²) over the \
              eigenvalues λ of the covariance.",
             number::count(report.moments_of)

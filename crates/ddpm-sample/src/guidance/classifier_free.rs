@@ -76,8 +76,8 @@ impl Denoiser for ClassifierFree<'_> {
         Ok(torch_ext::fence(|| {
             let halves = both.value.chunk(2, 0);
             let value = &halves[1] + (&halves[0] - &halves[1]) * weight;
-            let variance_fraction = both.variance_fraction.map(|fraction| fraction.narrow(0, 0, n));
-            Prediction { kind: both.kind, value, variance_fraction }
+            let variance_output = both.variance_output.map(|fraction| fraction.narrow(0, 0, n));
+            Prediction { kind: both.kind, value, variance_output }
         })?)
     }
 }

@@ -66,7 +66,7 @@ impl Denoiser for ClassifierGuided<'_> {
         let shift = self.weight * PredictionKind::Score.to_x0(level)?.of_input;
         let gradient = self.gradient(x_t, level)?;
         let value = torch_ext::fence(|| x0 + gradient * shift)?;
-        Ok(Prediction { kind: PredictionKind::X0, value, variance_fraction: prediction.variance_fraction })
+        Ok(Prediction { kind: PredictionKind::X0, value, variance_output: prediction.variance_output })
     }
 }
 

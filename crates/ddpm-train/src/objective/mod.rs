@@ -208,7 +208,7 @@ impl Objective {
             }
             LossConfig::Gaussian {} => {
                 let predicted = self.predicted(batch, &value)?;
-                let answer = Answer { x0: &predicted, variance_fraction: fraction.as_ref() };
+                let answer = Answer { x0: &predicted, variance_output: fraction.as_ref() };
                 let z = batch.z.as_ref().ok_or_else(|| {
                     TrainError::key(
                         "train.loss.kind",
@@ -290,7 +290,7 @@ impl Objective {
         fraction: Option<&Tensor>,
     ) -> Result<Tensor, TrainError> {
         let predicted = self.predicted(batch, value)?;
-        let answer = Answer { x0: &predicted, variance_fraction: fraction };
+        let answer = Answer { x0: &predicted, variance_output: fraction };
         Ok(bound::terms(&self.steps_of(batch), &batch.noised.x0, &answer, self.grey_levels)?)
     }
 }

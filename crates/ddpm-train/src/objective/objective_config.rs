@@ -46,13 +46,13 @@ impl ObjectiveConfig {
         let wrong = |key: &'static str, reason: String| Err(TrainError::key(key, reason));
         self.times.validate()?;
         self.loss.validate()?;
-        let (loss, learned) = (self.loss.name(), self.variance == Variance::LearnedRange);
+        let (loss, learned) = (self.loss.name(), self.variance.is_learned());
         match self.loss {
             LossConfig::Hybrid { .. } | LossConfig::Gaussian {} if !learned => {
                 return wrong(
                     "train.loss.kind",
                     format!(
-                        "{loss:?} trains a variance; set diffusion.variance = \"learned-range\", or use \"vlb\""
+                        "{loss:?} trains a variance; set diffusion.variance = \"learned-range\" or \"learned\", or use \"vlb\""
                     ),
                 );
             }

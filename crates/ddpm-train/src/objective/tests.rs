@@ -151,39 +151,42 @@ fn the_hybrid_loss_leaves_the_prediction_to_the_squared_error() {
 
 #[test]
 fn regression_finds_the_variance_of_the_state_before() {
-    // Data N(0, l): x_0 given x_t has variance l sigma^2/(alpha^2 l + sigma^2), and x_s given x_t post + b^2 times that.
-    let (l, t, n) = (0.3f64, TimeIndex(1), 4000i64);
+    // Data N(0, l): x_0 given x_t has variance l sigma^2/(alpha^2 l + sigma^2), and x_s given x_t post + b^2 times that. With l > 1 that is
+    // more than beta, so that it lies outside the range of the two fixed variances.
+    let (t, n) = (TimeIndex(1), 4000i64);
     let schedule = Schedule::linear(1000).unwrap();
-    let config = ObjectiveConfig {
-        loss: LossConfig::Gaussian {},
-        variance: Variance::LearnedRange,
-        ..simple(PredictionKind::X0)
-    };
-    let objective = Objective::new(config).unwrap();
-    let x0 = random(&[n, 1, 4, 4], 1) * l.sqrt();
-    let batch = objective
-        .batch_at(&x0, &vec![t; n as usize], &random(&[n, 1, 4, 4], 2), Some(random(&[n, 1, 4, 4], 3)))
-        .unwrap();
     let level = schedule.level(t);
-    let marginal = level.alpha_bar() * l + level.sigma().powi(2);
-    let mean = &batch.noised.x_t * (level.alpha() * l / marginal);
-    let step = bound_steps(&schedule, Variance::LearnedRange, None).unwrap()[t.0 as usize];
-    let conditional = l * level.sigma().powi(2) / marginal;
-    let truth = (step.posterior.variance + step.posterior.of_x0.powi(2) * conditional).ln();
-    let loss = |fraction: f64| {
-        let output = Tensor::cat(&[&mean, &mean.full_like(fraction)], 1);
-        objective.losses(&batch, &output).unwrap().mean(Kind::Double).double_value(&[])
-    };
-    let (low, high) = (step.model.log(-1.0), step.model.log(1.0));
-    let best = 2.0 * (truth - low) / (high - low) - 1.0;
-    assert!(loss(best) < loss(best - 0.9) && loss(best) < loss(best + 0.9), "{best}");
-    // The value there is the entropy of the true law.
-    let entropy = 0.5 * (truth + (std::f64::consts::TAU * std::f64::consts::E).ln());
-    assert!(
-        (loss(best) - entropy).abs() < 4.0 * (0.5 / (16.0 * n as f64)).sqrt(),
-        "{} {entropy}",
-        loss(best)
-    );
+    for (variance, l) in
+        [(Variance::LearnedRange, 0.3f64), (Variance::Learned, 0.3), (Variance::Learned, 4.0)]
+    {
+        let config =
+            ObjectiveConfig { loss: LossConfig::Gaussian {}, variance, ..simple(PredictionKind::X0) };
+        let objective = Objective::new(config).unwrap();
+        let x0 = random(&[n, 1, 4, 4], 1) * l.sqrt();
+        let batch = objective
+            .batch_at(&x0, &vec![t; n as usize], &random(&[n, 1, 4, 4], 2), Some(random(&[n, 1, 4, 4], 3)))
+            .unwrap();
+        let marginal = level.alpha_bar() * l + level.sigma().powi(2);
+        let mean = &batch.noised.x_t * (level.alpha() * l / marginal);
+        let step = bound_steps(&schedule, variance, None).unwrap()[t.0 as usize];
+        let conditional = l * level.sigma().powi(2) / marginal;
+        let truth = step.posterior.variance + step.posterior.of_x0.powi(2) * conditional;
+        assert_eq!(truth > step.posterior.transition_variance, l > 1.0);
+        let truth = truth.ln();
+        let loss = |output: f64| {
+            let output = Tensor::cat(&[&mean, &mean.full_like(output)], 1);
+            objective.losses(&batch, &output).unwrap().mean(Kind::Double).double_value(&[])
+        };
+        let best = (truth - step.model.log(0.0)) / (step.model.log(1.0) - step.model.log(0.0));
+        assert!(loss(best) < loss(best - 0.9) && loss(best) < loss(best + 0.9), "{variance} {l}: {best}");
+        // The value there is the entropy of the true law.
+        let entropy = 0.5 * (truth + (std::f64::consts::TAU * std::f64::consts::E).ln());
+        assert!(
+            (loss(best) - entropy).abs() < 4.0 * (0.5 / (16.0 * n as f64)).sqrt(),
+            "{variance} {l}: {} {entropy}",
+            loss(best)
+        );
+    }
 }
 
 #[test]

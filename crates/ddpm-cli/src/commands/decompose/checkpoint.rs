@@ -44,8 +44,8 @@ impl Decompose {
             check_reference(dir, reference, &checkpoint)?;
         }
         ensure!(
-            self.sampler.variance != Some(Variance::LearnedRange),
-            "variance learned-range differs from component to component; choose --variance fixed-small, fixed-large or analytic"
+            !self.sampler.variance.is_some_and(Variance::is_learned),
+            "a learned variance differs from component to component; choose --variance fixed-small, fixed-large or analytic"
         );
         let steps = self.steps.unwrap_or(checkpoint.scheduler.noising().default_steps());
         ensure!(steps >= 2, "--steps must be at least 2 for a checkpoint, got {steps}");

@@ -2,9 +2,9 @@
 
 use super::arguments::{ClosedFormSampling, Decompose};
 use crate::progress::Progress;
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 use ddpm_core::decomposition::{MonteCarlo, Settings, decompose_with_progress};
-use ddpm_core::{Grid, Noising, Scheme, Variance};
+use ddpm_core::{Grid, Noising, Scheme};
 use ddpm_report::results::DecomposeReport;
 
 impl Decompose {
@@ -17,10 +17,6 @@ impl Decompose {
         let Noising::Discrete(schedule) = noising else {
             bail!("--process goes with --w2; divergences are those of a schedule's levels")
         };
-        ensure!(
-            variance != Variance::LearnedRange,
-            "--variance learned-range needs a network; use fixed-small, fixed-large or analytic"
-        );
         let grid = self.grid.unwrap_or(Grid::Trailing);
         let timesteps = grid.visit(schedule, self.steps.unwrap_or(schedule.steps()))?;
         let visited = schedule.visited(&timesteps)?;

@@ -24,10 +24,6 @@ impl Decompose {
             !matches!(scheme, Scheme::Langevin { .. }),
             "--w2 follows samplers from level to level; langevin stays at one"
         );
-        ensure!(
-            *scheme != (Scheme::Ddpm { variance: Variance::LearnedRange }),
-            "--variance learned-range needs a network; use fixed-small, fixed-large or analytic"
-        );
         let scheme = problem.followed();
         let mut trajectory = VisitedLevels::along(noising, self.steps, self.grid)?.trajectory;
         if scheme == (Scheme::Ddpm { variance: Variance::Analytic }) {
