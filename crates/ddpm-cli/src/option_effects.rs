@@ -27,6 +27,8 @@ const DENOISE_IMAGE: &str = "denoise --checkpoint DIR/image/checkpoints/latest -
 const DECOMPOSE: &str = "decompose --target DIR/m.json --steps 5";
 const W2: &str = "decompose --target DIR/g.json --w2 --steps 5";
 const W2_PROCESS: &str = "decompose --target DIR/g.json --w2 --steps 5 --process vp";
+const NETWORK_DDIM: &str =
+    "decompose --checkpoint DIR/image/checkpoints/latest --data digits --sampler ddim --samples 50";
 const NETWORK: &str = "decompose --checkpoint DIR/image/checkpoints/latest --data digits";
 const W2_DDIM: &str = "decompose --target DIR/g.json --w2 --steps 5 --sampler ddim";
 const NOISE_DATA: &str = "noise --data digits --out DIR/n.png";
@@ -62,6 +64,7 @@ const NO_SCHEDULE_DECOMPOSE: &[&str] = &[NETWORK, W2_PROCESS];
 const NO_IMAGES: &[&str] = &[TARGET, VECTOR, LIST];
 const UNCONDITIONAL: &[&str] = &[TARGET, VECTOR, LIST, IMAGE];
 const NO_NETWORK: &[&str] = &[DECOMPOSE, W2];
+const NO_DIVERGENCES: &[&str] = &[DECOMPOSE, W2, NETWORK_DDIM];
 
 const ROWS: &[Row] = &[
     ("reproduce", "set", "", ALWAYS),
@@ -207,9 +210,12 @@ const ROWS: &[Row] = &[
     ("decompose", "perturb", "0.1", &[NETWORK]),
     ("decompose", "images", "10", &[NETWORK, W2, DECOMPOSE]),
     ("decompose", "w2", "", &[NETWORK]),
-    ("decompose", "samples", "10", &[NETWORK, W2, DECOMPOSE]),
+    ("decompose", "samples", "10", &[W2, DECOMPOSE]),
+    ("decompose", "extractor", "pixels", &[NETWORK, W2, DECOMPOSE]),
+    ("decompose", "fine_steps", "100", &[NETWORK, W2, DECOMPOSE]),
+    ("decompose", "sample_batch", "10", &[NETWORK, W2, DECOMPOSE]),
     ("decompose", "report", "", ALWAYS),
-    ("decompose", "all", "", &[W2, "decompose --target DIR/m.json --steps 5 --json -"]),
+    ("decompose", "all", "", &[W2, NETWORK_DDIM, "decompose --target DIR/m.json --steps 5 --json -"]),
     ("decompose", "json", "", ALWAYS),
     ("decompose", "sampler", "ddim", &[NETWORK]),
     ("decompose", "variance", "fixed-small", &[W2_DDIM]),
@@ -248,12 +254,12 @@ const ROWS: &[Row] = &[
     ("decompose", "resize", "fit-pad", &[NETWORK]),
     ("decompose", "channels", "3", &[NETWORK]),
     ("decompose", "on_error", "skip", &[NETWORK]),
-    ("decompose", "reference", "DIR", NO_NETWORK),
-    ("decompose", "flips", "true", NO_NETWORK),
-    ("decompose", "max_images", "10", NO_NETWORK),
-    ("decompose", "levels", "10", NO_NETWORK),
-    ("decompose", "repeats", "2", NO_NETWORK),
-    ("decompose", "batch_size", "10", NO_NETWORK),
+    ("decompose", "reference", "DIR", NO_DIVERGENCES),
+    ("decompose", "flips", "true", NO_DIVERGENCES),
+    ("decompose", "max_images", "10", NO_DIVERGENCES),
+    ("decompose", "levels", "10", NO_DIVERGENCES),
+    ("decompose", "repeats", "2", NO_DIVERGENCES),
+    ("decompose", "batch_size", "10", NO_DIVERGENCES),
     // Scripts give it for every target, estimated or exact: the same command line decomposes both.
     ("decompose", "seed", "", ALWAYS),
     ("error-benchmark", "quick", "", ALWAYS),

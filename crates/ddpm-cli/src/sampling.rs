@@ -6,7 +6,7 @@ use crate::runtime::StopFlag;
 use anyhow::{Context, Result, ensure};
 use ddpm_core::Trajectory;
 use ddpm_core::decomposition::mmse_per_component;
-use ddpm_core::{Grid, Level, Noising, Schedule, Scheme, Target, TimeIndex, Variance};
+use ddpm_core::{Grid, Level, Noising, Schedule, Scheme, Step, Target, TimeIndex, Variance};
 use ddpm_data::sha256_bytes;
 use ddpm_nets::Denoiser;
 use ddpm_sample::{
@@ -254,6 +254,11 @@ impl SamplingJob<'_> {
             states.push(encoded.x.to_device(Device::Cpu));
         }
         Ok(torch_ext::fence(|| Tensor::cat(&states, 0))?)
+    }
+
+    /// The steps of a sampler that does not choose its own.
+    pub(crate) fn plan(&self) -> Result<Vec<Step>> {
+        Ok(self.scheme.plan(&self.levels.trajectory)?)
     }
 
     /// One batch of samples.

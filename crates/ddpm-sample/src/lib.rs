@@ -34,6 +34,7 @@
 
 mod adaptive_ode;
 mod batches;
+mod coupled_draws;
 mod driver;
 mod encoding;
 mod error;
@@ -45,10 +46,12 @@ mod linear_sampler;
 mod noise_input;
 mod sampler;
 mod step_control;
+mod step_errors;
 mod strided_ddim;
 
 pub use adaptive_ode::AdaptiveOde;
 pub use batches::sample_batches;
+pub use coupled_draws::CoupledDraws;
 pub use driver::{Frame, Options, Progress, Record, Samples, run, sample, sampler};
 pub use encoding::{encode, interpolate};
 pub use error::SampleError;
@@ -58,4 +61,5 @@ pub use linear_sampler::LinearSampler;
 pub use noise_input::{BatchNoise, Noise, NoiseInput};
 pub use sampler::{Moved, Sampler};
 pub use step_control::Tolerance;
-pub use strided_ddim::{sample_on_grid, strided_ddim};
+pub use step_errors::{StepErrors, refined};
+pub use strided_ddim::{sample_on_grid, sampler_on_grid, strided_ddim};

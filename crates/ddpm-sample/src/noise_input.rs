@@ -2,7 +2,7 @@
 //!
 //! Draw 0 of an image is its starting state, draw k its k-th draw after that, in the order in which the sampler asks.
 
-use crate::SampleError;
+use crate::{CoupledDraws, SampleError};
 use ddpm_core::Level;
 use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_nets::{normal_rows, tensor_file};
@@ -28,6 +28,11 @@ pub enum NoiseInput {
         seed: u64,
         /// Shape of one image.
         shape: Vec<i64>,
+        /// Data [m, ...] to start from: image i starts at data row i mod m, noised by what it would otherwise start at. None starts at
+        /// N(0, I).
+        data: Option<Tensor>,
+        /// The draws as sums of those of finer steps.
+        coupled: Option<CoupledDraws>,
     },
     /// Read or computed elsewhere.
     Given {
@@ -41,7 +46,24 @@ pub enum NoiseInput {
 impl NoiseInput {
     /// Generated noise for images of this shape (without the batch dimension).
     pub fn keyed(seed: u64, shape: &[i64]) -> Self {
-        NoiseInput::Keyed { seed, shape: shape.to_vec() }
+        NoiseInput::Keyed { seed, shape: shape.to_vec(), data: None, coupled: None }
+    }
+
+    /// Generated noise that starts at noised data [m, ...], image i at row i mod m. The noise is that of [`NoiseInput::keyed`] with the same seed,
+    /// so that both starts are paired.
+    pub fn noised(seed: u64, data: &Tensor) -> Self {
+        let shape = data.size().split_off(1);
+        NoiseInput::Keyed { seed, shape, data: Some(data.shallow_clone()), coupled: None }
+    }
+
+    /// The same, each draw being a sum of draws of finer steps. Given noise has draws of its own and stays as it is.
+    pub fn coupled(self, draws: Option<CoupledDraws>) -> Self {
+        match self {
+            NoiseInput::Keyed { seed, shape, data, .. } => {
+                NoiseInput::Keyed { seed, shape, data, coupled: draws }
+            }
+            given @ NoiseInput::Given { .. } => given,
+        }
     }
 
     /// Given noise: `x_t` [n, ...] is the starting state and `z` [draws, n, ...] the draws.
@@ -88,7 +110,21 @@ impl NoiseInput {
     /// The noise of images `images.start..images.end` on a device.
     pub fn batch(&self, images: Range<u64>, device: Device) -> Result<BatchNoise, SampleError> {
         let input = match self {
-            NoiseInput::Keyed { seed, shape } => NoiseInput::keyed(*seed, shape),
+            NoiseInput::Keyed { seed, shape, data, coupled } => {
+                let rows = |data: &Tensor| {
+                    let m = data.size()[0].max(1) as u64;
+                    let rows: Vec<i64> = images.clone().map(|image| (image % m) as i64).collect();
+                    torch_ext::fence(|| {
+                        data.index_select(0, &Tensor::from_slice(&rows).to_device(data.device()))
+                    })
+                };
+                NoiseInput::Keyed {
+                    seed: *seed,
+                    shape: shape.clone(),
+                    data: data.as_ref().map(rows).transpose()?,
+                    coupled: coupled.clone(),
+                }
+            }
             NoiseInput::Given { x_t, z } => {
                 let n = x_t.size()[0] as u64;
                 if images.end > n || images.is_empty() {
@@ -137,7 +173,13 @@ impl BatchNoise {
 impl Noise for BatchNoise {
     fn start(&mut self, level: &Level) -> Result<Tensor, SampleError> {
         match &self.input {
-            NoiseInput::Keyed { seed, shape } => Ok(self.keyed_draw(*seed, shape, 0)? * level.prior_std()),
+            NoiseInput::Keyed { seed, shape, data: None, .. } => {
+                Ok(self.keyed_draw(*seed, shape, 0)? * level.prior_std())
+            }
+            NoiseInput::Keyed { seed, shape, data: Some(data), .. } => {
+                let eps = self.keyed_draw(*seed, shape, 0)?;
+                Ok(eps * level.sigma() + data.to_device(self.device).to_kind(Kind::Float) * level.alpha())
+            }
             NoiseInput::Given { x_t, .. } => Ok(x_t.to_device(self.device)),
         }
     }
@@ -146,7 +188,20 @@ impl Noise for BatchNoise {
         let draw = self.next;
         self.next += 1;
         match &self.input {
-            NoiseInput::Keyed { seed, shape } => self.keyed_draw(*seed, shape, draw),
+            NoiseInput::Keyed { seed, shape, coupled, .. } => {
+                let Some(parts) = coupled.as_ref().and_then(|coupled| coupled.parts(draw)) else {
+                    return self.keyed_draw(*seed, shape, draw);
+                };
+                let mut sum: Option<Tensor> = None;
+                for &(fine, weight) in parts {
+                    let part = self.keyed_draw(*seed, shape, fine)? * weight;
+                    sum = Some(match sum {
+                        Some(sum) => sum + part,
+                        None => part,
+                    });
+                }
+                sum.map_or_else(|| self.keyed_draw(*seed, shape, draw), Ok)
+            }
             NoiseInput::Given { z: Some(z), .. } if draw as i64 <= z.size()[0] => {
                 Ok(z.get(draw as i64 - 1).to_device(self.device))
             }

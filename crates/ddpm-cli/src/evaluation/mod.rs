@@ -1,17 +1,21 @@
 //! Measurements on sets of images that the commands `ddpm eval` and the pipeline of `ddpm reproduce` share.
 
 mod checkpoint_samples;
+mod chosen_extractor;
 mod class_score;
 mod distances;
 mod feature_classifier;
 mod image_set;
 mod reference_features;
+mod sample_split;
 mod training_neighbours;
 
 pub(crate) use checkpoint_samples::CheckpointSamples;
+pub(crate) use chosen_extractor::{ChosenExtractor, WantedExtractor};
 pub(crate) use class_score::{PARTS, class_score};
 pub(crate) use distances::{Kind, distance, overlap};
-pub(crate) use feature_classifier::{has_classes, train_features};
+pub(crate) use feature_classifier::train_features;
 pub(crate) use image_set::{Images, features, load_extractor, of_folder};
 pub(crate) use reference_features::reference_features;
+pub(crate) use sample_split::SplitJob;
 pub(crate) use training_neighbours::ComparedSets;

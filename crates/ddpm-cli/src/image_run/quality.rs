@@ -2,16 +2,15 @@
 
 use super::evaluate::{read_result, write_result};
 use crate::checkpoints::load_images;
-use crate::config::{ImageData, QualityConfig, QualityExtractor};
+use crate::config::{QualityConfig, QualityExtractor};
 use crate::evaluation::{
-    CheckpointSamples, ComparedSets, Images, Kind, class_score, distance, features, has_classes,
-    load_extractor, of_folder, overlap, reference_features, train_features,
+    CheckpointSamples, ChosenExtractor, ComparedSets, Images, Kind, WantedExtractor, class_score, distance,
+    features, load_extractor, of_folder, overlap, reference_features,
 };
 use crate::progress::Progress;
 use crate::run::Run;
 use crate::runtime::StopFlag;
 use crate::stage_marks::{self, Stage};
-use crate::workers::in_turn;
 use anyhow::Result;
 use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_data::samples::Existing;
@@ -61,7 +60,15 @@ impl Comparison {
     ///
     /// `workers` share it: those of the run, or this process alone.
     pub(super) fn of(run: &Run, dataset: &Dataset, workers: &Workers, stop: &StopFlag) -> Result<Self> {
-        let (choice, extractor, accuracy) = extractor(run, dataset, workers, stop)?;
+        let wanted = WantedExtractor {
+            extractor: &run.config.quality.extractor,
+            data: &run.config.data,
+            dataset,
+            folder: &folder(run).join("features"),
+            seed: run.config.train.seed,
+            device: run.device,
+        };
+        let ChosenExtractor { choice, extractor, accuracy } = wanted.load(workers, stop)?;
         let data = run.config.data.name;
         let of = |images: &ImageSet, split: &str| {
             let images = Images { images: images.clone(), name: format!("{data}, {split}") };
@@ -175,29 +182,6 @@ fn measure(
         memorization: page.result.summary,
         likelihood,
     }))
-}
-
-type ChosenExtractor = (ExtractorChoice, Box<dyn FeatureExtractor>, Option<(u64, f64)>);
-
-fn extractor(run: &Run, dataset: &Dataset, workers: &Workers, stop: &StopFlag) -> Result<ChosenExtractor> {
-    let given = |choice: ExtractorChoice| -> Result<ChosenExtractor> {
-        let extractor = load_extractor(&choice, run.device)?;
-        Ok((choice, extractor, None))
-    };
-    match &run.config.quality.extractor {
-        QualityExtractor::Given(choice) => given(choice.clone()),
-        QualityExtractor::Own if !has_classes(dataset) => given(ExtractorChoice::Pixels),
-        QualityExtractor::Own => {
-            let folder = folder(run).join("features");
-            let data = ImageData { stream: false, ..run.config.data.clone() };
-            // The first process trains the classifier, and the others read it.
-            let trained = in_turn(workers, || {
-                train_features(&data, dataset, &folder, run.config.train.seed, run.device, stop)
-            })?;
-            let accuracy = Some((trained.tested as u64, trained.accuracy));
-            Ok((ExtractorChoice::Classifier(folder), Box::new(trained.extractor), accuracy))
-        }
-    }
 }
 
 /// Samples of the newest checkpoint, in the run's folder.

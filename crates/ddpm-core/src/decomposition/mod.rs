@@ -21,6 +21,7 @@ mod advice;
 mod bound;
 mod closed_form;
 pub mod curve;
+mod equal_costs;
 mod error_curve;
 mod gaussian;
 mod monte_carlo;
@@ -40,6 +41,7 @@ pub use ablation::{
 pub use advice::{Advice, MeasuredModel, Shares};
 pub use bound::{Decoder, VariationalBound, decoder_variance, prior_divergence};
 pub use closed_form::{decompose, decompose_with_progress, mmse_per_component};
+pub use equal_costs::equal_costs;
 pub use gaussian::gaussian_initialization;
 pub use placement::{Placement, ScheduleCurve};
 pub use settings::{MonteCarlo, Settings};

@@ -1,7 +1,8 @@
 //! The Fréchet distance of two sets: |m_a - m_b|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2), the squared W2 distance of Gaussians with their means and
 //! covariances (Dowson & Landau 1982; Heusel et al. 2017).
 
-use super::groups::{group_of, halves, jackknife, shuffled};
+use super::grouped::{Deletions, Grouped};
+use super::groups::{halves, shuffled};
 use super::measured::{GROUPS, Measured, checked};
 use super::moments::FeatureMoments;
 use crate::EvalError;
@@ -118,14 +119,13 @@ pub fn frechet_distance(
     b: &Tensor,
     progress: &mut dyn FnMut(usize, usize) -> Result<(), EvalError>,
 ) -> Result<FrechetDistance, EvalError> {
-    let (a, b) = (shuffled(&checked(a, 2, Some(b))?)?, shuffled(&checked(b, 2, Some(a))?)?);
-    let enough = |x: &Tensor| x.size()[0] >= ENOUGH * x.size()[1] && x.size()[0] >= 2 * GROUPS as i64;
-    let [of_a, of_b] = [FeatureMoments::of(&a)?, FeatureMoments::of(&b)?];
-    let raw = of_a.frechet_distance(&of_b)?;
-    if !(enough(&a) && enough(&b)) {
+    let (a, b) = (checked(a, 2, Some(b))?, checked(b, 2, Some(a))?);
+    let raw = FeatureMoments::of(&a)?.frechet_distance(&FeatureMoments::of(&b)?)?;
+    if !(is_enough(&a) && is_enough(&b)) {
         return Ok(FrechetDistance { raw, corrected: None });
     }
     if a.size()[1] > MOST_FOR_JACKKNIFE {
+        let (a, b) = (shuffled(&a)?, shuffled(&b)?);
         progress(0, 2)?;
         let value = extrapolated(raw, &a, &b)?;
         progress(1, 2)?;
@@ -134,31 +134,42 @@ pub fn frechet_distance(
             corrected: Some(Measured { value, stderr: delta_method(&a, &b)? }),
         });
     }
-    let mut done = 0;
-    let mut without = |x: &Tensor, other: &FeatureMoments| -> Result<Vec<f64>, EvalError> {
-        let parts = without_each_group(x)?;
-        parts
-            .iter()
-            .map(|part| {
-                progress(done, 2 * GROUPS)?;
+    let (a, b) = (Grouped::rows(&a, GROUPS)?, Grouped::rows(&b, GROUPS)?);
+    Ok(FrechetDistance { raw, corrected: Some(frechet_deletions(&a, &b, progress)?.measured()) })
+}
+
+/// Whether there are rows enough for the jackknife of a Fréchet distance of features [n, d].
+fn is_enough(x: &Tensor) -> bool {
+    x.size()[0] >= ENOUGH * x.size()[1] && x.size()[0] >= 2 * GROUPS as i64
+}
+
+/// Whether the jackknife of a Fréchet distance is valid for a set, and takes no longer than the features did.
+pub(crate) fn is_jackknifed(x: &Grouped) -> bool {
+    is_enough(&x.features) && x.dim() as i64 <= MOST_FOR_JACKKNIFE
+}
+
+/// The distance of two sets, on all rows and without each group. `progress` is as in [`frechet_distance`].
+pub fn frechet_deletions(
+    a: &Grouped,
+    b: &Grouped,
+    progress: &mut dyn FnMut(usize, usize) -> Result<(), EvalError>,
+) -> Result<Deletions, EvalError> {
+    let [of_a, of_b] = [FeatureMoments::of(&a.features)?, FeatureMoments::of(&b.features)?];
+    let (mut done, all) = (0, a.count + b.count);
+    let mut without = |x: &Grouped, other: &FeatureMoments| -> Result<Vec<f64>, EvalError> {
+        (0..x.count)
+            .map(|group| {
+                progress(done, all)?;
                 done += 1;
-                part.frechet_distance(other)
+                FeatureMoments::of(&x.without(group)?)?.frechet_distance(other)
             })
             .collect()
     };
-    let (without_a, without_b) = (without(&a, &of_b)?, without(&b, &of_a)?);
-    Ok(FrechetDistance { raw, corrected: Some(jackknife(raw, [&without_a, &without_b])) })
-}
-
-/// The moments of all rows but those of each group.
-fn without_each_group(x: &Tensor) -> Result<Vec<FeatureMoments>, EvalError> {
-    (0..GROUPS)
-        .map(|j| {
-            let kept: Vec<i64> = (0..x.size()[0]).filter(|&i| group_of(i, GROUPS) != j).collect();
-            let rows = torch_ext::fence(|| x.index_select(0, &Tensor::from_slice(&kept)))?;
-            FeatureMoments::of(&rows)
-        })
-        .collect()
+    Ok(Deletions {
+        value: of_a.frechet_distance(&of_b)?,
+        without: [without(a, &of_b)?, without(b, &of_a)?],
+        unbiased: false,
+    })
 }
 
 #[cfg(test)]

@@ -9,16 +9,17 @@ use tch::Tensor;
 /// The rows in an order that has nothing to do with theirs, and is always the same: images in the order of a cycle of classes would otherwise make
 /// groups and halves of a few classes each.
 pub(super) fn shuffled(x: &Tensor) -> Result<Tensor, EvalError> {
-    // The finalizer of SplitMix64 (Steele, Lea & Flood 2014).
-    let hash = |i: i64| {
-        let mut z = (i as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    };
     let mut order: Vec<i64> = (0..x.size()[0]).collect();
     order.sort_by_key(|&i| hash(i));
     Ok(torch_ext::fence(|| x.index_select(0, &Tensor::from_slice(&order)))?)
+}
+
+/// A number without visible relation to `i`: the finalizer of SplitMix64 (Steele, Lea & Flood 2014).
+pub(super) fn hash(i: i64) -> u64 {
+    let mut z = (i as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
 }
 
 /// Two halves of the rows [n, d], drawn without regard to their order; one row is left out where n is odd.

@@ -9,6 +9,7 @@
 //! All arithmetic is in f64 on the CPU.
 
 mod frechet;
+mod grouped;
 mod groups;
 mod inception_score;
 mod kernel_distance;
@@ -18,10 +19,12 @@ mod memorization;
 mod moments;
 mod neighbours;
 
-pub use frechet::{FrechetDistance, frechet_distance};
+pub(crate) use frechet::is_jackknifed;
+pub use frechet::{FrechetDistance, frechet_deletions, frechet_distance};
+pub use grouped::{Deletions, Grouped};
 pub use groups::halves;
 pub use inception_score::inception_score;
-pub use kernel_distance::kernel_distance;
+pub use kernel_distance::{kernel_deletions, kernel_distance};
 pub use manifold::{ManifoldMetrics, manifold_metrics};
 pub use measured::{GROUPS, Measured};
 pub use memorization::memorization;

@@ -5,10 +5,10 @@ use crate::EvalError;
 use ddpm_core::decomposition::{AblationDenoiser, AblationSteps, fine, mmse_per_component};
 use ddpm_core::noise::{NoiseSource, Purpose};
 use ddpm_core::recursion::Start;
-use ddpm_core::{Level, Scheme, Target, Trajectory, Variance};
+use ddpm_core::{Scheme, Target, Trajectory, Variance};
 use ddpm_nets::targets::ideal_denoiser;
 use ddpm_nets::{Denoiser, Perturbed};
-use ddpm_sample::{Noise, NoiseInput, Options, SampleError, Tolerance, sample};
+use ddpm_sample::{NoiseInput, Options, Tolerance, sample};
 use std::ops::ControlFlow;
 use tch::{Device, Kind, Tensor};
 
@@ -69,10 +69,6 @@ impl SampleRun<'_> {
             let mse = mmse_per_component(self.target, &trajectory)?;
             trajectory = trajectory.with_mse(mse)?;
         }
-        let exact = match start {
-            Start::Marginal => Some(self.exact(Sampled::Noised, effort.samples)),
-            Start::Prior => None,
-        };
         let ideal = ideal_denoiser(self.target, self.device)?;
         let given = Perturbed::new(ideal.as_ref(), self.perturbation);
         let denoiser: &dyn Denoiser = match answers {
@@ -81,13 +77,18 @@ impl SampleRun<'_> {
         };
         let dim = self.target.dim();
         let options = Options { tolerance: self.tolerance, ..Options::default() };
-        let keyed = NoiseInput::keyed(self.seed, &[dim as i64]);
+        let noise = match start {
+            Start::Marginal => {
+                let data = Tensor::from_slice(&self.exact(Sampled::Noised, effort.samples));
+                NoiseInput::noised(self.seed, &data.reshape([-1, dim as i64]).to_kind(Kind::Float))
+            }
+            Start::Prior => NoiseInput::keyed(self.seed, &[dim as i64]),
+        };
         let mut rows = Vec::with_capacity(effort.samples * dim);
         let total = effort.samples as u64;
         for first in (0..total).step_by(BATCH as usize) {
             let range = first..(first + BATCH).min(total);
-            let part = exact.as_ref().map(|x| &x[range.start as usize * dim..range.end as usize * dim]);
-            let mut noise = FromData { keyed: keyed.batch(range, self.device)?, data: part, dim };
+            let mut noise = noise.batch(range, self.device)?;
             let mut on = |_: &_| ControlFlow::Continue(());
             let x = sample(denoiser, &scheme, &trajectory, &mut noise, &options, &mut on)?.x;
             let values = torch_ext::fence(|| {
@@ -110,27 +111,5 @@ impl SampleRun<'_> {
             trajectory = trajectory.with_mse(any)?;
         }
         Ok(self.scheme.plan(&trajectory)?.iter().any(|step| step.draws() > 0))
-    }
-}
-
-/// Keyed noise whose starting states are noised data, if data are given.
-struct FromData<'a, N> {
-    keyed: N,
-    data: Option<&'a [f64]>,
-    dim: usize,
-}
-
-impl<N: Noise> Noise for FromData<'_, N> {
-    fn start(&mut self, level: &Level) -> Result<Tensor, SampleError> {
-        let prior = self.keyed.start(level)?;
-        let Some(data) = self.data else { return Ok(prior) };
-        // The noise is that of the start at N(0, I), so that both starts are paired.
-        let x0 = Tensor::from_slice(data).reshape([-1, self.dim as i64]);
-        let x0 = x0.to_device(prior.device()).to_kind(prior.kind());
-        Ok(prior * (level.sigma() / level.prior_std()) + x0 * level.alpha())
-    }
-
-    fn draw(&mut self) -> Result<Tensor, SampleError> {
-        self.keyed.draw()
     }
 }

@@ -11,6 +11,7 @@ mod levels;
 mod memorization;
 mod network_page;
 mod sample_cloud;
+mod sample_split;
 mod samples_section;
 mod summary;
 mod sweep_section;
@@ -43,10 +44,14 @@ impl DecompositionReport {
         for sentence in &self.advice {
             page.headline(sentence);
         }
+        if let Some(split) = &result.sample_split {
+            page.headline(sample_split::headline(split));
+        }
         if let Some(note) = result.variance_note() {
             page.headline(note);
         }
         terms::add_to(&mut page, result);
+        sample_split::add_to(&mut page, result.sample_split.as_deref());
         levels::add_to(&mut page, result);
         memorization::add_to(&mut page, result);
         bounds::add_to(&mut page, result);

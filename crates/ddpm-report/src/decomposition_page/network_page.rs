@@ -30,9 +30,19 @@ impl NetworkPage<'_> {
     /// The report, with the terms for other numbers of steps, variances, grids and schedules computed from the measured curves.
     pub fn report(self) -> Result<DecompositionReport, ReportError> {
         let NetworkPage { result, schedule, pictures, run_page, command, versions } = self;
-        let network = result.network.clone().ok_or_else(|| {
-            ReportError::mismatch("decomposition of a network", "its measured levels", "none")
-        })?;
+        let Some(network) = result.network.clone() else {
+            // The samples alone, by a sampler that has no divergence of paths.
+            return Ok(DecompositionReport {
+                name: result.checkpoint.clone().unwrap_or_default(),
+                train_steps: Some(schedule.steps()),
+                pictures,
+                run_page,
+                command,
+                versions,
+                result,
+                ..Default::default()
+            });
+        };
         let (grid, name) = (network.measured.grid, result.schedule.clone().unwrap_or_default());
         let curves = Curves::of(&network, schedule)?;
         let known = curves.along(schedule, result.dim)?;

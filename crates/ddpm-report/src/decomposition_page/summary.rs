@@ -1,6 +1,6 @@
 //! The result of `ddpm decompose` for a terminal: the page’s tables without its plots.
 
-use super::{bounds, levels, memorization, terms, wasserstein};
+use super::{bounds, levels, memorization, sample_split, terms, wasserstein};
 use crate::kit::Page;
 use crate::results::{DecomposeReport, NetworkReport};
 
@@ -9,6 +9,9 @@ pub fn summary(result: &DecomposeReport, all: bool) -> Page {
     let mut page = Page::new(title(result));
     for sentence in result.advice.iter().flatten() {
         page.headline(sentence);
+    }
+    if let Some(split) = &result.sample_split {
+        page.headline(sample_split::headline(split));
     }
     let network = result.network.as_deref();
     let about = page.section("Setup");
@@ -21,6 +24,10 @@ pub fn summary(result: &DecomposeReport, all: bool) -> Page {
         section.table(wasserstein::table(ablation)).paragraph(wasserstein::method(ablation));
     } else if let Some(w2) = &result.w2 {
         section.table(wasserstein::exact_table(w2));
+    }
+    if let Some(split) = &result.sample_split {
+        let section = page.section("The distance of the samples");
+        section.table(sample_split::parts(split)).paragraph(sample_split::facts(split));
     }
     let section = page.section("The terms");
     if let Some(table) = terms::table(result) {

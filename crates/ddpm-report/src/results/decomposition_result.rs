@@ -3,6 +3,7 @@
 use super::format::Format;
 use super::level_entry::LevelEntry;
 use super::network_result::NetworkReport;
+use super::sample_split::SampleSplit;
 use ddpm_core::classical::ClassicalTerms;
 use ddpm_core::decomposition::{Decomposition, W2Ablation};
 use ddpm_core::recursion::W2Errors;
@@ -102,6 +103,9 @@ pub struct DecomposeReport {
     /// Checkpoint: three sentences on what would help most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<Vec<String>>,
+    /// Checkpoint: the distance of its samples in parts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample_split: Option<Box<SampleSplit>>,
     /// Checkpoint: everything that was measured, by every floor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<Box<NetworkReport>>,

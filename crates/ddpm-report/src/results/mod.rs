@@ -9,6 +9,7 @@ mod level_entry;
 mod likelihood;
 mod network_result;
 mod sample_quality;
+mod sample_split;
 mod score_error;
 mod set_distance;
 mod steps_sweep;
@@ -26,6 +27,7 @@ pub use network_result::{
     MeasurementFacts, Memorization, NetworkReport, TrainingErrorBracket, VarianceReport,
 };
 pub use sample_quality::{NearestImages, Neighbours, SampleQuality, SampledSet, TrainingNeighbours};
+pub use sample_split::{OtherOrder, SampleSplit, SplitCell, SplitValue};
 pub use score_error::ScoreError;
 pub use set_distance::{ClassScore, SetDistance, SetOverlap};
 pub use steps_sweep::{Measure, Slope, Sweep, SweepCurve, SweepPoint};

@@ -1,8 +1,9 @@
 //! Command-line arguments of `ddpm decompose`.
 
+use crate::config::QualityExtractor;
 use crate::image_file_options::ImageFileOptions;
 use crate::noising_options::NoisingOptions;
-use crate::numbers::{count, whole};
+use crate::numbers::{count, count64, whole};
 use crate::output::JsonOutput;
 use crate::sampler_options::SamplerOptions;
 use ddpm_core::{Grid, Noising, Scheme, Target};
@@ -16,7 +17,8 @@ use std::path::PathBuf;
 /// switched on at a time, for any sampler: exact on Gaussian targets, from samples with intervals on mixtures.
 ///
 /// Of a trained network (--checkpoint) the ideal denoiser is unknown: the terms are given against named floors, with 95 % intervals over
-/// images, together with the variational bound, what the network remembers of its images, and what would help most.
+/// images, together with the variational bound, what the network remembers of its images, and what would help most. With --samples the distance
+/// of the samples from real images is split as well, for any sampler; the divergences are those of the sampler ddpm.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -28,6 +30,7 @@ Examples:
   ddpm decompose --target mixture.json --w2 --sampler dpmpp-2m --steps 20 --samples 20000
   ddpm decompose --target mixture.json --steps 50 --report decomposition
   ddpm decompose --checkpoint runs/digits/checkpoints/latest --data digits --report decomposition
+  ddpm decompose --checkpoint runs/digits/checkpoints/latest --data digits --sampler ddim --steps 20 --samples 300 --fine-steps 250
   ddpm decompose --checkpoint DIR --data cifar10 --reference BETTER --steps 100 --max-images 200 --levels 20 --json report.json
 All divergences are in nats. Targets are exact in one dimension and where they are Gaussian; mixtures in more dimensions are estimated from
 --images noising paths, with standard errors.")]
@@ -50,7 +53,7 @@ pub(crate) struct Decompose {
     /// W2 instead of divergences: exact on Gaussian targets, from samples on mixtures
     #[arg(long)]
     pub(super) w2: bool,
-    /// Samples on each side where W2 comes from samples [default: 10000]
+    /// Samples on each side where W2 comes from samples [default: 10000]; with --checkpoint, split the distance of so many samples too
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=10_000_000))]
     pub(super) samples: Option<u32>,
     /// Write a page with interactive plots to DIR/index.html, and what they show to DIR/report.json
@@ -68,6 +71,28 @@ pub(crate) struct Decompose {
     pub(super) noising: NoisingOptions,
     #[command(flatten)]
     pub(super) network: NetworkOptions,
+    #[command(flatten)]
+    pub(super) split: SplitOptions,
+}
+
+/// Options of the split of the samples' distance.
+#[derive(clap::Args, Debug, Clone)]
+#[command(next_help_heading = "Of a checkpoint's samples (with --samples)")]
+pub(crate) struct SplitOptions {
+    /// What makes the features: own (a small classifier of the data set's images, trained for it), inception, inception:FILE, torchscript:FILE,
+    /// classifier:DIR or pixels [default: own]
+    #[arg(long, value_name = "EX", value_parser = extractor)]
+    pub(super) extractor: Option<QualityExtractor>,
+    /// Steps that stand for the most that the network supports [default: all training levels]
+    #[arg(long, value_name = "K", value_parser = count)]
+    pub(super) fine_steps: Option<usize>,
+    /// Samples at once [default: 64]
+    #[arg(long, value_name = "N", value_parser = count64)]
+    pub(super) sample_batch: Option<u64>,
+}
+
+fn extractor(word: &str) -> Result<QualityExtractor, String> {
+    QualityExtractor::try_from(word.to_owned())
 }
 
 /// Options of the decomposition of a checkpoint.

@@ -2,34 +2,32 @@
 
 use super::arguments::{Decompose, NetworkOptions};
 use crate::checkpoints::load_images;
+use crate::config::{ImageData, QualityExtractor};
 use crate::datasets::report_unread;
+use crate::evaluation::{SplitJob, WantedExtractor};
+use crate::given::Given;
 use crate::global_options::Global;
 use crate::image_model::image_shape;
 use crate::image_run::measure;
 use crate::runtime::{self, StopFlag};
+use crate::sampler_options::Origin;
 use crate::terminal_noise::warn_of_signal;
 use crate::workers::{self, in_turn};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use ddpm_core::{Schedule, Scheme, TimeIndex, Variance};
-use ddpm_data::{Dataset, DatasetName, Loaded, Source};
+use ddpm_data::{Dataset, DatasetName, Loaded, Source, datasets_dir, sha256_bytes};
 use ddpm_eval::{EvalConfig, NetworkStudy, Spectrum, StudyNames, StudySettings, decompose};
 use ddpm_nets::checkpoint::Checkpoint;
-use ddpm_report::results::DecomposeReport;
-use std::path::Path;
+use ddpm_report::results::{DecomposeReport, SampleSplit};
+use std::path::{Path, PathBuf};
+use tch::Device;
+use torch_ext::dist::Workers;
 
 impl Decompose {
-    /// Measures a checkpoint and decomposes its error.
-    pub(super) fn network(
-        &self,
-        dir: &Path,
-        scheme: &Scheme,
-        global: &Global,
-        stop: &StopFlag,
-    ) -> Result<DecomposeReport> {
+    /// Measures a checkpoint and decomposes its error, and with --samples the distance of its samples.
+    pub(super) fn network(&self, dir: &Path, global: &Global, stop: &StopFlag) -> Result<DecomposeReport> {
         let options = &self.network;
-        let Scheme::Ddpm { .. } = scheme else {
-            bail!("--sampler {}: a network's decomposition is that of the sampler ddpm", scheme.name())
-        };
+        let is_ancestral = self.check_sampler(&global.given)?;
         let config = options.config(global)?;
         let workers = workers::join()?;
         let device = runtime::prepare(global.device, global.threads)?;
@@ -43,10 +41,7 @@ impl Decompose {
         if let Some((dir, reference)) = &reference {
             check_reference(dir, reference, &checkpoint)?;
         }
-        ensure!(
-            !self.sampler.variance.is_some_and(Variance::is_learned),
-            "a learned variance differs from component to component; choose --variance fixed-small, fixed-large or analytic"
-        );
+        let scheme = self.sampler.scheme(checkpoint.scheduler.variance(), None, Origin::CommandLine)?;
         let steps = self.steps.unwrap_or(checkpoint.scheduler.noising().default_steps());
         ensure!(steps >= 2, "--steps must be at least 2 for a checkpoint, got {steps}");
         let name = options.data.context("--data is needed with --checkpoint")?;
@@ -57,24 +52,130 @@ impl Decompose {
         report_unread(&unread);
         check_data(dir, &checkpoint, name, &data)?;
 
-        let settings = StudySettings {
-            grid: self.grid,
-            steps,
-            variance: self.sampler.variance,
-            flips: options.flips.unwrap_or_else(|| trained_with_flips(dir)),
+        let split = match self.samples {
+            None => None,
+            Some(samples) => {
+                let asked = AskedSplit { dir, checkpoint: &checkpoint, scheme, steps, samples, device };
+                self.split(&asked, &data, global.seed.unwrap_or(0), &workers, stop)?
+            }
         };
-        let names = StudyNames {
-            checkpoint: dir.display().to_string(),
-            data: name.to_string(),
-            ..StudyNames::default()
+        let mut report = if is_ancestral {
+            let settings = StudySettings {
+                grid: self.grid,
+                steps,
+                variance: self.sampler.variance,
+                flips: options.flips.unwrap_or_else(|| trained_with_flips(dir)),
+            };
+            let names = StudyNames {
+                checkpoint: dir.display().to_string(),
+                data: name.to_string(),
+                ..StudyNames::default()
+            };
+            let mut study = NetworkStudy::of(&checkpoint, &settings, names)?.among(workers);
+            if let Some((dir, reference)) = &reference {
+                study = study.with_reference(dir.display().to_string(), reference);
+            }
+            let measured = measure(&study, &data, &config, device, stop)?;
+            decompose(&study, &measured, &Spectrum::of_images(&data.train)?)?
+        } else {
+            DecomposeReport {
+                checkpoint: Some(dir.display().to_string()),
+                schedule: Some(checkpoint.scheduler.config().name().to_owned()),
+                sampler: Some(scheme.name().to_owned()),
+                steps,
+                dim: data.shape().dimension(),
+                ..DecomposeReport::default()
+            }
         };
-        let mut study = NetworkStudy::of(&checkpoint, &settings, names)?.among(workers);
-        if let Some((dir, reference)) = &reference {
-            study = study.with_reference(dir.display().to_string(), reference);
-        }
-        let measured = measure(&study, &data, &config, device, stop)?;
-        Ok(decompose(&study, &measured, &Spectrum::of_images(&data.train)?)?)
+        report.sample_split = split.map(Box::new);
+        Ok(report)
     }
+
+    /// Whether the sampler is the ancestral one, which alone has divergences; for others the split of the samples' distance must be asked for, and
+    /// nothing else may be.
+    fn check_sampler(&self, given: &Given) -> Result<bool> {
+        let own = self.sampler.variance.unwrap_or(Variance::FixedLarge);
+        let scheme = self.sampler.scheme(own, None, Origin::CommandLine)?;
+        if matches!(scheme, Scheme::Ddpm { .. }) {
+            ensure!(
+                !self.sampler.variance.is_some_and(Variance::is_learned),
+                "a learned variance differs from component to component; choose --variance fixed-small, fixed-large or analytic"
+            );
+            return Ok(true);
+        }
+        let name = scheme.name();
+        ensure!(
+            self.samples.is_some(),
+            "--sampler {name}: the divergences of a network are those of the sampler ddpm; --samples N splits the distance of the samples of {name}"
+        );
+        given.refuse(
+            &["reference", "flips", "max_images", "levels", "repeats", "batch_size", "all"],
+            &format!("with --sampler {name}, of which the samples alone are compared"),
+        )?;
+        Ok(false)
+    }
+
+    /// The split of the samples' distance, in the first of several processes.
+    fn split(
+        &self,
+        asked: &AskedSplit<'_>,
+        data: &Dataset,
+        seed: u64,
+        workers: &Workers,
+        stop: &StopFlag,
+    ) -> Result<Option<SampleSplit>> {
+        let AskedSplit { dir, checkpoint, scheme, steps, samples, device } = *asked;
+        let options = &self.split;
+        let name = self.network.data.context("--data is needed with --checkpoint")?;
+        let own = QualityExtractor::Own;
+        let folder = own_features_folder(name, data)?;
+        let wanted = WantedExtractor {
+            extractor: options.extractor.as_ref().unwrap_or(&own),
+            data: &ImageData::of(name),
+            dataset: data,
+            folder: &folder,
+            seed: 0,
+            device,
+        };
+        let chosen = wanted.load(workers, stop)?;
+        let job = SplitJob {
+            checkpoint,
+            dir,
+            scheme,
+            steps,
+            fine_steps: options.fine_steps,
+            grid: self.grid,
+            samples: u64::from(samples),
+            batch_size: options.sample_batch.unwrap_or(SAMPLE_BATCH),
+            seed,
+            extractor: chosen.extractor.as_ref(),
+            data_name: name.to_string(),
+            device,
+        };
+        job.run(data, workers, stop)
+    }
+}
+
+/// Samples at once.
+const SAMPLE_BATCH: u64 = 64;
+
+/// Whose samples are compared.
+#[derive(Clone, Copy)]
+struct AskedSplit<'a> {
+    dir: &'a Path,
+    checkpoint: &'a Checkpoint,
+    scheme: Scheme,
+    steps: usize,
+    samples: u32,
+    device: Device,
+}
+
+/// Where the classifier of a data set's own images is kept, by the images.
+fn own_features_folder(name: DatasetName, data: &Dataset) -> Result<PathBuf> {
+    let key = format!("{name} {}", sha256_bytes(data.train.pixels()));
+    let folder = datasets_dir()?.with_file_name("classifiers").join(&sha256_bytes(key.as_bytes())[..16]);
+    std::fs::create_dir_all(&folder).with_context(|| format!("the cache folder {}", folder.display()))?;
+    Ok(folder)
 }
 
 impl NetworkOptions {

@@ -18,7 +18,7 @@ use crate::target_file;
 use crate::terminal_noise::warn_of_signal;
 use crate::workers;
 use anyhow::{Result, bail, ensure};
-use arguments::{ClosedFormSampling, NetworkOptions};
+use arguments::{ClosedFormSampling, NetworkOptions, SplitOptions};
 use ddpm_core::{Target, Variance};
 use ddpm_report::decomposition_page::{check_folder, summary};
 use ddpm_report::results::DecomposeReport;
@@ -48,10 +48,7 @@ impl Decompose {
         }
         let stop = StopFlag::install()?;
         let report = stop.abandonable(NOTHING_WRITTEN, || match (&self.network.checkpoint, &problem) {
-            (Some(dir), _) => {
-                let scheme = self.sampler.scheme(Variance::FixedLarge, None, Origin::CommandLine)?;
-                self.network(dir, &scheme, global, &stop)
-            }
+            (Some(dir), _) => self.network(dir, global, &stop),
             (None, Some(problem)) if self.w2 => self.wasserstein(problem, global),
             (None, Some(problem)) => self.divergences(problem, global.seed.unwrap_or(0)),
             (None, None) => bail!("--checkpoint or --target is needed"),
@@ -87,13 +84,17 @@ impl Decompose {
     fn refuse_options_without_effect(&self, given: &Given) -> Result<()> {
         if self.network.checkpoint.is_some() {
             given.refuse_group::<NoisingOptions>("with --checkpoint, which has its own noising process")?;
-            given.refuse(&["perturb", "images", "samples", "w2"], "with --checkpoint: it is for --target")?;
+            given.refuse(&["perturb", "images", "w2"], "with --checkpoint: it is for --target")?;
+            if self.samples.is_none() {
+                given.refuse_group::<SplitOptions>("without --samples")?;
+            }
         } else {
             given.refuse_group::<NetworkOptions>("with --target: it is for --checkpoint")?;
+            given.refuse_group::<SplitOptions>("with --target: it is for --checkpoint")?;
         }
         if self.w2 {
             given.refuse(&["images", "all"], "with --w2, which has no terms by level")?;
-        } else if self.report.is_none() {
+        } else if self.report.is_none() && self.network.checkpoint.is_none() {
             given.refuse(&["samples"], "without --w2 or --report")?;
         }
         if JsonOutput::is_standard(&self.json) {

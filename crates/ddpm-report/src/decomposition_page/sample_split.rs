@@ -1,0 +1,156 @@
+//! The distance of samples from real images, one source of error switched on at a time.
+
+use crate::kit::{Axis, Cell, Page, Plot, Point, Series, Style, Table, number};
+use crate::results::{SampleSplit, SplitCell, SplitValue};
+use ddpm_core::interval::Interval;
+use ddpm_core::recursion::Start;
+
+pub(super) fn add_to(page: &mut Page, split: Option<&SampleSplit>) {
+    let Some(split) = split else { return };
+    let section = page.section("The distance of the samples");
+    section.paragraph(INTRODUCTION).table(parts(split));
+    section.plot(
+        bars(split),
+        "The distance in parts, with 95 % intervals over the images. A part may be negative: an error that makes up for another one.",
+    );
+    section.table(cells(split));
+    section.paragraph(facts(split)).paragraph(order(split));
+}
+
+const INTRODUCTION: &str = "The samples’ distance from real images is measured four times: from noised real images and from N(0, I), with the \
+    sampler’s steps and with as many as the network supports. Each part is what one change adds, so that the parts sum to the whole by \
+    construction. They are errors of the samples themselves, where nats are errors of the path that leads to them.";
+
+/// The sentence for the top of a page.
+pub(super) fn headline(split: &SampleSplit) -> String {
+    let part = |value: &SplitValue| number::number(value.best());
+    let [floor, training, initialization, discretization] = split.parts().map(|(_, value)| part(&value));
+    format!(
+        "Of the samples’ {} of {}{} ({} steps of {}), {training} is training, {initialization} initialization and {discretization} discretization; {floor} \
+         is what real images have at this number.",
+        metric(split),
+        part(&split.total),
+        interval_text(&split.total),
+        number::count(split.steps),
+        split.sampler,
+    )
+}
+
+fn interval_text(value: &SplitValue) -> String {
+    value.interval.map_or_else(String::new, |[low, high]| {
+        format!(" (95 % interval {} to {})", number::number(low), number::number(high))
+    })
+}
+
+fn metric(split: &SampleSplit) -> &'static str {
+    match split.metric.as_str() {
+        "fid" => "FID",
+        "kid" => "kernel distance (KID)",
+        "gaussian-w2" => "squared W₂ of fitted Gaussians",
+        _ => "Fréchet distance",
+    }
+}
+
+fn cell(value: &SplitValue) -> Cell {
+    match (value.corrected, value.interval) {
+        (Some(corrected), Some([low, high])) => Cell::Measured(Interval { value: corrected, low, high }),
+        _ => value.best().into(),
+    }
+}
+
+/// The parts and their sum.
+pub(super) fn parts(split: &SampleSplit) -> Table {
+    let mut table = Table::new(
+        format!("The {} in parts.", metric(split)),
+        ["part", "without bias", "as measured", "what changes"],
+    );
+    let fine = number::count(split.fine_steps);
+    let what = |name: &str| match name {
+        "floor" => format!("nothing: {} real images, {}", number::count(split.start_images), split.starts),
+        "training" => format!(
+            "the network instead of the data, from noised images in {fine} steps; with the error of these steps and of stopping at the lowest level"
+        ),
+        "initialization" => format!("N(0, I) instead of noised images, in {fine} steps"),
+        _ => format!("{} steps instead of {fine}, from N(0, I)", number::count(split.steps)),
+    };
+    for (name, value) in split.parts() {
+        table.push([Cell::from(name), cell(&value), value.raw.into(), what(name).into()]);
+    }
+    table.row([
+        Cell::from("sum"),
+        cell(&split.total),
+        split.total.raw.into(),
+        Cell::from("the distance of the samples"),
+    ])
+}
+
+/// The distances behind the parts.
+fn cells(split: &SampleSplit) -> Table {
+    let mut table =
+        Table::new("The distances behind the parts.", ["start", "steps", "without bias", "as measured"]);
+    for SplitCell { start, steps, distance } in &split.cells {
+        let start = match start {
+            Start::Marginal => "noised images",
+            Start::Prior => "N(0, I)",
+        };
+        table.push([
+            Cell::from(start),
+            Cell::Numeral(number::count(*steps).into()),
+            cell(distance),
+            distance.raw.into(),
+        ]);
+    }
+    table
+}
+
+fn bars(split: &SampleSplit) -> Plot {
+    let parts = split.parts();
+    let points = parts.iter().enumerate().map(|(k, (_, value))| Point {
+        x: k as f64,
+        y: value.best(),
+        interval: value.interval.map(|[low, high]| (low, high)),
+    });
+    Plot::new(
+        "The distance in parts",
+        Axis::categories("", parts.iter().map(|(name, _)| *name)),
+        Axis::linear(metric(split)),
+    )
+    .description("One bar for each part of the distance.")
+    .series(Series::new("part", Style::Bars, points.collect::<Vec<_>>()))
+}
+
+/// How it was measured.
+pub(super) fn facts(split: &SampleSplit) -> String {
+    let seen = if split.reference_was_trained_on {
+        "The network was trained on the reference images, so that what it remembers of them lowers the distance."
+    } else {
+        "The network has seen neither the reference images nor those at the start."
+    };
+    format!(
+        "{} samples each, {} features by {}, {} sampler, levels {}. Starts: {} images ({}), noised; reference: {} images ({}). {seen} Values without bias \
+         and intervals are those of a jackknife over 20 groups of images.",
+        number::count(split.samples),
+        number::count(split.features),
+        split.extractor,
+        split.sampler,
+        split.grid,
+        number::count(split.start_images),
+        split.starts,
+        number::count(split.reference_images),
+        split.reference,
+    )
+}
+
+/// The sum in the other order, and the check of the fine steps.
+fn order(split: &SampleSplit) -> String {
+    let value = |value: &SplitValue| format!("{}{}", number::number(value.best()), interval_text(value));
+    let (other, half) = (&split.other_order, split.fine_steps / 2);
+    format!(
+        "With discretization first it is {}, and initialization {}. Half of the fine steps, {}, change the distance from noised images by {}: about as much \
+         of training may be the error of the fine steps themselves.",
+        value(&other.discretization),
+        value(&other.initialization),
+        number::count(half),
+        value(&split.finest_grid),
+    )
+}
