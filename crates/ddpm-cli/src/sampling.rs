@@ -10,8 +10,8 @@ use ddpm_core::{Grid, Level, Noising, Schedule, Scheme, Step, Target, TimeIndex,
 use ddpm_data::sha256_bytes;
 use ddpm_nets::Denoiser;
 use ddpm_sample::{
-    Inpainting, Noise, NoiseInput, Options, SampleError, Samples, Tolerance, encode, run, sample,
-    sample_batches, sample_on_grid, sampler,
+    Inpainting, Noise, NoiseInput, Options, SampleError, Sampler, Samples, StepErrors, Tolerance, encode,
+    run, sample_batches, sampler, sampler_on_grid,
 };
 use serde_json::{Map, Value, json};
 use std::ops::{ControlFlow, Range};
@@ -54,6 +54,11 @@ impl VisitedLevels {
     pub(crate) fn of_timesteps(schedule: Schedule, timesteps: &[TimeIndex], grid: Grid) -> Result<Self> {
         let trajectory = Trajectory::discrete(&schedule, timesteps)?;
         Ok(VisitedLevels { trajectory, discrete: Some((schedule, grid)) })
+    }
+
+    /// The schedule whose timesteps the levels are; none on a process in continuous time.
+    pub(crate) fn schedule(&self) -> Option<&Schedule> {
+        self.discrete.as_ref().map(|(schedule, _)| schedule)
     }
 
     /// A single level, for Langevin dynamics: the one at timestep or time `at`, or [`Noising::langevin_level`].
@@ -268,23 +273,47 @@ impl SamplingJob<'_> {
         device: Device,
         report: &mut dyn FnMut(&ddpm_sample::Progress) -> ControlFlow<()>,
     ) -> Result<Samples, SampleError> {
-        let VisitedLevels { trajectory, discrete } = &self.levels;
-        let (scheme, options) = (&self.scheme, &self.options);
+        let options = &self.options;
         let noise = &mut self.noise.batch(range.clone(), device)?;
+        let mut sampler = self.sampler()?;
         self.with_denoiser(&range, device, |denoiser| {
+            let start = torch_ext::fence(|| noise.start(self.levels.trajectory.start()))??;
             if let Some(known) = &self.known {
-                let sampler = sampler(scheme, trajectory, options.tolerance)?;
                 let mut keeping = Inpainting::new(sampler, known.data.shallow_clone(), &known.kept);
-                let start = torch_ext::fence(|| noise.start(trajectory.start()))??;
                 return run(denoiser, &mut keeping, start, noise, options, report);
             }
-            match discrete {
-                Some((schedule, grid)) => {
-                    sample_on_grid(denoiser, scheme, schedule, *grid, trajectory, noise, options, report)
-                }
-                None => sample(denoiser, scheme, trajectory, noise, options, report),
-            }
+            run(denoiser, sampler.as_mut(), start, noise, options, report)
         })
+    }
+
+    /// The sampler along the visited levels.
+    fn sampler(&self) -> Result<Box<dyn Sampler>, SampleError> {
+        let VisitedLevels { trajectory, discrete } = &self.levels;
+        let tolerance = self.options.tolerance;
+        match discrete {
+            // Inpainting returns to each visited level, which diffusers' arrival levels need not be.
+            Some((schedule, grid)) if self.known.is_none() => {
+                sampler_on_grid(&self.scheme, schedule, *grid, trajectory, tolerance)
+            }
+            _ => sampler(&self.scheme, trajectory, tolerance),
+        }
+    }
+
+    /// What the steps of a deterministic sampler cost in these samples, by the flow along `fine`.
+    pub(crate) fn step_errors(
+        &self,
+        fine: &Trajectory,
+        range: Range<u64>,
+        device: Device,
+        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    ) -> Result<StepErrors> {
+        let coarse = &self.levels.trajectory;
+        let mut sampler = self.sampler()?;
+        let start = self.noise.batch(range.clone(), device)?.start(coarse.start())?;
+        let options = &self.options;
+        Ok(self.with_denoiser(&range, device, |denoiser| {
+            StepErrors::of(denoiser, sampler.as_mut(), coarse, fine, &start, options, progress)
+        })?)
     }
 
     /// What `of` makes of the denoiser of these samples.

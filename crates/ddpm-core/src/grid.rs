@@ -98,7 +98,7 @@ impl Grid {
                 check_steps(all, steps)?;
                 let levels: Vec<Level> = schedule.levels().collect();
                 let log_snrs = placed(self, &levels[0], &levels[all - 1], steps - 1)?;
-                Ok(distinct(log_snrs.into_iter().map(|log_snr| position(&levels, log_snr)), all))
+                Ok(nearest_timesteps(schedule, &log_snrs))
             }
             _ => self.timesteps(all, steps),
         }
@@ -170,6 +170,13 @@ fn position(levels: &[Level], log_snr: f64) -> f64 {
     let Some(noisier) = levels.get(above) else { return 0.0 };
     let nearer = levels[above - 1].log_snr() - log_snr < log_snr - noisier.log_snr();
     if nearer { above as f64 - 1.0 } else { above as f64 }
+}
+
+/// The timesteps of a schedule nearest to rising log-SNRs, distinct: one that is already used moves to the next free one. There may be at most as
+/// many as timesteps.
+pub fn nearest_timesteps(schedule: &Schedule, log_snrs: &[f64]) -> Vec<TimeIndex> {
+    let levels: Vec<Level> = schedule.levels().collect();
+    distinct(log_snrs.iter().map(|&log_snr| position(&levels, log_snr)), schedule.steps())
 }
 
 /// Rounds falling positions to distinct timesteps below `train_steps`: a position that is already used moves to the next free one.

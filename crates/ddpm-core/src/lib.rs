@@ -66,7 +66,7 @@ mod weight;
 pub use bound::{BoundStep, StepVariance, bound_steps};
 pub use error::CoreError;
 pub use expected_exponent::{ExpectedExponent, FIXED_SMALL_LIMIT};
-pub use grid::Grid;
+pub use grid::{Grid, nearest_timesteps};
 pub use level::{Level, Time, TimeIndex};
 pub use mismatch::Mismatch;
 pub use noising::Noising;

@@ -36,6 +36,7 @@ pub mod sampled_w2;
 pub mod score;
 mod shared;
 mod spectrum;
+mod step_costs;
 pub mod target_study;
 
 pub use classical::classical_terms;
@@ -46,3 +47,4 @@ pub use eval_config::EvalConfig;
 pub use network_study::{MeasuredErrors, NetworkStudy, Progress, StudyNames, StudySettings, VarianceFit};
 pub use sample_split::{SplitDistances, SplitSets};
 pub use spectrum::Spectrum;
+pub use step_costs::{StepAverages, StepCosts};

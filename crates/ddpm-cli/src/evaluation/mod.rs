@@ -8,6 +8,7 @@ mod feature_classifier;
 mod image_set;
 mod reference_features;
 mod sample_split;
+mod step_errors;
 mod training_neighbours;
 
 pub(crate) use checkpoint_samples::CheckpointSamples;
@@ -18,4 +19,5 @@ pub(crate) use feature_classifier::train_features;
 pub(crate) use image_set::{Images, features, load_extractor, of_folder};
 pub(crate) use reference_features::reference_features;
 pub(crate) use sample_split::SplitJob;
+pub(crate) use step_errors::StepErrorJob;
 pub(crate) use training_neighbours::ComparedSets;

@@ -21,8 +21,8 @@ use std::path::Path;
 use tch::{Device, Tensor};
 use torch_ext::dist::Workers;
 
-/// Images for each feature below which a set is not divided.
-const IMAGES_PER_FEATURE: usize = 5;
+/// Images for each feature of half of the held-out ones, below which they are not divided: the floor's interval would be as wide as the distance.
+const IMAGES_PER_FEATURE: usize = 20;
 
 /// The sampler whose samples are compared, and with what.
 pub(crate) struct SplitJob<'a> {

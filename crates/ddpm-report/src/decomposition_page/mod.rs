@@ -13,6 +13,7 @@ mod network_page;
 mod sample_cloud;
 mod sample_split;
 mod samples_section;
+mod step_errors;
 mod summary;
 mod sweep_section;
 mod terms;
@@ -52,6 +53,7 @@ impl DecompositionReport {
         }
         terms::add_to(&mut page, result);
         sample_split::add_to(&mut page, result.sample_split.as_deref());
+        step_errors::add_to(&mut page, result.step_errors.as_deref());
         levels::add_to(&mut page, result);
         memorization::add_to(&mut page, result);
         bounds::add_to(&mut page, result);

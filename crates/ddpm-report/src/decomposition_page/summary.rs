@@ -1,6 +1,6 @@
 //! The result of `ddpm decompose` for a terminal: the page’s tables without its plots.
 
-use super::{bounds, levels, memorization, sample_split, terms, wasserstein};
+use super::{bounds, levels, memorization, sample_split, step_errors, terms, wasserstein};
 use crate::kit::Page;
 use crate::results::{DecomposeReport, NetworkReport};
 
@@ -28,6 +28,11 @@ pub fn summary(result: &DecomposeReport, all: bool) -> Page {
     if let Some(split) = &result.sample_split {
         let section = page.section("The distance of the samples");
         section.table(sample_split::parts(split)).paragraph(sample_split::facts(split));
+    }
+    if let Some(errors) = &result.step_errors {
+        let section = page.section("Where the sampler errs");
+        section.paragraph(step_errors::totals(errors)).table(step_errors::table(errors, all));
+        section.paragraph_if(step_errors::placement(errors));
     }
     let section = page.section("The terms");
     if let Some(table) = terms::table(result) {

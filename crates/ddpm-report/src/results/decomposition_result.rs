@@ -4,6 +4,7 @@ use super::format::Format;
 use super::level_entry::LevelEntry;
 use super::network_result::NetworkReport;
 use super::sample_split::SampleSplit;
+use super::step_error::StepErrorReport;
 use ddpm_core::classical::ClassicalTerms;
 use ddpm_core::decomposition::{Decomposition, W2Ablation};
 use ddpm_core::recursion::W2Errors;
@@ -106,6 +107,9 @@ pub struct DecomposeReport {
     /// Checkpoint: the distance of its samples in parts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sample_split: Option<Box<SampleSplit>>,
+    /// Checkpoint: what each step of a deterministic sampler costs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step_errors: Option<Box<StepErrorReport>>,
     /// Checkpoint: everything that was measured, by every floor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<Box<NetworkReport>>,

@@ -12,6 +12,7 @@ mod sample_quality;
 mod sample_split;
 mod score_error;
 mod set_distance;
+mod step_error;
 mod steps_sweep;
 mod steps_table;
 
@@ -30,5 +31,6 @@ pub use sample_quality::{NearestImages, Neighbours, SampleQuality, SampledSet, T
 pub use sample_split::{OtherOrder, SampleSplit, SplitCell, SplitValue};
 pub use score_error::ScoreError;
 pub use set_distance::{ClassScore, SetDistance, SetOverlap};
+pub use step_error::{PlacedLevel, StepErrorEntry, StepErrorReport};
 pub use steps_sweep::{Measure, Slope, Sweep, SweepCurve, SweepPoint};
 pub use steps_table::{StepsRow, StepsTable, WithinReference};

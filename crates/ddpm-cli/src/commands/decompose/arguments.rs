@@ -31,6 +31,7 @@ Examples:
   ddpm decompose --target mixture.json --steps 50 --report decomposition
   ddpm decompose --checkpoint runs/digits/checkpoints/latest --data digits --report decomposition
   ddpm decompose --checkpoint runs/digits/checkpoints/latest --data digits --sampler ddim --steps 20 --samples 300 --fine-steps 250
+  ddpm decompose --checkpoint runs/digits/checkpoints/latest --data digits --sampler dpmpp-2m --steps 10 --step-errors 64
   ddpm decompose --checkpoint DIR --data cifar10 --reference BETTER --steps 100 --max-images 200 --levels 20 --json report.json
 All divergences are in nats. Targets are exact in one dimension and where they are Gaussian; mixtures in more dimensions are estimated from
 --images noising paths, with standard errors.")]
@@ -71,13 +72,16 @@ pub(crate) struct Decompose {
     pub(super) noising: NoisingOptions,
     #[command(flatten)]
     pub(super) network: NetworkOptions,
+    /// Of a checkpoint and a deterministic sampler: what each step costs in the final sample, over N starting states
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
+    pub(super) step_errors: Option<u32>,
     #[command(flatten)]
     pub(super) split: SplitOptions,
 }
 
-/// Options of the split of the samples' distance.
+/// Options of what is measured on a checkpoint's samples.
 #[derive(clap::Args, Debug, Clone)]
-#[command(next_help_heading = "Of a checkpoint's samples (with --samples)")]
+#[command(next_help_heading = "Of a checkpoint's samples (with --samples or --step-errors)")]
 pub(crate) struct SplitOptions {
     /// What makes the features: own (a small classifier of the data set's images, trained for it), inception, inception:FILE, torchscript:FILE,
     /// classifier:DIR or pixels [default: own]
@@ -86,7 +90,7 @@ pub(crate) struct SplitOptions {
     /// Steps that stand for the most that the network supports [default: all training levels]
     #[arg(long, value_name = "K", value_parser = count)]
     pub(super) fine_steps: Option<usize>,
-    /// Samples at once [default: 64]
+    /// Samples at once [default: 64; 256 for images of at most 1024 values]
     #[arg(long, value_name = "N", value_parser = count64)]
     pub(super) sample_batch: Option<u64>,
 }

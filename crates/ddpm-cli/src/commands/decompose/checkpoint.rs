@@ -4,7 +4,7 @@ use super::arguments::{Decompose, NetworkOptions};
 use crate::checkpoints::load_images;
 use crate::config::{ImageData, QualityExtractor};
 use crate::datasets::report_unread;
-use crate::evaluation::{SplitJob, WantedExtractor};
+use crate::evaluation::{SplitJob, StepErrorJob, WantedExtractor};
 use crate::given::Given;
 use crate::global_options::Global;
 use crate::image_model::image_shape;
@@ -18,7 +18,7 @@ use ddpm_core::{Schedule, Scheme, TimeIndex, Variance};
 use ddpm_data::{Dataset, DatasetName, Loaded, Source, datasets_dir, sha256_bytes};
 use ddpm_eval::{EvalConfig, NetworkStudy, Spectrum, StudyNames, StudySettings, decompose};
 use ddpm_nets::checkpoint::Checkpoint;
-use ddpm_report::results::{DecomposeReport, SampleSplit};
+use ddpm_report::results::{DecomposeReport, SampleSplit, StepErrorReport};
 use std::path::{Path, PathBuf};
 use tch::Device;
 use torch_ext::dist::Workers;
@@ -52,13 +52,9 @@ impl Decompose {
         report_unread(&unread);
         check_data(dir, &checkpoint, name, &data)?;
 
-        let split = match self.samples {
-            None => None,
-            Some(samples) => {
-                let asked = AskedSplit { dir, checkpoint: &checkpoint, scheme, steps, samples, device };
-                self.split(&asked, &data, global.seed.unwrap_or(0), &workers, stop)?
-            }
-        };
+        let asked = AskedSampler { dir, checkpoint: &checkpoint, scheme, steps, device };
+        let (split, step_errors) =
+            self.of_samples(&asked, &data, global.seed.unwrap_or(0), &workers, stop)?;
         let mut report = if is_ancestral {
             let settings = StudySettings {
                 grid: self.grid,
@@ -88,6 +84,7 @@ impl Decompose {
             }
         };
         report.sample_split = split.map(Box::new);
+        report.step_errors = step_errors.map(Box::new);
         Ok(report)
     }
 
@@ -96,6 +93,9 @@ impl Decompose {
     fn check_sampler(&self, given: &Given) -> Result<bool> {
         let own = self.sampler.variance.unwrap_or(Variance::FixedLarge);
         let scheme = self.sampler.scheme(own, None, Origin::CommandLine)?;
+        if self.step_errors.is_some() {
+            StepErrorJob::check(&scheme)?;
+        }
         if matches!(scheme, Scheme::Ddpm { .. }) {
             ensure!(
                 !self.sampler.variance.is_some_and(Variance::is_learned),
@@ -105,7 +105,7 @@ impl Decompose {
         }
         let name = scheme.name();
         ensure!(
-            self.samples.is_some(),
+            self.samples.is_some() || self.step_errors.is_some(),
             "--sampler {name}: the divergences of a network are those of the sampler ddpm; --samples N splits the distance of the samples of {name}"
         );
         given.refuse(
@@ -115,16 +115,19 @@ impl Decompose {
         Ok(false)
     }
 
-    /// The split of the samples' distance, in the first of several processes.
-    fn split(
+    /// What is measured on samples: the split of their distance, in the first of several processes, and what the sampler's steps cost.
+    fn of_samples(
         &self,
-        asked: &AskedSplit<'_>,
+        asked: &AskedSampler<'_>,
         data: &Dataset,
         seed: u64,
         workers: &Workers,
         stop: &StopFlag,
-    ) -> Result<Option<SampleSplit>> {
-        let AskedSplit { dir, checkpoint, scheme, steps, samples, device } = *asked;
+    ) -> Result<(Option<SampleSplit>, Option<StepErrorReport>)> {
+        if self.samples.is_none() && self.step_errors.is_none() {
+            return Ok((None, None));
+        }
+        let AskedSampler { dir, checkpoint, scheme, steps, device } = *asked;
         let options = &self.split;
         let name = self.network.data.context("--data is needed with --checkpoint")?;
         let own = QualityExtractor::Own;
@@ -138,35 +141,61 @@ impl Decompose {
             device,
         };
         let chosen = wanted.load(workers, stop)?;
-        let job = SplitJob {
-            checkpoint,
-            dir,
-            scheme,
-            steps,
-            fine_steps: options.fine_steps,
-            grid: self.grid,
-            samples: u64::from(samples),
-            batch_size: options.sample_batch.unwrap_or(SAMPLE_BATCH),
-            seed,
-            extractor: chosen.extractor.as_ref(),
-            data_name: name.to_string(),
-            device,
+        let extractor = chosen.extractor.as_ref();
+        let small = data.shape().dimension() <= SMALL_IMAGE;
+        let batch_size = options.sample_batch.unwrap_or(if small { SMALL_BATCH } else { SAMPLE_BATCH });
+        let (fine_steps, grid) = (options.fine_steps, self.grid);
+        let split = |samples: u32| {
+            let job = SplitJob {
+                checkpoint,
+                dir,
+                scheme,
+                steps,
+                fine_steps,
+                grid,
+                samples: u64::from(samples),
+                batch_size,
+                seed,
+                extractor,
+                data_name: name.to_string(),
+                device,
+            };
+            job.run(data, workers, stop)
         };
-        job.run(data, workers, stop)
+        let step_errors = |paths: u32| {
+            let paths = u64::from(paths);
+            let job = StepErrorJob {
+                checkpoint,
+                dir,
+                scheme,
+                steps,
+                fine_steps,
+                grid,
+                paths,
+                batch_size,
+                seed,
+                extractor,
+                device,
+            };
+            job.run(stop)
+        };
+        Ok((self.samples.map(split).transpose()?.flatten(), self.step_errors.map(step_errors).transpose()?))
     }
 }
 
 /// Samples at once.
 const SAMPLE_BATCH: u64 = 64;
+/// Samples at once of images of up to [`SMALL_IMAGE`] values, whose layers are too small to use a processor in smaller batches.
+const SMALL_BATCH: u64 = 256;
+const SMALL_IMAGE: usize = 1024;
 
-/// Whose samples are compared.
+/// Whose samples are measured.
 #[derive(Clone, Copy)]
-struct AskedSplit<'a> {
+struct AskedSampler<'a> {
     dir: &'a Path,
     checkpoint: &'a Checkpoint,
     scheme: Scheme,
     steps: usize,
-    samples: u32,
     device: Device,
 }
 

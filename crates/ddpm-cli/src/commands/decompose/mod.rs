@@ -85,12 +85,13 @@ impl Decompose {
         if self.network.checkpoint.is_some() {
             given.refuse_group::<NoisingOptions>("with --checkpoint, which has its own noising process")?;
             given.refuse(&["perturb", "images", "w2"], "with --checkpoint: it is for --target")?;
-            if self.samples.is_none() {
-                given.refuse_group::<SplitOptions>("without --samples")?;
+            if self.samples.is_none() && self.step_errors.is_none() {
+                given.refuse_group::<SplitOptions>("without --samples or --step-errors")?;
             }
         } else {
             given.refuse_group::<NetworkOptions>("with --target: it is for --checkpoint")?;
             given.refuse_group::<SplitOptions>("with --target: it is for --checkpoint")?;
+            given.refuse(&["step_errors"], "with --target: it is for --checkpoint")?;
         }
         if self.w2 {
             given.refuse(&["images", "all"], "with --w2, which has no terms by level")?;
