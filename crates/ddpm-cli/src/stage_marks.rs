@@ -17,6 +17,8 @@ pub(crate) enum Stage {
     Evaluate,
     /// Samples beside real images.
     Quality,
+    /// The distance of samples in parts.
+    Split,
 }
 
 /// The mark of a finished stage.
@@ -35,6 +37,7 @@ impl Stage {
             Stage::Sample => "sample.json",
             Stage::Evaluate => "evaluate.json",
             Stage::Quality => "quality.json",
+            Stage::Split => "split.json",
         };
         run.dir.root().join(".stages").join(name)
     }

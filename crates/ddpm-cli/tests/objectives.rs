@@ -19,7 +19,7 @@ const TINY: [&str; 8] = [
     "train.checkpoint_every=2",
 ];
 
-const EDM: [&str; 18] = [
+const EDM: [&str; 20] = [
     "--set",
     "model.block_out_channels=[8, 8]",
     "--set",
@@ -30,6 +30,8 @@ const EDM: [&str; 18] = [
     "diffusion.schedule={kind='karras', train_steps=50}",
     "--set",
     "quality.steps=20",
+    "--set",
+    "quality.split_fine_steps=50",
     "--set",
     "train.loss.kind=edm",
     "--set",

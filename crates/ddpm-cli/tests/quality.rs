@@ -22,7 +22,7 @@ const SMALL: [&str; 8] = [
     "sample.num=4",
     "eval.levels=4",
 ];
-const MEASURED: [&str; 9] = [
+const MEASURED: [&str; 12] = [
     "train.steps=300",
     "train.evaluate_every=100",
     "train.keep_checkpoints=1",
@@ -32,6 +32,9 @@ const MEASURED: [&str; 9] = [
     "quality.samples=300",
     "quality.steps=20",
     "quality.likelihood_images=2",
+    "quality.split_samples=160",
+    "quality.split_steps=3",
+    "quality.split_fine_steps=30",
 ];
 
 fn run(folder: &Path, arguments: &[&str]) -> String {
@@ -80,6 +83,22 @@ fn the_distance_falls_with_training_and_the_report_has_what_was_measured() {
     assert!(value("distance") < 0.5 * value("noise"), "{quality}");
     assert!(quality["classifier_accuracy"][1].as_f64().unwrap() > 0.85, "{quality}");
     assert_eq!(quality["likelihood"]["n"], 2);
+
+    // The distance in parts: a network sampled in 3 steps errs by them.
+    let split = json(&root.join("report/split.json"));
+    let part = |name: &str, which: &str| split[name][which].as_f64().unwrap();
+    let names = ["floor", "training", "initialization", "discretization"];
+    for which in ["raw", "corrected"] {
+        let sum: f64 = names.iter().map(|name| part(name, which)).sum();
+        assert!((sum / part("total", which) - 1.0).abs() < 1e-9, "{split}");
+    }
+    assert_eq!(split["metric"], "frechet-distance");
+    assert_eq!(split["cells"].as_array().unwrap().len(), 5);
+    assert!(split["discretization"]["interval"][0].as_f64().unwrap() > 0.0, "{split}");
+    assert!(part("initialization", "corrected").abs() < part("discretization", "corrected"), "{split}");
+    let page = fs::read_to_string(root.join("report/decomposition/index.html")).unwrap();
+    assert!(page.contains("The distance of the samples") && page.contains("discretization"), "{page}");
+
     let page = fs::read_to_string(root.join("report/index.html")).unwrap();
     let neighbours = fs::read_to_string(root.join("report/neighbours/index.html")).unwrap();
     assert!(page.contains("neighbours/index.html") && neighbours.contains("Nearest training images"));
@@ -138,6 +157,9 @@ fn the_distance_falls_with_training_and_the_report_has_what_was_measured() {
         "train.steps=2",
         "sample.steps=5",
         "quality.samples=0",
+        "quality.split_samples=0",
+        "quality.split_steps=20",
+        "quality.split_fine_steps=0",
         "quality.steps=0",
         "quality.likelihood_images=0",
     ];

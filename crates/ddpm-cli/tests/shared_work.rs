@@ -157,14 +157,15 @@ fn a_whole_run_is_shared() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let mut reproduce = words("reproduce digits --yes --run run");
-    reproduce.extend(set(&TINY[..TINY.len() - 3]));
+    reproduce.extend(set(&TINY[..TINY.len() - 5]));
     reproduce.extend(set(&["train.steps=20", "quality.samples=12", "quality.steps=5", "eval.max_images=12"]));
-    reproduce.extend(set(&["quality.likelihood_images=3"]));
+    reproduce.extend(set(&["quality.likelihood_images=3", "quality.split_samples=40"]));
+    reproduce.extend(set(&["quality.split_steps=3", "quality.split_fine_steps=6"]));
     let outputs = ended(group(folder, 2, &reproduce));
     assert!(outputs.iter().all(|output| output.status.code() == Some(0)), "{}", errors(&outputs[0]));
     assert_eq!(outputs[0].stdout, b"run/report/index.html\n");
     assert!(outputs[1].stdout.is_empty() && outputs[1].stderr.is_empty(), "{}", errors(&outputs[1]));
-    for name in ["quality.json", "decomposition.json", "index.html"] {
+    for name in ["quality.json", "split.json", "decomposition.json", "index.html"] {
         assert!(folder.join("run/report").join(name).is_file(), "{name}");
     }
     // All is done: one process, or several, find that.

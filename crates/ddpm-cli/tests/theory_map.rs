@@ -89,6 +89,8 @@ fn every_command_of_the_map_does_what_it_says() {
                     "quality.samples=0",
                     "quality.steps=0",
                     "quality.likelihood_images=0",
+                    "quality.split_samples=0",
+                    "quality.split_fine_steps=0",
                     "eval.levels=3",
                     "eval.max_images=8",
                     "model.block_out_channels=[8,16]",

@@ -22,7 +22,7 @@ pub(crate) use configuration::Configuration;
 pub(crate) use data_config::ImageData;
 pub(crate) use image_config::ImageConfig;
 pub(crate) use preset::{PRESETS, Preset, find};
-pub(crate) use quality_config::{QualityConfig, QualityExtractor};
+pub(crate) use quality_config::{FEWEST_SPLIT, QualityConfig, QualityExtractor};
 pub(crate) use resume::check_unchanged;
 pub(crate) use vector_config::VectorConfig;
 

@@ -18,6 +18,13 @@ pub(crate) struct QualityConfig {
     pub(crate) extractor: QualityExtractor,
     /// Real images whose variational bound is measured, held-out ones where there are any. 0: none.
     pub(crate) likelihood_images: usize,
+    /// Samples by DDIM of each combination of start and steps, whose distance from real images is split into training, initialization and
+    /// discretization. 0: none.
+    pub(crate) split_samples: u64,
+    /// Steps of these samples.
+    pub(crate) split_steps: usize,
+    /// Steps that stand for the most that the network supports; 0 for all training levels.
+    pub(crate) split_fine_steps: usize,
     /// Samples of each measurement of `train.evaluate_every`, by DDIM through `sample.preview_steps` levels from always the same noise.
     pub(crate) training_samples: u64,
 }
@@ -29,10 +36,16 @@ impl Default for QualityConfig {
             steps: 0,
             extractor: QualityExtractor::Own,
             likelihood_images: 0,
+            split_samples: 0,
+            split_steps: 20,
+            split_fine_steps: 0,
             training_samples: 256,
         }
     }
 }
+
+/// Samples from which groups for an interval can be made.
+pub(crate) const FEWEST_SPLIT: u64 = 40;
 
 /// What makes the features.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,7 +87,10 @@ impl QualityConfig {
         let after = [
             ("steps", self.steps != usual.steps),
             ("likelihood_images", self.likelihood_images != usual.likelihood_images),
-            ("extractor", self.extractor != usual.extractor && evaluate_every == 0),
+            (
+                "extractor",
+                self.extractor != usual.extractor && evaluate_every == 0 && self.split_samples == 0,
+            ),
         ];
         if let Some((key, _)) = after.into_iter().find(|(_, given)| *given && self.samples == 0) {
             bail!("quality.{key} has no effect with quality.samples = 0");
@@ -87,17 +103,47 @@ impl QualityConfig {
         {
             ensure!(images != 1, "quality.{key} must be 0 (none) or at least 2, got 1");
         }
+        if self.split_samples == 0 {
+            let given = [
+                ("split_steps", self.split_steps != usual.split_steps),
+                ("split_fine_steps", self.split_fine_steps != usual.split_fine_steps),
+            ];
+            if let Some((key, _)) = given.into_iter().find(|(_, given)| *given) {
+                bail!("quality.{key} has no effect with quality.split_samples = 0");
+            }
+        } else {
+            ensure!(
+                self.split_samples >= FEWEST_SPLIT,
+                "quality.split_samples must be 0 (none) or at least {FEWEST_SPLIT}, got {}",
+                self.split_samples
+            );
+            ensure!(
+                self.split_steps >= 2,
+                "quality.split_steps must be at least 2, got {}",
+                self.split_steps
+            );
+            ensure!(
+                self.split_fine_steps == 0 || self.split_fine_steps >= self.split_steps,
+                "quality.split_fine_steps must be 0 (all training levels) or at least quality.split_steps, got {}",
+                self.split_fine_steps
+            );
+        }
         ensure!(
             self.training_samples >= 2,
             "quality.training_samples must be at least 2, got {}",
             self.training_samples
         );
         if let Some(most) = most_steps {
-            ensure!(
-                self.steps <= most,
-                "quality.steps must be at most the {most} training levels, got {}",
-                self.steps
-            );
+            for (key, steps) in [
+                ("steps", self.steps),
+                ("split_steps", if self.split_samples > 0 { self.split_steps } else { 0 }),
+                ("split_fine_steps", self.split_fine_steps),
+            ] {
+                ensure!(
+                    steps <= most,
+                    "quality.{key} must be at most the {most} training levels, got {steps}"
+                );
+            }
         }
         Ok(())
     }

@@ -3,13 +3,14 @@
 use super::distances::with_bar;
 use super::image_set::{Images, features};
 use crate::checkpoint_sampling::ImageSampling;
+use crate::config::FEWEST_SPLIT;
 use crate::image_model::{ImageModel, image_shape};
 use crate::runtime::StopFlag;
 use crate::sampling_memory;
 use anyhow::{Context, Result, ensure};
 use ddpm_core::recursion::Start;
 use ddpm_core::{Grid, Scheme};
-use ddpm_data::{Dataset, ImageSet, ShuffledOrder};
+use ddpm_data::{Dataset, ImageSet, ImageShape, ShuffledOrder};
 use ddpm_eval::extractor::{FeatureExtractor, INCEPTION};
 use ddpm_eval::sample_metrics::{GROUPS, Grouped};
 use ddpm_eval::{SplitDistances, SplitSets};
@@ -70,6 +71,11 @@ struct Starting<'a> {
 }
 
 impl SplitJob<'_> {
+    /// Samples at once unless told otherwise: layers of small images are too small to use a processor in small batches.
+    pub(crate) fn usual_batch(shape: ImageShape) -> u64 {
+        if shape.dimension() <= 1024 { 256 } else { 64 }
+    }
+
     /// Checks what can be checked before anything is sampled.
     pub(crate) fn fine_steps(&self) -> Result<usize> {
         ensure!(
@@ -78,6 +84,11 @@ impl SplitJob<'_> {
             self.scheme.name()
         );
         let fine = self.fine_steps.unwrap_or(self.checkpoint.scheduler.noising().default_steps());
+        ensure!(
+            self.samples >= FEWEST_SPLIT,
+            "--samples must be at least {FEWEST_SPLIT} for a checkpoint, got {}",
+            self.samples
+        );
         ensure!(
             fine >= 2 && fine >= self.steps,
             "--fine-steps must be at least 2 and the {} steps of the sampler, got {fine}",
@@ -284,6 +295,6 @@ impl SplitJob<'_> {
             return Ok(None);
         }
         let [channels, height, width] = image_shape(self.checkpoint).map(|side| side as usize);
-        Ok(Some(ImageSet::new(ddpm_data::ImageShape::new(channels, height, width), pixels)?))
+        Ok(Some(ImageSet::new(ImageShape::new(channels, height, width), pixels)?))
     }
 }

@@ -6,6 +6,7 @@ mod preview;
 mod quality;
 mod report;
 mod samples;
+mod split;
 
 pub(crate) use evaluate::measure;
 
@@ -76,6 +77,7 @@ impl Stages for ImageConfig {
         samples::sample_if_needed(run, dataset, stop)?;
         evaluate::evaluate_if_needed(run, dataset, stop)?;
         quality::measure_if_needed(run, dataset, stop)?;
+        split::split_if_needed(run, dataset, stop)?;
         if !run.workers.is_first() {
             return Ok(run.dir.report());
         }

@@ -60,14 +60,8 @@ impl Comparison {
     ///
     /// `workers` share it: those of the run, or this process alone.
     pub(super) fn of(run: &Run, dataset: &Dataset, workers: &Workers, stop: &StopFlag) -> Result<Self> {
-        let wanted = WantedExtractor {
-            extractor: &run.config.quality.extractor,
-            data: &run.config.data,
-            dataset,
-            folder: &folder(run).join("features"),
-            seed: run.config.train.seed,
-            device: run.device,
-        };
+        let folder = features_folder(run);
+        let wanted = wanted_extractor(run, dataset, &folder);
         let ChosenExtractor { choice, extractor, accuracy } = wanted.load(workers, stop)?;
         let data = run.config.data.name;
         let of = |images: &ImageSet, split: &str| {
@@ -100,6 +94,27 @@ pub(super) fn check_extractor(run: &Run) -> Result<()> {
         QualityExtractor::Given(choice) => load_extractor(choice, run.device).map(|_| ()),
         _ => Ok(()),
     }
+}
+
+/// The extractor that `[quality]` asks for; `folder` is where the data set's own classifier lies.
+pub(super) fn wanted_extractor<'a>(
+    run: &'a Run,
+    dataset: &'a Dataset,
+    folder: &'a Path,
+) -> WantedExtractor<'a> {
+    WantedExtractor {
+        extractor: &run.config.quality.extractor,
+        data: &run.config.data,
+        dataset,
+        folder,
+        seed: run.config.train.seed,
+        device: run.device,
+    }
+}
+
+/// The folder of the classifier of the data set's own images.
+pub(super) fn features_folder(run: &Run) -> PathBuf {
+    folder(run).join("features")
 }
 
 /// The folder of what is needed for the measurements alone.

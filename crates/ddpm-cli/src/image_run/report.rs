@@ -1,7 +1,7 @@
 //! The report stage: gathers what the other stages left and writes one page.
 
 use super::evaluate::{classical_path, decomposition_path, read_result};
-use super::quality;
+use super::{quality, split};
 use crate::checkpoint_sampling::TRAJECTORY;
 use crate::config::Configuration;
 use crate::pictures::{FORWARD_COLUMNS, FORWARD_ROWS, Pictures};
@@ -75,7 +75,8 @@ fn decomposition(run: &Run, checkpoint: &Path) -> Result<Option<DecompositionLin
     if !path.exists() {
         return Ok(None);
     }
-    let result: DecomposeReport = read_result(&path)?;
+    let mut result: DecomposeReport = read_result(&path)?;
+    result.sample_split = split::read(run)?.map(Box::new);
     let scheduler = read_scheduler(checkpoint)?;
     let schedule = scheduler.schedule();
     let paths = Pictures::of(&run.dir);
@@ -128,6 +129,9 @@ fn stages(run: &Run) -> Vec<StageFact> {
         [("train", Stage::Train), ("sample", Stage::Sample), ("evaluate", Stage::Evaluate)].map(of).into();
     if run.config.quality.samples > 0 {
         stages.push(of(("quality", Stage::Quality)));
+    }
+    if run.config.quality.split_samples > 0 {
+        stages.push(of(("split", Stage::Split)));
     }
     stages
 }

@@ -29,7 +29,7 @@ pub(crate) fn plain_ddpm(folder: &Path) -> Command {
 }
 
 /// Settings that make the digits recipe a matter of seconds; dropout stays on so that resuming has masks to reproduce.
-pub(crate) const TINY: [&str; 12] = [
+pub(crate) const TINY: [&str; 14] = [
     "model.block_out_channels=[8,16]",
     "model.norm_num_groups=4",
     "model.dropout=0.1",
@@ -39,6 +39,8 @@ pub(crate) const TINY: [&str; 12] = [
     "sample.num=4",
     "sample.steps=10",
     "eval.levels=4",
+    "quality.split_samples=0",
+    "quality.split_fine_steps=0",
     "quality.samples=0",
     "quality.steps=0",
     "quality.likelihood_images=0",

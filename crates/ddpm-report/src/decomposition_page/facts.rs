@@ -18,7 +18,7 @@ pub(super) fn add_to(page: &mut Page, report: &DecompositionReport, data: &str) 
     fact("Process", result.process.clone().map(Cell::from));
     fact("Training levels T", report.train_steps.map(Cell::from));
     fact("Steps N", Some(result.steps.into()));
-    fact("Grid", Some(report.grid.clone().into()));
+    fact("Grid", (!report.grid.is_empty()).then(|| report.grid.clone().into()));
     fact("Variance", result.variance.map(|variance| variance.name().into()));
     fact(
         "Instead of the sampler's own variance",

@@ -1,6 +1,6 @@
 //! The distance of samples from real images, one source of error switched on at a time.
 
-use crate::kit::{Axis, Cell, Page, Plot, Point, Series, Style, Table, number};
+use crate::kit::{Axis, Cell, Page, Plot, Point, Series, Style, Table, listed, number};
 use crate::results::{SampleSplit, SplitCell, SplitValue};
 use ddpm_core::interval::Interval;
 use ddpm_core::recursion::Start;
@@ -23,23 +23,46 @@ const INTRODUCTION: &str = "The samples’ distance from real images is measured
 
 /// The sentence for the top of a page.
 pub(super) fn headline(split: &SampleSplit) -> String {
-    let part = |value: &SplitValue| number::number(value.best());
-    let [floor, training, initialization, discretization] = split.parts().map(|(_, value)| part(&value));
+    let [floor, training, initialization, discretization] =
+        split.parts().map(|(_, value)| with_interval(&value));
+    let unresolved: Vec<&str> = split.parts()[1..]
+        .iter()
+        .filter(|(_, value)| value.interval.is_some() && !value.is_resolved())
+        .map(|(name, _)| *name)
+        .collect();
+    let few = match unresolved[..] {
+        [] => String::new(),
+        _ => format!(
+            " {} cannot be told from 0 with {} samples.",
+            listed(&unresolved),
+            number::count(split.samples)
+        ),
+    };
     format!(
-        "Of the samples’ {} of {}{} ({} steps of {}), {training} is training, {initialization} initialization and {discretization} discretization; {floor} \
-         is what real images have at this number.",
+        "Of the samples’ {} of {} ({} steps of {}), {training} is training, {initialization} initialization and {discretization} discretization; {floor} \
+         is what real images have.{}",
         metric(split),
-        part(&split.total),
-        interval_text(&split.total),
+        with_interval(&split.total),
         number::count(split.steps),
         split.sampler,
+        capitalized(&few),
     )
 }
 
-fn interval_text(value: &SplitValue) -> String {
-    value.interval.map_or_else(String::new, |[low, high]| {
-        format!(" (95 % interval {} to {})", number::number(low), number::number(high))
-    })
+/// The first letter after a leading space as a capital.
+fn capitalized(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    match (letters.next(), letters.next()) {
+        (Some(space), Some(first)) => format!("{space}{}{}", first.to_uppercase(), letters.as_str()),
+        _ => sentence.to_owned(),
+    }
+}
+
+fn with_interval(value: &SplitValue) -> String {
+    match (value.corrected, value.interval) {
+        (Some(value), Some([low, high])) => number::interval(&Interval { value, low, high }),
+        _ => number::number(value.best()),
+    }
 }
 
 fn metric(split: &SampleSplit) -> &'static str {
@@ -143,7 +166,7 @@ pub(super) fn facts(split: &SampleSplit) -> String {
 
 /// The sum in the other order, and the check of the fine steps.
 fn order(split: &SampleSplit) -> String {
-    let value = |value: &SplitValue| format!("{}{}", number::number(value.best()), interval_text(value));
+    let value = with_interval;
     let (other, half) = (&split.other_order, split.fine_steps / 2);
     format!(
         "With discretization first it is {}, and initialization {}. Half of the fine steps, {}, change the distance from noised images by {}: about as much \

@@ -142,8 +142,7 @@ impl Decompose {
         };
         let chosen = wanted.load(workers, stop)?;
         let extractor = chosen.extractor.as_ref();
-        let small = data.shape().dimension() <= SMALL_IMAGE;
-        let batch_size = options.sample_batch.unwrap_or(if small { SMALL_BATCH } else { SAMPLE_BATCH });
+        let batch_size = options.sample_batch.unwrap_or(SplitJob::usual_batch(data.shape()));
         let (fine_steps, grid) = (options.fine_steps, self.grid);
         let split = |samples: u32| {
             let job = SplitJob {
@@ -182,12 +181,6 @@ impl Decompose {
         Ok((self.samples.map(split).transpose()?.flatten(), self.step_errors.map(step_errors).transpose()?))
     }
 }
-
-/// Samples at once.
-const SAMPLE_BATCH: u64 = 64;
-/// Samples at once of images of up to [`SMALL_IMAGE`] values, whose layers are too small to use a processor in smaller batches.
-const SMALL_BATCH: u64 = 256;
-const SMALL_IMAGE: usize = 1024;
 
 /// Whose samples are measured.
 #[derive(Clone, Copy)]
