@@ -2,8 +2,8 @@
 
 use crate::image_model::ImageModel;
 use crate::sampling::{KnownRegion, Model, SamplingJob, VisitedLevels};
-use anyhow::{Result, ensure};
-use ddpm_core::{Grid, Level, Noising, Scheme, Variance};
+use anyhow::{Context, Result, ensure};
+use ddpm_core::{ChosenLevels, Grid, Level, Noising, Scheme, Variance};
 use ddpm_data::Split;
 use ddpm_nets::Threshold;
 use ddpm_report::results::DenoisingError;
@@ -22,6 +22,8 @@ pub(crate) struct ImageSampling<'a> {
     pub(crate) steps: usize,
     /// Which ones; by the checkpoint's own grid unless given.
     pub(crate) grid: Option<Grid>,
+    /// The levels themselves, in the place of a number and a grid.
+    pub(crate) chosen: Option<ChosenLevels>,
     /// The timestep at which Langevin dynamics runs.
     pub(crate) at: Option<f64>,
     /// The errors that an adaptive sampler allows in a step.
@@ -58,6 +60,9 @@ impl<'a> ImageSampling<'a> {
                     "langevin runs at one noise level of a checkpoint: name it with --at T"
                 );
                 VisitedLevels::single(noising, self.at)?
+            }
+            _ if self.chosen.is_some() => {
+                VisitedLevels::chosen(noising, self.chosen.as_ref().context("levels")?)?
             }
             (_, Noising::Continuous { .. }) => VisitedLevels::along(noising, Some(self.steps), Some(grid))?,
             (_, Noising::Discrete(_)) => {

@@ -25,6 +25,7 @@ mod image_file_options;
 mod image_model;
 mod image_run;
 mod image_set_check;
+mod levels_file;
 mod noising_options;
 mod numbers;
 #[cfg(test)]

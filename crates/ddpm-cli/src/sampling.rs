@@ -6,7 +6,7 @@ use crate::runtime::StopFlag;
 use anyhow::{Context, Result, ensure};
 use ddpm_core::Trajectory;
 use ddpm_core::decomposition::mmse_per_component;
-use ddpm_core::{Grid, Level, Noising, Schedule, Scheme, Step, Target, TimeIndex, Variance};
+use ddpm_core::{ChosenLevels, Grid, Level, Noising, Schedule, Scheme, Step, Target, TimeIndex, Variance};
 use ddpm_data::sha256_bytes;
 use ddpm_nets::Denoiser;
 use ddpm_sample::{
@@ -25,13 +25,26 @@ const MOST_STEPS: usize = 10_000_000;
 /// [`Samples::relative_size`] beyond which a warning is given. Correct samples of data with outliers stay below 2.
 const MOST_RELATIVE_SIZE: f64 = 3.0;
 
+/// Which levels are asked for: a number and a grid, or each of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Visits<'a> {
+    /// Their number.
+    pub(crate) steps: Option<usize>,
+    /// The grid.
+    pub(crate) grid: Option<Grid>,
+    /// The levels themselves, in the place of both.
+    pub(crate) chosen: Option<&'a ChosenLevels>,
+}
+
 /// The levels that a sampler visits.
 #[derive(Debug)]
 pub(crate) struct VisitedLevels {
     /// The levels, the noisiest first.
     pub(crate) trajectory: Trajectory,
-    /// The schedule and the grid that chose them; none on a process in continuous time.
-    discrete: Option<(Schedule, Grid)>,
+    /// The schedule whose timesteps they are; none on a process in continuous time.
+    schedule: Option<Schedule>,
+    /// The grid that chose them among the schedule's.
+    grid: Option<Grid>,
 }
 
 impl VisitedLevels {
@@ -45,7 +58,7 @@ impl VisitedLevels {
                 Self::of_timesteps(schedule.clone(), &timesteps, grid)?
             }
             Noising::Continuous { .. } => {
-                VisitedLevels { trajectory: noising.trajectory(steps, grid)?, discrete: None }
+                VisitedLevels { trajectory: noising.trajectory(steps, grid)?, schedule: None, grid: None }
             }
         })
     }
@@ -53,12 +66,18 @@ impl VisitedLevels {
     /// Timesteps of a schedule, the noisiest first, that `grid` chose.
     pub(crate) fn of_timesteps(schedule: Schedule, timesteps: &[TimeIndex], grid: Grid) -> Result<Self> {
         let trajectory = Trajectory::discrete(&schedule, timesteps)?;
-        Ok(VisitedLevels { trajectory, discrete: Some((schedule, grid)) })
+        Ok(VisitedLevels { trajectory, schedule: Some(schedule), grid: Some(grid) })
     }
 
     /// The schedule whose timesteps the levels are; none on a process in continuous time.
     pub(crate) fn schedule(&self) -> Option<&Schedule> {
-        self.discrete.as_ref().map(|(schedule, _)| schedule)
+        self.schedule.as_ref()
+    }
+
+    /// Levels chosen one by one.
+    pub(crate) fn chosen(noising: &Noising, levels: &ChosenLevels) -> Result<Self> {
+        let trajectory = levels.trajectory(noising)?;
+        Ok(VisitedLevels { trajectory, schedule: noising.schedule().cloned(), grid: None })
     }
 
     /// A single level, for Langevin dynamics: the one at timestep or time `at`, or [`Noising::langevin_level`].
@@ -74,7 +93,7 @@ impl VisitedLevels {
             None => noising.langevin_level()?,
         };
         let trajectory = Trajectory::of_levels(vec![level, Level::CLEAN], noising.scale(), None)?;
-        Ok(VisitedLevels { trajectory, discrete: None })
+        Ok(VisitedLevels { trajectory, schedule: None, grid: None })
     }
 
     /// The sampler as it runs along a noising process, and the levels that it visits: one level for plain Langevin dynamics (see
@@ -82,13 +101,13 @@ impl VisitedLevels {
     pub(crate) fn of_scheme(
         noising: &Noising,
         scheme: Scheme,
-        steps: Option<usize>,
-        grid: Option<Grid>,
+        visits: &Visits<'_>,
         at: Option<f64>,
     ) -> Result<(Scheme, Self)> {
-        let levels = match scheme {
-            Scheme::Langevin { .. } => Self::single(noising, at)?,
-            _ => Self::along(noising, steps, grid)?,
+        let levels = match (scheme, visits.chosen) {
+            (Scheme::Langevin { .. }, _) => Self::single(noising, at)?,
+            (_, Some(chosen)) => Self::chosen(noising, chosen)?,
+            (_, None) => Self::along(noising, visits.steps, visits.grid)?,
         };
         Ok((noising.scheme(scheme), levels))
     }
@@ -288,11 +307,11 @@ impl SamplingJob<'_> {
 
     /// The sampler along the visited levels.
     fn sampler(&self) -> Result<Box<dyn Sampler>, SampleError> {
-        let VisitedLevels { trajectory, discrete } = &self.levels;
+        let VisitedLevels { trajectory, schedule, grid } = &self.levels;
         let tolerance = self.options.tolerance;
-        match discrete {
+        match (schedule, grid) {
             // Inpainting returns to each visited level, which diffusers' arrival levels need not be.
-            Some((schedule, grid)) if self.known.is_none() => {
+            (Some(schedule), Some(grid)) if self.known.is_none() => {
                 sampler_on_grid(&self.scheme, schedule, *grid, trajectory, tolerance)
             }
             _ => sampler(&self.scheme, trajectory, tolerance),

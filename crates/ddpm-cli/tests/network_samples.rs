@@ -78,6 +78,60 @@ fn samples_and_steps_of_a_network_are_split_and_misfits_are_refused() {
     let html = std::fs::read_to_string(folder.join("page/index.html")).unwrap();
     assert!(html.contains("The distance of the samples") && html.contains("Where the sampler errs"));
 
+    // The recommended levels can be written, visited, measured, and sampled with.
+    let written = [&ddim[..], &["--write-levels", "best.json"]].concat();
+    let value = json(folder, &written);
+    let levels: Value = serde_json::from_slice(&std::fs::read(folder.join("best.json")).unwrap()).unwrap();
+    let zero_based: Vec<u64> = placed.iter().map(|t| t - 1).collect();
+    assert_eq!(levels["timesteps"], Value::from(zero_based));
+    let trial = &value["sample_split"]["trials"][0];
+    let raw = |value: &Value, name: &str| value[name]["raw"].as_f64().unwrap();
+    assert!(
+        (raw(trial, "distance") + raw(trial, "gain") - raw(&value["sample_split"], "total")).abs() < 1e-9
+    );
+    let visited = ["--sampler", "ddim", "--samples", "60", "--visited", "best.json"];
+    let again = json(folder, &[&base[..], &visited].concat());
+    assert_eq!(again["steps"], 5);
+    assert!((raw(&again["sample_split"], "total") - raw(trial, "distance")).abs() < 1e-9, "{again}");
+    assert!(again["sample_split"].get("trials").is_none() && again["sample_split"]["grid"] == "chosen");
+    let nats = ["--max-images", "12", "--levels", "4"];
+    let by_nats = [&base[..4], &nats, &["--steps", "5", "--write-levels", "nats.json"]].concat();
+    let advised = json(folder, &by_nats);
+    let with = json(folder, &[&base[..4], &nats, &["--visited", "nats.json"]].concat());
+    // Other levels are measured, so that the curve between them is another one.
+    let best = advised["network"]["advice"]["best_discretization_nats"].as_f64().unwrap();
+    let variance = advised["network"]["advice"]["best_variance"].as_str().unwrap();
+    let own = advised["variance"].as_str().unwrap();
+    let got = with["discretization_nats"].as_f64().unwrap();
+    assert!(own != variance || (got / best - 1.0).abs() < 0.1, "{got} {best}");
+    assert_eq!(with["network"]["measured"]["chosen_levels"], true);
+    assert!(with["advice"][0].as_str().unwrap().contains("5 chosen levels"), "{}", with["advice"]);
+    for out in ["a.safetensors", "b.safetensors"] {
+        let sample = ["sample", "--checkpoint", checkpoint, "--num", "2", "--sampler", "ddim", "--out", out];
+        let levels = if out == "a.safetensors" { "--levels" } else { "--visited" };
+        ddpm(folder).args(sample).args([levels, "best.json"]).assert().success();
+    }
+    let bytes = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    assert_eq!(bytes("a.safetensors"), bytes("b.safetensors"));
+    std::fs::write(folder.join("t.json"), r#"{"kind":"gaussian","mean":[0.0],"var":[0.5]}"#).unwrap();
+    std::fs::write(folder.join("snr.json"), r#"{"log_snr": [-9, 0, 4]}"#).unwrap();
+    let target = ["sample", "--target", "t.json", "--process", "vp", "--sampler", "ode-heun", "--num", "5"];
+    ddpm(folder).args(target).args(["--visited", "snr.json", "--out", "t.safetensors"]).assert().success();
+    let bad = ["sample", "--target", "t.json", "--visited", "bad.json", "--out", "x.safetensors"];
+    for (text, expected) in [
+        (r#"{"timesteps": [0, 5]}"#, "timesteps[1] must be falling"),
+        (r#"{"timesteps": [1000]}"#, "below the number of training levels"),
+        (r#"{"log_snr": []}"#, "at least 1"),
+        (r#"{"steps": [1]}"#, "expected {"),
+        ("[1, 2]", "expected {"),
+    ] {
+        std::fs::write(folder.join("bad.json"), text).unwrap();
+        let output = ddpm(folder).args(bad).assert().code(2);
+        let error = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+        assert!(error.contains(expected) && error.trim_end().lines().count() == 1, "{expected}: {error}");
+    }
+    ddpm(folder).args(bad).args(["--steps", "5"]).assert().code(2);
+
     let refused = |more: &[&str], expected: &str| {
         let output = ddpm(folder).arg("decompose").args(base).args(more).assert().code(2);
         let text = String::from_utf8(output.get_output().stderr.clone()).unwrap();

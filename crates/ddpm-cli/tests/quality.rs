@@ -94,8 +94,9 @@ fn the_distance_falls_with_training_and_the_report_has_what_was_measured() {
     }
     assert_eq!(split["metric"], "frechet-distance");
     assert_eq!(split["cells"].as_array().unwrap().len(), 5);
-    assert!(split["discretization"]["interval"][0].as_f64().unwrap() > 0.0, "{split}");
-    assert!(part("initialization", "corrected").abs() < part("discretization", "corrected"), "{split}");
+    // 300 steps of training: that is the error, and it is resolved.
+    assert!(split["training"]["interval"][0].as_f64().unwrap() > 0.0, "{split}");
+    assert!(part("initialization", "corrected").abs() < 0.2 * part("training", "corrected"), "{split}");
     let page = fs::read_to_string(root.join("report/decomposition/index.html")).unwrap();
     assert!(page.contains("The distance of the samples") && page.contains("discretization"), "{page}");
 

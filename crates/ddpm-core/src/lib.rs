@@ -35,6 +35,7 @@
 #![deny(missing_docs)]
 
 mod bound;
+mod chosen_levels;
 pub mod classical;
 pub mod decomposition;
 mod error;
@@ -64,6 +65,7 @@ mod variance;
 mod weight;
 
 pub use bound::{BoundStep, StepVariance, bound_steps};
+pub use chosen_levels::ChosenLevels;
 pub use error::CoreError;
 pub use expected_exponent::{ExpectedExponent, FIXED_SMALL_LIMIT};
 pub use grid::{Grid, nearest_timesteps};

@@ -269,6 +269,7 @@ fn advice_names_the_lever_that_helps() {
             floor,
             mse,
             init: result.init.value,
+            chosen: None,
             grid,
             steps,
             variance: Variance::FixedLarge,

@@ -5,7 +5,7 @@ use crate::measurement::{
 };
 use crate::{EvalConfig, EvalError};
 use ddpm_core::decomposition::{Decoder, decoder_variance};
-use ddpm_core::{Grid, Schedule, TimeIndex, Variance};
+use ddpm_core::{ChosenLevels, Grid, Schedule, TimeIndex, Variance};
 use ddpm_data::{Dataset, Split};
 use ddpm_nets::checkpoint::Checkpoint;
 use std::ops::ControlFlow;
@@ -19,6 +19,8 @@ pub struct StudySettings {
     pub grid: Option<Grid>,
     /// Number of visited levels.
     pub steps: usize,
+    /// The levels themselves, in the place of a grid and a number.
+    pub chosen: Option<ChosenLevels>,
     /// The variance of the sampler's steps; the checkpoint's own if absent.
     pub variance: Option<Variance>,
     /// Whether the network was trained on mirror images too.
@@ -51,6 +53,8 @@ pub struct NetworkStudy<'a> {
     pub timesteps: Vec<TimeIndex>,
     /// The grid that they are from.
     pub grid: Grid,
+    /// Whether they were chosen one by one instead.
+    pub chosen: bool,
     /// The variance of the steps that are decomposed.
     pub variance: Variance,
     /// The sampler's own variance, where it cannot be decomposed and `variance` stands in its place.
@@ -120,7 +124,14 @@ impl<'a> NetworkStudy<'a> {
         names: StudyNames,
     ) -> Result<Self, EvalError> {
         let grid = settings.grid.unwrap_or(checkpoint.scheduler.spacing());
-        let (schedule, timesteps) = checkpoint.scheduler.visit(grid, settings.steps)?;
+        let (schedule, timesteps) = match &settings.chosen {
+            Some(chosen) => {
+                let schedule = checkpoint.scheduler.schedule().clone();
+                let timesteps = chosen.timesteps(&schedule)?;
+                (schedule, timesteps)
+            }
+            None => checkpoint.scheduler.visit(grid, settings.steps)?,
+        };
         let own = settings.variance.unwrap_or(checkpoint.scheduler.variance());
         let (variance, replaced_variance) = match own {
             own if own.is_learned() => (Variance::FixedLarge, Some(own)),
@@ -133,6 +144,7 @@ impl<'a> NetworkStudy<'a> {
             schedule,
             timesteps,
             grid,
+            chosen: settings.chosen.is_some(),
             variance,
             replaced_variance,
             flips: settings.flips,

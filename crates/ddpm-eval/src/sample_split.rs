@@ -31,10 +31,12 @@ pub struct SplitSets {
     pub normal: Grouped,
     /// From N(0, I), with the fine steps.
     pub normal_fine: Grouped,
+    /// From N(0, I), with recommended changes of the sampler.
+    pub trials: Vec<Grouped>,
 }
 
 /// The distances and their differences; the meaning of the fields is that of [`ddpm_report::results::SampleSplit`].
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SplitDistances {
     /// Whether the distance is Fréchet's, and not the kernel distance.
     pub is_frechet: bool,
@@ -54,6 +56,8 @@ pub struct SplitDistances {
     pub other_order: OtherOrder,
     /// The check of the finest grid.
     pub finest_grid: SplitValue,
+    /// Of each trial its distance, and by how much the whole distance is larger.
+    pub trials: Vec<[SplitValue; 2]>,
 }
 
 impl SplitSets {
@@ -67,11 +71,12 @@ impl SplitSets {
     ) -> Result<SplitDistances, EvalError> {
         let samples = [&self.data, &self.data_fine, &self.data_half, &self.normal, &self.normal_fine];
         let is_frechet = samples.iter().chain([&&self.real, &&self.reference]).all(|set| is_jackknifed(set));
-        let mut done = 0;
+        let (mut done, all_sets) = (0, 6 + self.trials.len());
         let mut of = |set: &Grouped| -> Result<Deletions, EvalError> {
             let at = done;
-            let mut step =
-                |part: usize, all: usize| progress(at * GROUPS + part * GROUPS / all.max(1), 6 * GROUPS);
+            let mut step = |part: usize, all: usize| {
+                progress(at * GROUPS + part * GROUPS / all.max(1), all_sets * GROUPS)
+            };
             let found = if is_frechet {
                 frechet_deletions(set, &self.reference, &mut step)
             } else {
@@ -89,7 +94,13 @@ impl SplitSets {
             <[Deletions; 5]>::try_from(all)
                 .map_err(|all| EvalError::mismatch("distances of a split", 5, all.len()))?
         };
+        let mut trials = Vec::with_capacity(self.trials.len());
+        for set in &self.trials {
+            let found = of(set)?;
+            trials.push([value(&found), value(&normal.minus(&found)?)]);
+        }
         Ok(SplitDistances {
+            trials,
             is_frechet,
             cells: [&data, &data_fine, &data_half, &normal, &normal_fine].map(value),
             total: value(&normal),

@@ -110,6 +110,7 @@ impl<'a> Setup<'a> {
             reference: reference.map(plain),
             schedule: self.schedule.clone(),
             timesteps: self.timesteps.to_vec(),
+            chosen: false,
             grid: Grid::Trailing,
             variance: self.variance,
             replaced_variance: None,

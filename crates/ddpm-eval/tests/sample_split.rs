@@ -89,6 +89,7 @@ impl Case {
             data_half: start(FINE / 2, true),
             normal: start(STEPS, false),
             normal_fine: start(FINE, false),
+            trials: vec![start(2 * STEPS, false)],
         };
         sets.distances(&mut |_, _| Ok(())).unwrap()
     }
@@ -127,6 +128,12 @@ fn the_split_of_a_gaussian_is_that_of_the_exact_recursion() {
     let other = found.other_order;
     let other = found.floor.raw + found.training.raw + other.discretization.raw + other.initialization.raw;
     assert!((other - found.total.raw).abs() < 1e-12);
+    // A change that helps or not: twice the steps.
+    let [distance, gain] = found.trials[0];
+    assert!((distance.raw + gain.raw - found.total.raw).abs() < 1e-12);
+    let exact = case.exact(Start::Prior, STEPS) - case.exact(Start::Prior, 2 * STEPS);
+    let [low, high] = gain.interval.unwrap();
+    assert!((gain.best() - exact).abs() < high - low, "{gain:?} {exact}");
     assert!(case.truth().iter().all(|part| part.abs() > 1e-3), "{:?}", case.truth());
 }
 

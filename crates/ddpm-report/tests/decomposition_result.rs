@@ -79,6 +79,7 @@ fn advise(
         floor: ScheduleCurve::new(levels.to_vec(), mmse, 1).unwrap(),
         mse: result.levels.iter().map(|terms| terms.mse).collect(),
         init: result.init.value,
+        chosen: None,
         grid,
         steps,
         variance: Variance::FixedLarge,

@@ -96,6 +96,7 @@ impl Measurement {
     ) -> Result<NetworkTerms> {
         let settings = StudySettings {
             grid: Some(self.grid),
+            chosen: None,
             steps: self.steps,
             variance: Some(self.variance),
             flips: self.flips,

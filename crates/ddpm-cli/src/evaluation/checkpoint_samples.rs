@@ -7,7 +7,7 @@ use crate::runtime::StopFlag;
 use crate::sample_files::{SampleFiles, network_digest, settings};
 use crate::sampling_memory;
 use anyhow::{Context, Result};
-use ddpm_core::{Grid, Scheme};
+use ddpm_core::{ChosenLevels, Grid, Scheme};
 use ddpm_data::samples::{Existing, SampleFormat};
 use ddpm_data::{datasets_dir, sha256_bytes};
 use ddpm_nets::checkpoint::Checkpoint;
@@ -30,6 +30,8 @@ pub(crate) struct CheckpointSamples<'a> {
     pub(crate) steps: usize,
     /// Which ones; by the checkpoint's own grid unless given.
     pub(crate) grid: Option<Grid>,
+    /// The levels themselves, in the place of a number and a grid.
+    pub(crate) chosen: Option<&'a ChosenLevels>,
     /// The errors that an adaptive sampler allows in a step.
     pub(crate) tolerance: Tolerance,
     /// Number of images.
@@ -67,6 +69,7 @@ impl CheckpointSamples<'_> {
             scheme: self.scheme,
             steps: self.steps,
             grid: self.grid,
+            chosen: self.chosen.cloned(),
             at: None,
             tolerance: self.tolerance,
             noise: NoiseInput::keyed(self.seed, &shape),

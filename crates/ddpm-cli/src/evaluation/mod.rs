@@ -18,6 +18,6 @@ pub(crate) use distances::{Kind, distance, overlap};
 pub(crate) use feature_classifier::train_features;
 pub(crate) use image_set::{Images, features, load_extractor, of_folder};
 pub(crate) use reference_features::reference_features;
-pub(crate) use sample_split::SplitJob;
+pub(crate) use sample_split::{SplitJob, Trial};
 pub(crate) use step_errors::StepErrorJob;
 pub(crate) use training_neighbours::ComparedSets;

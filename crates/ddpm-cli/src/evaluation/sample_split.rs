@@ -9,14 +9,14 @@ use crate::runtime::StopFlag;
 use crate::sampling_memory;
 use anyhow::{Context, Result, ensure};
 use ddpm_core::recursion::Start;
-use ddpm_core::{Grid, Scheme};
+use ddpm_core::{ChosenLevels, Grid, Scheme};
 use ddpm_data::{Dataset, ImageSet, ImageShape, ShuffledOrder};
 use ddpm_eval::extractor::{FeatureExtractor, INCEPTION};
 use ddpm_eval::sample_metrics::{GROUPS, Grouped};
 use ddpm_eval::{SplitDistances, SplitSets};
 use ddpm_nets::checkpoint::Checkpoint;
 use ddpm_nets::pixels::{from_u8, to_u8};
-use ddpm_report::results::{Format, SampleSplit, SplitCell};
+use ddpm_report::results::{Format, SampleSplit, SplitCell, SplitTrial};
 use ddpm_sample::{CoupledDraws, NoiseInput, Record, Tolerance};
 use std::path::Path;
 use tch::{Device, Tensor};
@@ -39,6 +39,10 @@ pub(crate) struct SplitJob<'a> {
     pub(crate) fine_steps: Option<usize>,
     /// Placement of the levels; the checkpoint's own unless given.
     pub(crate) grid: Option<Grid>,
+    /// The levels of `steps` themselves, where they are chosen one by one.
+    pub(crate) chosen: Option<ChosenLevels>,
+    /// Recommended changes of the sampler, to be measured as well.
+    pub(crate) trials: Vec<Trial>,
     /// Samples of every combination.
     pub(crate) samples: u64,
     /// Samples at once.
@@ -53,11 +57,31 @@ pub(crate) struct SplitJob<'a> {
     pub(crate) device: Device,
 }
 
+/// A recommended change of the sampler.
+#[derive(Clone, Debug)]
+pub(crate) struct Trial {
+    /// What changes, in words.
+    pub(crate) change: String,
+    /// The sampler.
+    pub(crate) scheme: Scheme,
+    /// Its levels.
+    pub(crate) levels: ChosenLevels,
+}
+
 /// Real images that starts are made from, and those that everything is compared with.
 struct RealImages {
     starts: Images,
     reference: Images,
     trained_on: bool,
+}
+
+/// Which samples.
+#[derive(Clone, Copy)]
+struct Draw<'a> {
+    start: Start,
+    scheme: Scheme,
+    steps: usize,
+    chosen: Option<&'a ChosenLevels>,
 }
 
 /// What samples start from besides noise.
@@ -76,23 +100,27 @@ impl SplitJob<'_> {
         if shape.dimension() <= 1024 { 256 } else { 64 }
     }
 
-    /// Checks what can be checked before anything is sampled.
-    pub(crate) fn fine_steps(&self) -> Result<usize> {
+    /// The fine steps, after what can be checked before anything is computed. `most` stands for them where none are given.
+    pub(crate) fn fine_steps(
+        scheme: &Scheme,
+        steps: usize,
+        fine_steps: Option<usize>,
+        most: usize,
+        samples: u64,
+    ) -> Result<usize> {
         ensure!(
-            !matches!(self.scheme, Scheme::Langevin { .. } | Scheme::OdeRk45),
+            !matches!(scheme, Scheme::Langevin { .. } | Scheme::OdeRk45),
             "--samples: {} has no number of steps that could be refined; use another sampler, such as ode-heun",
-            self.scheme.name()
+            scheme.name()
         );
-        let fine = self.fine_steps.unwrap_or(self.checkpoint.scheduler.noising().default_steps());
+        let fine = fine_steps.unwrap_or(most);
         ensure!(
-            self.samples >= FEWEST_SPLIT,
-            "--samples must be at least {FEWEST_SPLIT} for a checkpoint, got {}",
-            self.samples
+            samples >= FEWEST_SPLIT,
+            "--samples must be at least {FEWEST_SPLIT} for a checkpoint, got {samples}"
         );
         ensure!(
-            fine >= 2 && fine >= self.steps,
-            "--fine-steps must be at least 2 and the {} steps of the sampler, got {fine}",
-            self.steps
+            fine >= 2 && fine >= steps,
+            "--fine-steps must be at least 2 and the {steps} steps of the sampler, got {fine}"
         );
         Ok(fine)
     }
@@ -104,7 +132,8 @@ impl SplitJob<'_> {
         workers: &Workers,
         stop: &StopFlag,
     ) -> Result<Option<SampleSplit>> {
-        let fine = self.fine_steps()?;
+        let most = self.checkpoint.scheduler.noising().default_steps();
+        let fine = Self::fine_steps(&self.scheme, self.steps, self.fine_steps, most, self.samples)?;
         sampling_memory::check_images(
             self.batch_size.min(self.samples),
             self.checkpoint.network.config(),
@@ -117,12 +146,21 @@ impl SplitJob<'_> {
         let labels = starts.images.labels().map(<[i64]>::to_vec);
         let labels = labels.filter(|_| self.checkpoint.classes.is_some());
         let starting = Starting { noised: &noised, labels, fine };
-        let drawn = |start: Start, steps: usize| self.draw(start, steps, &starting, workers, stop);
+        let drawn = |start: Start, steps: usize| {
+            // The levels that are chosen one by one are those of the sampler in question alone.
+            let chosen = self.chosen.as_ref().filter(|_| steps == self.steps);
+            self.draw(&Draw { start, scheme: self.scheme, steps, chosen }, &starting, workers, stop)
+        };
         let data = drawn(Start::Marginal, self.steps)?;
         let data_half = drawn(Start::Marginal, fine / 2)?;
         let data_fine = drawn(Start::Marginal, fine)?;
         let normal = drawn(Start::Prior, self.steps)?;
         let normal_fine = drawn(Start::Prior, fine)?;
+        let mut trials = Vec::with_capacity(self.trials.len());
+        for Trial { scheme, levels, .. } in &self.trials {
+            let draw = Draw { start: Start::Prior, scheme: *scheme, steps: self.steps, chosen: Some(levels) };
+            trials.push(self.draw(&draw, &starting, workers, stop)?);
+        }
         if !workers.is_first() {
             return Ok(None);
         }
@@ -146,9 +184,10 @@ impl SplitJob<'_> {
             data_half: samples(data_half)?,
             normal: samples(normal)?,
             normal_fine: samples(normal_fine)?,
+            trials: trials.into_iter().map(samples).collect::<Result<_>>()?,
         };
         let found = with_bar(stop, "split", |bar| sets.distances(bar))?;
-        let SplitDistances { is_frechet, cells, total, floor, training, .. } = found;
+        let SplitDistances { is_frechet, cells, total, floor, training, .. } = found.clone();
         let [of_data, of_fine, of_half, of_normal, of_normal_fine] = cells;
         let cell = |start, steps: usize, distance| SplitCell { start, steps: steps as u64, distance };
         let metric = match (is_frechet, self.extractor.name().as_str()) {
@@ -172,7 +211,7 @@ impl SplitJob<'_> {
             sampler: self.scheme.name().into(),
             steps: self.steps as u64,
             fine_steps: fine as u64,
-            grid: grid.name().into(),
+            grid: if self.chosen.is_some() { "chosen".into() } else { grid.name().into() },
             seed: self.seed,
             cells: vec![
                 cell(Start::Marginal, fine, of_fine),
@@ -188,6 +227,12 @@ impl SplitJob<'_> {
             discretization: found.discretization,
             other_order: found.other_order,
             finest_grid: found.finest_grid,
+            trials: self
+                .trials
+                .iter()
+                .zip(found.trials)
+                .map(|(trial, [distance, gain])| SplitTrial { change: trial.change.clone(), distance, gain })
+                .collect(),
         }))
     }
 
@@ -245,13 +290,13 @@ impl SplitJob<'_> {
     /// draws of few steps are sums of those of the fine ones where the sampler draws once a step.
     fn draw(
         &self,
-        start: Start,
-        steps: usize,
+        draw: &Draw<'_>,
         starting: &Starting<'_>,
         workers: &Workers,
         stop: &StopFlag,
     ) -> Result<Option<ImageSet>> {
-        let job = |steps: usize, coupled: Option<CoupledDraws>| {
+        let Draw { start, scheme, steps, chosen } = *draw;
+        let job = |steps: usize, chosen: Option<&ChosenLevels>, coupled: Option<CoupledDraws>| {
             let noise = match start {
                 Start::Marginal => NoiseInput::noised(self.seed, starting.noised),
                 Start::Prior => NoiseInput::keyed(self.seed, &image_shape(self.checkpoint)),
@@ -259,9 +304,10 @@ impl SplitJob<'_> {
             ImageSampling {
                 model: ImageModel { labels: starting.labels.clone(), ..ImageModel::plain(self.checkpoint) },
                 dir: self.dir,
-                scheme: self.scheme,
+                scheme,
                 steps,
                 grid: self.grid,
+                chosen: chosen.cloned(),
                 at: None,
                 tolerance: Tolerance::default(),
                 noise: noise.coupled(coupled),
@@ -274,7 +320,7 @@ impl SplitJob<'_> {
             .job()
         };
         let coupled = if steps < starting.fine {
-            CoupledDraws::of(&job(steps, None)?.plan()?, &job(starting.fine, None)?.plan()?)
+            CoupledDraws::of(&job(steps, chosen, None)?.plan()?, &job(starting.fine, None, None)?.plan()?)
         } else {
             None
         };
@@ -284,7 +330,7 @@ impl SplitJob<'_> {
             if start == Start::Prior { "N(0, I)" } else { "noised images" }
         );
         let mut pixels = Vec::new();
-        job(steps, coupled)?.draw(0, self.device, stop, workers, &mut |batch| {
+        job(steps, chosen, coupled)?.draw(0, self.device, stop, workers, &mut |batch| {
             let bytes = torch_ext::fence(|| {
                 Vec::<u8>::try_from(to_u8(batch).to_device(Device::Cpu).contiguous().reshape([-1]))
             })?;

@@ -8,7 +8,7 @@ use crate::sampling::SamplingJob;
 use crate::sampling_memory;
 use anyhow::{Result, ensure};
 use ddpm_core::decomposition::equal_costs;
-use ddpm_core::{Grid, Level, SAMPLERS, Scheme, Time, nearest_timesteps};
+use ddpm_core::{ChosenLevels, Grid, Level, SAMPLERS, Scheme, Time, nearest_timesteps};
 use ddpm_eval::extractor::FeatureExtractor;
 use ddpm_eval::{EvalError, StepAverages, StepCosts};
 use ddpm_nets::checkpoint::Checkpoint;
@@ -33,6 +33,8 @@ pub(crate) struct StepErrorJob<'a> {
     pub(crate) fine_steps: Option<usize>,
     /// Placement of the levels; the checkpoint's own unless given.
     pub(crate) grid: Option<Grid>,
+    /// The levels themselves, where they are chosen one by one.
+    pub(crate) chosen: Option<ChosenLevels>,
     /// Starting states.
     pub(crate) paths: u64,
     /// Starting states at once.
@@ -77,8 +79,8 @@ impl StepErrorJob<'_> {
             self.checkpoint.network.config(),
             self.device,
         )?;
-        let coarse = self.job(self.scheme, self.steps)?;
-        let flow = self.job(Scheme::ddim(0.0), fine)?;
+        let coarse = self.job(self.scheme, self.steps, self.chosen.clone())?;
+        let flow = self.job(Scheme::ddim(0.0), fine, None)?;
         let flow = refined(&coarse.levels.trajectory, &with_lowest(&coarse, &flow)?)?;
         let mut costs = StepCosts::default();
         for first in (0..self.paths).step_by(self.batch_size as usize) {
@@ -115,13 +117,14 @@ impl StepErrorJob<'_> {
         })
     }
 
-    fn job(&self, scheme: Scheme, steps: usize) -> Result<SamplingJob<'_>> {
+    fn job(&self, scheme: Scheme, steps: usize, chosen: Option<ChosenLevels>) -> Result<SamplingJob<'_>> {
         ImageSampling {
             model: ImageModel::plain(self.checkpoint),
             dir: self.dir,
             scheme,
             steps,
             grid: self.grid,
+            chosen,
             at: None,
             tolerance: Tolerance::default(),
             noise: NoiseInput::keyed(self.seed, &image_shape(self.checkpoint)),

@@ -89,8 +89,13 @@ pub(super) fn evaluate_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) 
             Scheme::Ddpm { variance } => variance,
             _ => own,
         };
-        let settings =
-            StudySettings { grid: sample.grid, steps: sample.steps, variance: Some(variance), flips };
+        let settings = StudySettings {
+            grid: sample.grid,
+            steps: sample.steps,
+            chosen: None,
+            variance: Some(variance),
+            flips,
+        };
         let names = StudyNames {
             checkpoint: dir.display().to_string(),
             data: config.data.name.to_string(),

@@ -102,6 +102,7 @@ impl<'a> ImagePreview<'a> {
             // A short schedule has fewer levels than the default asks for.
             steps: config.preview_steps.unwrap_or(1).min(model.scheduler.schedule().steps()),
             grid: config.grid,
+            chosen: None,
             at: None,
             tolerance: Tolerance::default(),
             num,

@@ -215,6 +215,7 @@ fn draw(
         scheme: sample.scheme(checkpoint.scheduler.variance())?,
         steps,
         grid: sample.grid,
+        chosen: None,
         tolerance: sample.sampler.tolerance(),
         num,
         batch_size: sample.batch_size,

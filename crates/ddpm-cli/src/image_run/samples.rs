@@ -31,6 +31,7 @@ pub(super) fn sample_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) ->
             scheme: config.scheme(checkpoint.scheduler.variance())?,
             steps: config.steps,
             grid: config.grid,
+            chosen: None,
             at: None,
             tolerance: config.sampler.tolerance(),
             num: config.num,

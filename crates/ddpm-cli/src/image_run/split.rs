@@ -51,6 +51,8 @@ pub(super) fn split_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) -> 
             steps: config.split_steps,
             fine_steps: (config.split_fine_steps > 0).then_some(config.split_fine_steps),
             grid: None,
+            chosen: None,
+            trials: Vec::new(),
             samples: config.split_samples,
             batch_size: SplitJob::usual_batch(dataset.shape()),
             seed: sample.seed,

@@ -7,7 +7,7 @@ use crate::config::{Configuration, VectorConfig};
 use crate::process_pictures::record;
 use crate::run::Run;
 use crate::runtime::StopFlag;
-use crate::sampling::{Model, SamplingJob, VisitedLevels};
+use crate::sampling::{Model, SamplingJob, VisitedLevels, Visits};
 use crate::stages::Stages;
 use crate::terminal_noise::warn_of_signal;
 use crate::training::{self, Origin};
@@ -61,8 +61,12 @@ fn sample(
 ) -> Result<Samples> {
     let config = &run.config.sample;
     let scheme = config.scheme(Variance::FixedLarge)?;
-    let (scheme, levels) =
-        VisitedLevels::of_scheme(&checkpoint.noising, scheme, Some(config.steps), config.grid, None)?;
+    let (scheme, levels) = VisitedLevels::of_scheme(
+        &checkpoint.noising,
+        scheme,
+        &Visits { steps: Some(config.steps), grid: config.grid, chosen: None },
+        None,
+    )?;
     let job = SamplingJob {
         model: Model::Denoiser(&ScoreDenoiser(&checkpoint.network)),
         scheme,

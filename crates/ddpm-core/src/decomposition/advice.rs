@@ -14,6 +14,8 @@ pub struct MeasuredModel {
     pub init: f64,
     /// The grid in use.
     pub grid: Grid,
+    /// Positions of the levels in use among those of the floor, where they are chosen one by one and not the grid's.
+    pub chosen: Option<Vec<usize>>,
     /// Levels visited.
     pub steps: usize,
     /// The variance in use.
@@ -50,7 +52,10 @@ pub struct Advice {
 impl MeasuredModel {
     /// Works the advice out.
     pub fn advise(&self) -> Result<Advice, CoreError> {
-        let positions = self.positions(self.steps)?;
+        let positions = match &self.chosen {
+            Some(chosen) => chosen.clone(),
+            None => self.positions(self.steps)?,
+        };
         let terms = |positions: &[usize], variance| -> Result<(f64, f64), CoreError> {
             let training = self.floor.training(positions, variance, &self.mse)?;
             Ok((self.floor.discretization(positions, variance)?, training))

@@ -35,6 +35,7 @@ impl Context<'_> {
             mse: chosen.mse.clone(),
             init: self.init,
             grid: self.study.grid,
+            chosen: self.study.chosen.then(|| visited.to_vec()),
             steps: self.study.timesteps.len(),
             variance,
             others,

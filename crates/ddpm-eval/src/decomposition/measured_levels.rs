@@ -60,6 +60,7 @@ impl Context<'_> {
             reference: study.names.reference.clone(),
             train_steps: self.plan().all().len(),
             grid: study.grid,
+            chosen_levels: study.chosen,
             train_images: self.train.errors.images(),
             held_out_images: self.held_out.as_ref().map_or(0, |side| side.errors.images()),
             training_set: measured.training_set,

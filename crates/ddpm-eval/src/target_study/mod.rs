@@ -100,6 +100,7 @@ impl TargetStudy<'_> {
             floor: known.curve.clone(),
             mse: known.mse.clone(),
             init: init.value,
+            chosen: None,
             grid: self.grid,
             steps: self.steps,
             variance,

@@ -1,7 +1,7 @@
 //! The distance of samples from real images, one source of error switched on at a time.
 
 use crate::kit::{Axis, Cell, Page, Plot, Point, Series, Style, Table, listed, number};
-use crate::results::{SampleSplit, SplitCell, SplitValue};
+use crate::results::{SampleSplit, SplitCell, SplitTrial, SplitValue};
 use ddpm_core::interval::Interval;
 use ddpm_core::recursion::Start;
 
@@ -13,6 +13,7 @@ pub(super) fn add_to(page: &mut Page, split: Option<&SampleSplit>) {
         bars(split),
         "The distance in parts, with 95 % intervals over the images. A part may be negative: an error that makes up for another one.",
     );
+    section.paragraph_if(trials(split));
     section.table(cells(split));
     section.paragraph(facts(split)).paragraph(order(split));
 }
@@ -105,6 +106,30 @@ pub(super) fn parts(split: &SampleSplit) -> Table {
         split.total.raw.into(),
         Cell::from("the distance of the samples"),
     ])
+}
+
+/// What recommended changes make of the distance.
+pub(super) fn trials(split: &SampleSplit) -> Option<String> {
+    let sentence = |trial: &SplitTrial| {
+        let effect = match (trial.gain.is_resolved(), trial.gain.best() > 0.0) {
+            (true, true) => "which is less".to_owned(),
+            (true, false) => "which is more: here the samples do not follow the recommendation".to_owned(),
+            (false, _) => {
+                format!(
+                    "a difference that cannot be told from 0 with {} samples",
+                    number::count(split.samples)
+                )
+            }
+        };
+        format!(
+            "Measured: with {}, the distance is {} (less by {}), {effect}.",
+            trial.change,
+            with_interval(&trial.distance),
+            with_interval(&trial.gain)
+        )
+    };
+    let sentences: Vec<String> = split.trials.iter().map(sentence).collect();
+    (!sentences.is_empty()).then(|| sentences.join(" "))
 }
 
 /// The distances behind the parts.

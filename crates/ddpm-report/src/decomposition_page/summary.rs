@@ -28,6 +28,7 @@ pub fn summary(result: &DecomposeReport, all: bool) -> Page {
     if let Some(split) = &result.sample_split {
         let section = page.section("The distance of the samples");
         section.table(sample_split::parts(split)).paragraph(sample_split::facts(split));
+        section.paragraph_if(sample_split::trials(split));
     }
     if let Some(errors) = &result.step_errors {
         let section = page.section("Where the sampler errs");
@@ -89,7 +90,7 @@ fn measurement(network: &NetworkReport) -> String {
     format!(
         "Data set {}, grid {}, {} of {} levels measured, {} training and {} held-out images, {} noise draw{} for each image and level; x_0 {}.{fitting}",
         facts.data,
-        facts.grid,
+        if facts.chosen_levels { "none (the levels are chosen)" } else { facts.grid.name() },
         network.levels.len(),
         facts.train_steps,
         facts.train_images,

@@ -56,7 +56,8 @@ pub fn advice_sentences(advice: &Advice, input: &MeasuredModel, basis: &AdviceBa
 
 /// What the sampler in use costs, and the best of the same number of steps.
 fn placement(advice: &Advice, input: &MeasuredModel, basis: &AdviceBasis) -> String {
-    let MeasuredModel { grid, steps, variance, .. } = input;
+    let MeasuredModel { grid, steps, variance, chosen, .. } = input;
+    let grid = if chosen.is_some() { "chosen" } else { grid.name() };
     let [_, discretization, training] = basis.terms.map(|term| basis.in_words(&term));
     let now = format!(
         "With {steps} {grid} levels and variance {variance}, discretization costs {discretization} nats and training {training} nats."

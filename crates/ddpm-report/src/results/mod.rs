@@ -28,7 +28,7 @@ pub use network_result::{
     MeasurementFacts, Memorization, NetworkReport, TrainingErrorBracket, VarianceReport,
 };
 pub use sample_quality::{NearestImages, Neighbours, SampleQuality, SampledSet, TrainingNeighbours};
-pub use sample_split::{OtherOrder, SampleSplit, SplitCell, SplitValue};
+pub use sample_split::{OtherOrder, SampleSplit, SplitCell, SplitTrial, SplitValue};
 pub use score_error::ScoreError;
 pub use set_distance::{ClassScore, SetDistance, SetOverlap};
 pub use step_error::{PlacedLevel, StepErrorEntry, StepErrorReport};

@@ -85,6 +85,9 @@ pub struct MeasurementFacts {
     pub train_steps: usize,
     /// Where the visited levels lie.
     pub grid: Grid,
+    /// Whether the visited levels were chosen one by one, and are not the grid's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub chosen_levels: bool,
     /// Training images measured.
     pub train_images: usize,
     /// Held-out images measured; 0 where there are none.

@@ -95,6 +95,21 @@ pub struct SampleSplit {
     pub other_order: OtherOrder,
     /// From noised data, half of the fine steps less all of them: how much of `training` the finest grid may be.
     pub finest_grid: SplitValue,
+    /// Recommended changes of the sampler, measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trials: Vec<SplitTrial>,
+}
+
+/// A recommended change of the sampler, and what it makes of the samples' distance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SplitTrial {
+    /// What changes, in words.
+    pub change: String,
+    /// The distance with it, from N(0, I).
+    pub distance: SplitValue,
+    /// The distance in question less this one: positive where the change helps.
+    pub gain: SplitValue,
 }
 
 /// The two errors in the other order.

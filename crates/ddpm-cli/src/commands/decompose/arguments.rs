@@ -45,6 +45,12 @@ pub(crate) struct Decompose {
     /// Where the visited levels lie: leading, linspace, trailing, quadratic, log-snr or karras [default: trailing; the checkpoint's]
     #[arg(long, value_name = "NAME")]
     pub(super) grid: Option<Grid>,
+    /// Of a checkpoint: a file of the levels to visit, {"timesteps": [...]} or {"log_snr": [...]}, the noisiest first, as --write-levels writes it
+    #[arg(long, value_name = "FILE.json", conflicts_with_all = ["steps", "grid"])]
+    pub(super) visited: Option<PathBuf>,
+    /// Of a checkpoint: write the levels that are recommended, as many as were visited: by the divergences, or with --step-errors by these
+    #[arg(long, value_name = "FILE.json")]
+    pub(super) write_levels: Option<PathBuf>,
     /// A constant added to every component of the ideal denoiser
     #[arg(long, value_name = "D", default_value_t = 0.0, allow_hyphen_values = true)]
     pub(super) perturb: f64,

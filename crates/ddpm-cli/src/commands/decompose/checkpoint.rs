@@ -4,21 +4,22 @@ use super::arguments::{Decompose, NetworkOptions};
 use crate::checkpoints::load_images;
 use crate::config::{ImageData, QualityExtractor};
 use crate::datasets::report_unread;
-use crate::evaluation::{SplitJob, StepErrorJob, WantedExtractor};
+use crate::evaluation::{SplitJob, StepErrorJob, Trial, WantedExtractor};
 use crate::given::Given;
 use crate::global_options::Global;
 use crate::image_model::image_shape;
 use crate::image_run::measure;
+use crate::levels_file;
 use crate::runtime::{self, StopFlag};
 use crate::sampler_options::Origin;
 use crate::terminal_noise::warn_of_signal;
 use crate::workers::{self, in_turn};
 use anyhow::{Context, Result, ensure};
-use ddpm_core::{Schedule, Scheme, TimeIndex, Variance};
+use ddpm_core::{ChosenLevels, Schedule, Scheme, TimeIndex, Variance};
 use ddpm_data::{Dataset, DatasetName, Loaded, Source, datasets_dir, sha256_bytes};
 use ddpm_eval::{EvalConfig, NetworkStudy, Spectrum, StudyNames, StudySettings, decompose};
 use ddpm_nets::checkpoint::Checkpoint;
-use ddpm_report::results::{DecomposeReport, SampleSplit, StepErrorReport};
+use ddpm_report::results::DecomposeReport;
 use std::path::{Path, PathBuf};
 use tch::Device;
 use torch_ext::dist::Workers;
@@ -42,8 +43,17 @@ impl Decompose {
             check_reference(dir, reference, &checkpoint)?;
         }
         let scheme = self.sampler.scheme(checkpoint.scheduler.variance(), None, Origin::CommandLine)?;
-        let steps = self.steps.unwrap_or(checkpoint.scheduler.noising().default_steps());
+        let chosen = self.visited.as_deref().map(levels_file::read).transpose()?;
+        let steps = match &chosen {
+            // On a schedule the last step leads to data; along a process there is one fewer than levels.
+            Some(chosen) => chosen.trajectory(checkpoint.scheduler.noising())?.steps(),
+            None => self.steps.unwrap_or(checkpoint.scheduler.noising().default_steps()),
+        };
         ensure!(steps >= 2, "--steps must be at least 2 for a checkpoint, got {steps}");
+        let most = checkpoint.scheduler.noising().default_steps();
+        if let Some(samples) = self.samples {
+            SplitJob::fine_steps(&scheme, steps, self.split.fine_steps, most, u64::from(samples))?;
+        }
         let name = options.data.context("--data is needed with --checkpoint")?;
         let images = options.images.of(name, &global.given)?;
         let source = Source::from_data_dir(options.data_dir.as_deref())?;
@@ -52,13 +62,11 @@ impl Decompose {
         report_unread(&unread);
         check_data(dir, &checkpoint, name, &data)?;
 
-        let asked = AskedSampler { dir, checkpoint: &checkpoint, scheme, steps, device };
-        let (split, step_errors) =
-            self.of_samples(&asked, &data, global.seed.unwrap_or(0), &workers, stop)?;
         let mut report = if is_ancestral {
             let settings = StudySettings {
                 grid: self.grid,
                 steps,
+                chosen: chosen.clone(),
                 variance: self.sampler.variance,
                 flips: options.flips.unwrap_or_else(|| trained_with_flips(dir)),
             };
@@ -67,7 +75,7 @@ impl Decompose {
                 data: name.to_string(),
                 ..StudyNames::default()
             };
-            let mut study = NetworkStudy::of(&checkpoint, &settings, names)?.among(workers);
+            let mut study = NetworkStudy::of(&checkpoint, &settings, names)?.among(workers.clone());
             if let Some((dir, reference)) = &reference {
                 study = study.with_reference(dir.display().to_string(), reference);
             }
@@ -83,8 +91,16 @@ impl Decompose {
                 ..DecomposeReport::default()
             }
         };
-        report.sample_split = split.map(Box::new);
-        report.step_errors = step_errors.map(Box::new);
+        let asked = AskedSampler { dir, checkpoint: &checkpoint, scheme, steps, chosen, device };
+        self.of_samples(asked, &data, &mut report, global.seed.unwrap_or(0), &workers, stop)?;
+        if let Some(path) = self.write_levels.as_deref().filter(|_| workers.is_first()) {
+            let recommended = recommended_levels(&report);
+            levels_file::write(
+                path,
+                &recommended.context("--write-levels: no levels are recommended here")?,
+            )?;
+            note!("levels: {}", path.display());
+        }
         Ok(report)
     }
 
@@ -115,19 +131,21 @@ impl Decompose {
         Ok(false)
     }
 
-    /// What is measured on samples: the split of their distance, in the first of several processes, and what the sampler's steps cost.
+    /// Adds what is measured on samples: what the sampler's steps cost, and the split of the samples' distance with the effect of the recommended
+    /// levels, in the first of several processes.
     fn of_samples(
         &self,
-        asked: &AskedSampler<'_>,
+        asked: AskedSampler<'_>,
         data: &Dataset,
+        report: &mut DecomposeReport,
         seed: u64,
         workers: &Workers,
         stop: &StopFlag,
-    ) -> Result<(Option<SampleSplit>, Option<StepErrorReport>)> {
+    ) -> Result<()> {
         if self.samples.is_none() && self.step_errors.is_none() {
-            return Ok((None, None));
+            return Ok(());
         }
-        let AskedSampler { dir, checkpoint, scheme, steps, device } = *asked;
+        let AskedSampler { dir, checkpoint, scheme, steps, chosen, device } = asked;
         let options = &self.split;
         let name = self.network.data.context("--data is needed with --checkpoint")?;
         let own = QualityExtractor::Own;
@@ -140,29 +158,11 @@ impl Decompose {
             seed: 0,
             device,
         };
-        let chosen = wanted.load(workers, stop)?;
-        let extractor = chosen.extractor.as_ref();
+        let loaded = wanted.load(workers, stop)?;
+        let extractor = loaded.extractor.as_ref();
         let batch_size = options.sample_batch.unwrap_or(SplitJob::usual_batch(data.shape()));
         let (fine_steps, grid) = (options.fine_steps, self.grid);
-        let split = |samples: u32| {
-            let job = SplitJob {
-                checkpoint,
-                dir,
-                scheme,
-                steps,
-                fine_steps,
-                grid,
-                samples: u64::from(samples),
-                batch_size,
-                seed,
-                extractor,
-                data_name: name.to_string(),
-                device,
-            };
-            job.run(data, workers, stop)
-        };
-        let step_errors = |paths: u32| {
-            let paths = u64::from(paths);
+        if let Some(paths) = self.step_errors {
             let job = StepErrorJob {
                 checkpoint,
                 dir,
@@ -170,25 +170,75 @@ impl Decompose {
                 steps,
                 fine_steps,
                 grid,
-                paths,
+                chosen: chosen.clone(),
+                paths: u64::from(paths),
                 batch_size,
                 seed,
                 extractor,
                 device,
             };
-            job.run(stop)
-        };
-        Ok((self.samples.map(split).transpose()?.flatten(), self.step_errors.map(step_errors).transpose()?))
+            report.step_errors = Some(Box::new(job.run(stop)?));
+        }
+        if let Some(samples) = self.samples {
+            let job = SplitJob {
+                checkpoint,
+                dir,
+                scheme,
+                steps,
+                fine_steps,
+                grid,
+                trials: recommended(report, scheme, chosen.as_ref()).into_iter().collect(),
+                chosen,
+                samples: u64::from(samples),
+                batch_size,
+                seed,
+                extractor,
+                data_name: name.to_string(),
+                device,
+            };
+            report.sample_split = job.run(data, workers, stop)?.map(Box::new);
+        }
+        Ok(())
     }
 }
 
+/// The levels that a report recommends: by the costs of steps, or by the divergences.
+fn recommended_levels(report: &DecomposeReport) -> Option<ChosenLevels> {
+    if let Some(errors) = &report.step_errors {
+        return errors.placement.as_deref().map(levels_file::of_placement);
+    }
+    let levels = &report.network.as_ref()?.advice.best_levels;
+    let timesteps: Vec<TimeIndex> = levels.iter().map(|t| TimeIndex(t.saturating_sub(1))).collect();
+    Some(ChosenLevels::of_timesteps(&timesteps))
+}
+
+/// The recommended change of a sampler, if it is one.
+fn recommended(report: &DecomposeReport, scheme: Scheme, chosen: Option<&ChosenLevels>) -> Option<Trial> {
+    let levels = recommended_levels(report)?;
+    let steps = report.steps;
+    let advice = report.network.as_ref().map(|network| &network.advice);
+    let best = advice.map(|advice| advice.best_variance).filter(|_| report.step_errors.is_none());
+    let (scheme, variance) = match best {
+        // A fitted variance needs stored errors, which a checkpoint may not have.
+        Some(variance) if report.variance != Some(variance) && variance != Variance::Analytic => {
+            (Scheme::Ddpm { variance }, format!(" and variance {variance}"))
+        }
+        _ => (scheme, String::new()),
+    };
+    if chosen == Some(&levels) && variance.is_empty() {
+        return None;
+    }
+    let by = if report.step_errors.is_some() { "the costs of its steps" } else { "the divergences" };
+    Some(Trial { change: format!("the {steps} levels{variance} that {by} recommend"), scheme, levels })
+}
+
 /// Whose samples are measured.
-#[derive(Clone, Copy)]
 struct AskedSampler<'a> {
     dir: &'a Path,
     checkpoint: &'a Checkpoint,
     scheme: Scheme,
     steps: usize,
+    chosen: Option<ChosenLevels>,
     device: Device,
 }
 

@@ -91,7 +91,10 @@ impl Decompose {
         } else {
             given.refuse_group::<NetworkOptions>("with --target: it is for --checkpoint")?;
             given.refuse_group::<SplitOptions>("with --target: it is for --checkpoint")?;
-            given.refuse(&["step_errors"], "with --target: it is for --checkpoint")?;
+            given.refuse(
+                &["step_errors", "visited", "write_levels"],
+                "with --target: it is for --checkpoint",
+            )?;
         }
         if self.w2 {
             given.refuse(&["images", "all"], "with --w2, which has no terms by level")?;
@@ -103,8 +106,13 @@ impl Decompose {
         }
         let [betas, alpha_bars] = self.noising.inputs();
         output::check_files(
-            &[("--json", JsonOutput::path(&self.json))],
-            &[("--target", self.target.as_deref()), betas, alpha_bars],
+            &[("--json", JsonOutput::path(&self.json)), ("--write-levels", self.write_levels.as_deref())],
+            &[
+                ("--target", self.target.as_deref()),
+                ("--visited", self.visited.as_deref()),
+                betas,
+                alpha_bars,
+            ],
         )
     }
 

@@ -3,6 +3,7 @@
 use crate::checkpoints::load_images;
 use crate::evaluation::{CheckpointSamples, features, load_extractor, of_folder};
 use crate::global_options::Global;
+use crate::levels_file;
 use crate::numbers::{count, count64};
 use crate::runtime::StopFlag;
 use crate::sampler_options::{Origin, SamplerOptions};
@@ -58,6 +59,9 @@ pub(super) struct Sampling {
     /// Where they lie: leading, linspace, trailing, quadratic, log-snr or karras [default: the checkpoint's]
     #[arg(long, value_name = "NAME")]
     grid: Option<Grid>,
+    /// A file of the levels to visit, {"timesteps": [...]} or {"log_snr": [...]}, the noisiest first, as `ddpm decompose --write-levels` writes it
+    #[arg(long, value_name = "FILE.json", visible_alias = "levels", conflicts_with_all = ["steps", "grid"])]
+    visited: Option<PathBuf>,
     /// Samples at once [default: 64]
     #[arg(long, value_name = "N", value_parser = count64)]
     batch_size: Option<u64>,
@@ -137,12 +141,14 @@ impl Sampling {
             !matches!(scheme, Scheme::Langevin { .. }),
             "--sampler langevin stays at one noise level and draws no images; take another sampler"
         );
+        let chosen = self.visited.as_deref().map(levels_file::read).transpose()?;
         let samples = CheckpointSamples {
             checkpoint: &checkpoint,
             dir,
             scheme,
             steps: self.steps.unwrap_or(checkpoint.scheduler.noising().default_steps()),
             grid: self.grid,
+            chosen: chosen.as_ref(),
             tolerance: self.sampler.tolerance(),
             num: self.num.unwrap_or(SAMPLES),
             batch_size: self.batch_size.unwrap_or(BATCH),

@@ -171,6 +171,7 @@ impl Steps {
             scheme,
             steps,
             grid: None,
+            chosen: None,
             tolerance: Tolerance::default(),
             num: self.num,
             batch_size: self.batch_size,

@@ -97,6 +97,7 @@ impl Sample {
             scheme,
             steps: self.steps.unwrap_or(checkpoint.scheduler.noising().default_steps()),
             grid: self.grid,
+            chosen: self.chosen_levels()?,
             at: self.at,
             tolerance: self.sampler.tolerance(),
             num,

@@ -7,12 +7,14 @@ mod vectors;
 
 use crate::given::Given;
 use crate::global_options::Global;
+use crate::levels_file;
 use crate::noising_options::NoisingOptions;
 use crate::numbers::{count, count64};
 use crate::output::{check_files, print};
 use crate::sampler_options::{Origin, SamplerOptions};
+use crate::sampling::Visits;
 use anyhow::{Context, Result, bail, ensure};
-use ddpm_core::{Grid, SAMPLERS, Scheme, Variance};
+use ddpm_core::{ChosenLevels, Grid, SAMPLERS, Scheme, Variance};
 use ddpm_data::samples::SampleFormat;
 use ddpm_data::sha256_file;
 use ddpm_nets::Threshold;
@@ -58,6 +60,9 @@ pub(crate) struct Sample {
     /// Where the visited levels lie: leading, linspace, trailing, quadratic, log-snr or karras [default: the checkpoint's; trailing for a schedule; karras for ve and edm]
     #[arg(long, value_name = "NAME")]
     grid: Option<Grid>,
+    /// A file of the levels to visit, {"timesteps": [...]} or {"log_snr": [...]}, the noisiest first, as `ddpm decompose --write-levels` writes it
+    #[arg(long, value_name = "FILE.json", visible_alias = "levels", conflicts_with_all = ["steps", "grid"])]
+    visited: Option<PathBuf>,
     /// Starting states `x_T` [n, ...] and draws `z` [draws, n, ...] (z[0] first) instead of seeded noise
     #[arg(long, value_name = "FILE.safetensors")]
     noise: Option<PathBuf>,
@@ -195,11 +200,24 @@ impl Sample {
     fn scheme(&self, own: Variance, given: &Given) -> Result<Scheme> {
         let scheme = self.sampler.scheme(own, self.steps, Origin::CommandLine)?;
         if matches!(scheme, Scheme::Langevin { .. }) {
-            given.refuse(&["grid", "final_denoise"], "on langevin, which stays at one level (--at)")?;
+            given.refuse(
+                &["grid", "visited", "final_denoise"],
+                "on langevin, which stays at one level (--at)",
+            )?;
         } else {
             ensure!(self.at.is_none(), "--at belongs to the sampler langevin");
         }
         Ok(scheme)
+    }
+
+    /// The levels of --visited.
+    fn chosen_levels(&self) -> Result<Option<ChosenLevels>> {
+        self.visited.as_deref().map(levels_file::read).transpose()
+    }
+
+    /// Which levels are asked for.
+    fn visits<'a>(&self, chosen: Option<&'a ChosenLevels>) -> Visits<'a> {
+        Visits { steps: self.steps, grid: self.grid, chosen }
     }
 
     /// The kind of files that `--out` names.

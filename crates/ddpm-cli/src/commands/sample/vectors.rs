@@ -33,8 +33,9 @@ impl Sample {
         let checkpoint = load_vectors(dir, device)?;
         let scheme = self.scheme(Variance::FixedLarge, &global.given)?;
         warn_of_signal(&checkpoint.noising)?;
+        let chosen = self.chosen_levels()?;
         let (scheme, levels) =
-            VisitedLevels::of_scheme(&checkpoint.noising, scheme, self.steps, self.grid, self.at)?;
+            VisitedLevels::of_scheme(&checkpoint.noising, scheme, &self.visits(chosen.as_ref()), self.at)?;
         let (dim, scale) = (checkpoint.network.config().dim, checkpoint.data_scale);
         let model = settings([("checkpoint", network_digest(dir)?)]);
         let source = settings([("checkpoint", json!(dir))]);
@@ -56,8 +57,9 @@ impl Sample {
                 "on a schedule, whose last step ends at data: it is for --process",
             )?;
         }
+        let chosen = self.chosen_levels()?;
         let (scheme, mut levels) =
-            VisitedLevels::of_scheme(&noising, scheme, self.steps, self.grid, self.at)?;
+            VisitedLevels::of_scheme(&noising, scheme, &self.visits(chosen.as_ref()), self.at)?;
         if self.final_denoise {
             levels.trajectory = levels.trajectory.with_decoder();
         }
