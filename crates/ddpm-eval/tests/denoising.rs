@@ -86,6 +86,7 @@ fn study<'a>(network: ThresholdedDenoiser<'a>, schedule: &Schedule, by_class: bo
         schedule: schedule.clone(),
         timesteps: Grid::Trailing.visit(schedule, schedule.steps()).unwrap(),
         grid: Grid::Trailing,
+        chosen: false,
         variance: Variance::FixedLarge,
         replaced_variance: None,
         flips: false,

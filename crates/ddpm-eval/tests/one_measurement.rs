@@ -56,6 +56,7 @@ fn study(denoiser: &dyn Denoiser, steps: usize, variance: Variance) -> NetworkSt
         timesteps: Grid::Trailing.visit(&schedule, steps).unwrap(),
         schedule,
         grid: Grid::Trailing,
+        chosen: false,
         variance,
         replaced_variance: None,
         flips: false,

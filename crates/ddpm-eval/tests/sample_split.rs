@@ -61,7 +61,7 @@ impl Case {
         Tensor::from_slice(&rows).reshape([n as i64, DIM])
     }
 
-    fn samples(&self, noise: NoiseInput, steps: usize, n: usize) -> Tensor {
+    fn samples(&self, noise: &NoiseInput, steps: usize, n: usize) -> Tensor {
         let ideal = ideal_denoiser(&self.target, Device::Cpu).unwrap();
         let denoiser = Perturbed::new(ideal.as_ref(), self.perturbation);
         let mut noise = noise.batch(0..n as u64, Device::Cpu).unwrap();
@@ -79,7 +79,7 @@ impl Case {
                 true => NoiseInput::noised(seed, &real.to_kind(Kind::Float)),
                 false => NoiseInput::keyed(seed, &[DIM]),
             };
-            of(&self.samples(noise, steps, n))
+            of(&self.samples(&noise, steps, n))
         };
         let sets = SplitSets {
             real: of(&real),
@@ -124,7 +124,7 @@ fn the_split_of_a_gaussian_is_that_of_the_exact_recursion() {
         [found.floor, found.training, found.initialization, found.discretization].iter().map(of).sum::<f64>()
     };
     assert!((sum(|v| v.raw) - found.total.raw).abs() < 1e-12);
-    assert!((sum(|v| v.best()) - found.total.best()).abs() < 1e-10);
+    assert!((sum(SplitValue::best) - found.total.best()).abs() < 1e-10);
     let other = found.other_order;
     let other = found.floor.raw + found.training.raw + other.discretization.raw + other.initialization.raw;
     assert!((other - found.total.raw).abs() < 1e-12);

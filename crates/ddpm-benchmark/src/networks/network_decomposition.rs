@@ -200,6 +200,7 @@ pub(crate) mod golden {
             timesteps: GRID.visit(&schedule, measurement.steps).unwrap(),
             schedule,
             grid: GRID,
+            chosen: false,
             variance: VARIANCE,
             replaced_variance: None,
             flips: false,

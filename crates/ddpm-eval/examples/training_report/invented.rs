@@ -104,6 +104,7 @@ fn measured(data: &Dataset, spectrum: &Spectrum) -> Result<MeasuredErrors, EvalE
         timesteps: Grid::Trailing.visit(&schedule, 1000)?,
         schedule,
         grid: Grid::Trailing,
+        chosen: false,
         variance: Variance::FixedLarge,
         replaced_variance: None,
         flips: false,
