@@ -28,6 +28,7 @@ mod monte_carlo;
 mod path;
 mod placement;
 mod quadrature;
+mod quantile;
 mod settings;
 mod step;
 mod terms;

@@ -5,7 +5,7 @@
 //! the mass below z_2, and so on. For a mixture of Gaussians every conditional law is a mixture in one dimension, whose weights are those of the
 //! components given the coordinates so far. The coordinates are the principal axes of the data, in which the map of a Gaussian is the best one.
 
-use super::transport::quantile;
+use super::quantile::quantile;
 use crate::interval::Estimate;
 use crate::noise::{NoiseSource, Purpose};
 use crate::{CoreError, Target};
