@@ -34,6 +34,7 @@ fn samples_of_a_gaussian_are_as_far_as_the_recursion_says() {
             trajectory: trajectory.clone(),
             scheme,
             perturbation,
+            denoiser: None,
             tolerance: Tolerance::default(),
             seed: 5,
             device: Device::Cpu,

@@ -1,8 +1,8 @@
 //! The error decomposition of a closed-form target: its terms by level and their sums.
 
-use super::step::ReverseStep;
+use super::step::{ReverseStep, reverse_steps};
 use crate::classical::ClassicalTerms;
-use crate::{Level, Target};
+use crate::{CoreError, Level, Target, Variance};
 use serde::{Deserialize, Serialize};
 
 /// A number and its standard error, 0 where it is exact.
@@ -74,6 +74,36 @@ pub struct RouteComparison {
     pub discretization_immse: Estimate,
     /// Estimated error of the integral's quadrature.
     pub quadrature_error: f64,
+}
+
+impl Decomposition {
+    /// c^2/(2v) of each step: the training term by unit of E|D - D*|^2 at the level that it leaves.
+    pub fn error_weights(&self, variance: Variance) -> Result<Vec<f64>, CoreError> {
+        let visited: Vec<Level> = self.levels.iter().map(|terms| terms.level).collect();
+        let mmse: Vec<f64> = self.levels.iter().map(|terms| terms.mmse / self.dim as f64).collect();
+        Ok(reverse_steps(&visited, variance, Some(&mmse))?.iter().map(ReverseStep::error_weight).collect())
+    }
+
+    /// The same for another denoiser D: `errors` are its E|D - D*|^2 at the visited levels, `stderr` is the standard error of their weighted sum.
+    pub fn with_errors(mut self, errors: &[f64], variance: Variance, stderr: f64) -> Result<Self, CoreError> {
+        if errors.len() != self.levels.len() {
+            let (expected, got) = (self.levels.len(), errors.len());
+            return Err(CoreError::Dimension { what: "errors by visited level".into(), expected, got });
+        }
+        let weights = self.error_weights(variance)?;
+        for (k, (terms, error)) in self.levels.iter_mut().zip(errors).enumerate() {
+            terms.mse = terms.mmse + error;
+            terms.training = weights.get(k).map(|weight| weight * error);
+        }
+        let training = self.levels.iter().filter_map(|terms| terms.training).sum();
+        self.training = Estimate { value: training, stderr };
+        self.total = Estimate {
+            value: self.init.value + self.discretization.value + training,
+            stderr: self.init.stderr + self.discretization.stderr + stderr,
+        };
+        self.classical.training_mse_sum = self.levels.iter().map(|terms| terms.mse).sum();
+        Ok(self)
+    }
 }
 
 /// Exact or estimated statistics of the visited levels, the noisiest first.

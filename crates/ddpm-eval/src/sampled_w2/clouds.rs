@@ -13,7 +13,6 @@ use std::ops::ControlFlow;
 use tch::{Device, Kind, Tensor};
 
 /// A sampler on a closed-form target.
-#[derive(Debug)]
 pub struct SampleRun<'a> {
     /// The law of the data.
     pub target: &'a Target,
@@ -23,12 +22,23 @@ pub struct SampleRun<'a> {
     pub scheme: Scheme,
     /// A constant added to every component of the ideal denoiser.
     pub perturbation: f64,
+    /// A denoiser of its own in the place of the ideal one with the constant.
+    pub denoiser: Option<&'a dyn Denoiser>,
     /// Tolerance of an adaptive sampler.
     pub tolerance: Tolerance,
     /// Seed of all samples and their noise.
     pub seed: u64,
     /// Where sampling runs.
     pub device: Device,
+}
+
+impl std::fmt::Debug for SampleRun<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SampleRun")
+            .field("target", &self.target)
+            .field("scheme", &self.scheme)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Independent sets of exact samples.
@@ -70,10 +80,10 @@ impl SampleRun<'_> {
             trajectory = trajectory.with_mse(mse)?;
         }
         let ideal = ideal_denoiser(self.target, self.device)?;
-        let given = Perturbed::new(ideal.as_ref(), self.perturbation);
+        let perturbed = Perturbed::new(ideal.as_ref(), self.perturbation);
         let denoiser: &dyn Denoiser = match answers {
             AblationDenoiser::Ideal => ideal.as_ref(),
-            AblationDenoiser::Given => &given,
+            AblationDenoiser::Given => self.denoiser.unwrap_or(&perturbed),
         };
         let dim = self.target.dim();
         let options = Options { tolerance: self.tolerance, ..Options::default() };

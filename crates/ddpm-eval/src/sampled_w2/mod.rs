@@ -78,7 +78,7 @@ pub fn sampled_ablation(
     let reference = Reference::new(run, effort)?;
     let dim = run.target.dim();
     let blocks = entropic::Blocks::of(dim, reference.points());
-    let combinations = W2Ablation::combinations(run.perturbation != 0.0);
+    let combinations = W2Ablation::combinations(run.perturbation != 0.0 || run.denoiser.is_some());
     let total = combinations.len();
     let mut cells = Vec::with_capacity(total);
     let mut own = Vec::new();

@@ -153,6 +153,7 @@ impl TargetStudy<'_> {
             trajectory,
             scheme,
             perturbation: self.perturbation,
+            denoiser: None,
             tolerance: self.tolerance,
             seed: self.seed,
             device: self.device,

@@ -18,7 +18,8 @@ use std::path::PathBuf;
 ///
 /// Of a trained network (--checkpoint) the ideal denoiser is unknown: the terms are given against named floors, with 95 % intervals over
 /// images, together with the variational bound, what the network remembers of its images, and what would help most. With --samples the distance
-/// of the samples from real images is split as well, for any sampler; the divergences are those of the sampler ddpm.
+/// of the samples from real images is split as well, for any sampler; the divergences are those of the sampler ddpm. Of a network on vectors the data's
+/// law is that of its run, so that the ideal denoiser is known and the training term needs no floor.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -32,6 +33,7 @@ Examples:
   ddpm decompose --checkpoint runs/digits/checkpoints/latest --data digits --report decomposition
   ddpm decompose --checkpoint runs/digits/checkpoints/latest --data digits --sampler ddim --steps 20 --samples 300 --fine-steps 250
   ddpm decompose --checkpoint runs/digits/checkpoints/latest --data digits --sampler dpmpp-2m --steps 10 --step-errors 64
+  ddpm decompose --checkpoint runs/gmm2d-ddpm/checkpoints/latest --steps 50 --w2
   ddpm decompose --checkpoint DIR --data cifar10 --reference BETTER --steps 100 --max-images 200 --levels 20 --json report.json
 All divergences are in nats. Targets are exact in one dimension and where they are Gaussian; mixtures in more dimensions are estimated from
 --images noising paths, with standard errors.")]
@@ -110,15 +112,9 @@ fn extractor(word: &str) -> Result<QualityExtractor, String> {
 #[command(next_help_heading = "Of a checkpoint")]
 pub(crate) struct NetworkOptions {
     /// A trained network: a diffusers pipeline directory; its own schedule, clipping and class labels are used
-    #[arg(
-        long,
-        value_name = "DIR",
-        requires = "data",
-        required_unless_present = "target",
-        conflicts_with = "target"
-    )]
+    #[arg(long, value_name = "DIR", required_unless_present = "target", conflicts_with = "target")]
     pub(super) checkpoint: Option<PathBuf>,
-    /// The data set that it was trained on: digits, fashion-mnist, cifar10 or image-folder
+    /// The data set that a network on images was trained on: digits, fashion-mnist, cifar10 or image-folder
     #[arg(long, value_name = "NAME")]
     pub(super) data: Option<DatasetName>,
     /// A local folder instead of the cache

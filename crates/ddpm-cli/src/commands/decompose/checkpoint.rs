@@ -29,6 +29,7 @@ impl Decompose {
     pub(super) fn network(&self, dir: &Path, global: &Global, stop: &StopFlag) -> Result<DecomposeReport> {
         let options = &self.network;
         let is_ancestral = self.check_sampler(&global.given)?;
+        ensure!(options.data.is_some(), "--data is needed with --checkpoint of a network on images");
         let config = options.config(global)?;
         let workers = workers::join()?;
         let device = runtime::prepare(global.device, global.threads)?;

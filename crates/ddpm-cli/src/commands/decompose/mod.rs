@@ -4,6 +4,7 @@ mod arguments;
 mod checkpoint;
 mod closed_form;
 mod report;
+mod vector_network;
 mod wasserstein;
 
 pub(crate) use arguments::Decompose;
@@ -20,6 +21,7 @@ use crate::workers;
 use anyhow::{Result, bail, ensure};
 use arguments::{ClosedFormSampling, NetworkOptions, SplitOptions};
 use ddpm_core::{Target, Variance};
+use ddpm_nets::checkpoint::VectorCheckpoint;
 use ddpm_report::decomposition_page::{check_folder, summary};
 use ddpm_report::results::DecomposeReport;
 use std::path::Path;
@@ -48,6 +50,7 @@ impl Decompose {
         }
         let stop = StopFlag::install()?;
         let report = stop.abandonable(NOTHING_WRITTEN, || match (&self.network.checkpoint, &problem) {
+            (Some(dir), _) if self.is_of_vectors()? => self.vectors(dir, global, &stop),
             (Some(dir), _) => self.network(dir, global, &stop),
             (None, Some(problem)) if self.w2 => self.wasserstein(problem, global),
             (None, Some(problem)) => self.divergences(problem, global.seed.unwrap_or(0)),
@@ -62,6 +65,7 @@ impl Decompose {
         }
         if let Some(folder) = self.report.as_ref().filter(|_| !workers::is_follower()) {
             match (&self.network.checkpoint, &problem) {
+                (Some(_), _) if self.is_of_vectors()? => vector_network::write(folder, report)?,
                 (Some(dir), _) => report::write_network(folder, dir, report)?,
                 (None, Some(problem)) => self.write_target(folder, problem, report, global, &stop)?,
                 (None, None) => {}
@@ -84,7 +88,12 @@ impl Decompose {
     fn refuse_options_without_effect(&self, given: &Given) -> Result<()> {
         if self.network.checkpoint.is_some() {
             given.refuse_group::<NoisingOptions>("with --checkpoint, which has its own noising process")?;
-            given.refuse(&["perturb", "images", "w2"], "with --checkpoint: it is for --target")?;
+            if self.is_of_vectors()? {
+                return self.check_outputs();
+            }
+            given.refuse(&["perturb"], "with --checkpoint: it is for --target")?;
+            let why = "on a checkpoint of images: it is for --target and networks on vectors";
+            given.refuse(&["images", "w2"], why)?;
             if self.samples.is_none() && self.step_errors.is_none() {
                 given.refuse_group::<SplitOptions>("without --samples or --step-errors")?;
             }
@@ -104,6 +113,15 @@ impl Decompose {
         if JsonOutput::is_standard(&self.json) {
             given.refuse(&["all"], "with --json -, which has every level and takes the table's place")?;
         }
+        self.check_outputs()
+    }
+
+    /// Whether the checkpoint is one of a network on vectors.
+    fn is_of_vectors(&self) -> Result<bool> {
+        Ok(self.network.checkpoint.as_deref().map(VectorCheckpoint::is_at).transpose()?.unwrap_or(false))
+    }
+
+    fn check_outputs(&self) -> Result<()> {
         let [betas, alpha_bars] = self.noising.inputs();
         output::check_files(
             &[("--json", JsonOutput::path(&self.json)), ("--write-levels", self.write_levels.as_deref())],

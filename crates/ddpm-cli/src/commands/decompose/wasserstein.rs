@@ -74,6 +74,7 @@ impl Decompose {
             trajectory,
             scheme,
             perturbation: self.perturb,
+            denoiser: None,
             tolerance: self.sampler.tolerance(),
             seed: global.seed.unwrap_or(0),
             device: runtime::prepare(global.device, global.threads)?,
