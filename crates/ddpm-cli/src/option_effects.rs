@@ -215,6 +215,7 @@ const ROWS: &[Row] = &[
     ("decompose", "w2", "", &[NETWORK]),
     ("decompose", "samples", "10", &[W2, DECOMPOSE]),
     ("decompose", "step_errors", "4", &[W2, DECOMPOSE, NETWORK]),
+    ("decompose", "own_path", "4", &[W2, DECOMPOSE]),
     ("decompose", "extractor", "pixels", &[NETWORK, W2, DECOMPOSE]),
     ("decompose", "fine_steps", "100", &[NETWORK, W2, DECOMPOSE]),
     ("decompose", "sample_batch", "10", &[NETWORK, W2, DECOMPOSE]),

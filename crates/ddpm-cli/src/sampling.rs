@@ -10,8 +10,8 @@ use ddpm_core::{ChosenLevels, Grid, Level, Noising, Schedule, Scheme, Step, Targ
 use ddpm_data::sha256_bytes;
 use ddpm_nets::Denoiser;
 use ddpm_sample::{
-    Inpainting, Noise, NoiseInput, Options, SampleError, Sampler, Samples, StepErrors, Tolerance, encode,
-    run, sample_batches, sampler, sampler_on_grid,
+    Evaluator, Inpainting, Noise, NoiseInput, Options, SampleError, Sampler, Samples, StepErrors, Tolerance,
+    encode, run, sample_batches, sampler, sampler_on_grid,
 };
 use serde_json::{Map, Value, json};
 use std::ops::{ControlFlow, Range};
@@ -263,6 +263,24 @@ impl SamplingJob<'_> {
     /// The first batch alone, for its recorded states.
     pub(crate) fn first_batch(&self, device: Device, stop: &StopFlag) -> Result<Samples> {
         Ok(self.batch(0..self.batch_size.min(self.num), device, &mut |_| stop.flow())?)
+    }
+
+    /// The samples of these numbers with their recorded states.
+    pub(crate) fn states(&self, range: Range<u64>, device: Device, stop: &StopFlag) -> Result<Samples> {
+        Ok(self.batch(range, device, &mut |_| stop.flow())?)
+    }
+
+    /// The predicted x_0, as the sampler uses it, for states `x_t` [n, ...] at `level` of the samples of these numbers.
+    pub(crate) fn answers(
+        &self,
+        x_t: &Tensor,
+        level: &Level,
+        range: &Range<u64>,
+        device: Device,
+    ) -> Result<Tensor> {
+        Ok(self.with_denoiser(range, device, |denoiser| {
+            Evaluator::new(denoiser, self.options.threshold).x0(x_t, level)
+        })?)
     }
 
     /// The states at the noisiest level from which the probability-flow ODE leads to `x0` [n, ...] along the visited levels, unthresholded.

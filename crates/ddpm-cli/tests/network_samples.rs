@@ -68,6 +68,20 @@ fn samples_and_steps_of_a_network_are_split_and_misfits_are_refused() {
     let value = json(folder, &[&base[..], &few].concat());
     assert!(value["total_nats"].is_number() && value["sample_split"]["sampler"] == "ddpm");
 
+    // The states on the sampler's own path, beside noised data.
+    let own = ["--sampler", "ddim", "--steps", "6", "--own-path", "50", "--sample-batch", "20"];
+    let value = json(folder, &[&base[..4], &own].concat());
+    let path = &value["own_path"];
+    let levels = path["levels"].as_array().unwrap();
+    assert_eq!((levels.len(), &path["samples"], &path["images"]), (6, &50.into(), &50.into()));
+    let at = |side: &str, key: &str| levels[0][side][key]["value"].as_f64().unwrap();
+    // At the noisiest level both are noise: of variance 1, and its own prediction.
+    for side in ["data", "path"] {
+        assert!((at(side, "variance") - 1.0).abs() < 0.1, "{path}");
+        assert_eq!(levels[0][side]["along_axes"].as_array().unwrap().len(), 4);
+    }
+    assert!(levels[5]["data"]["x0_variance"]["value"].as_f64().unwrap() > 0.0);
+
     // The page, with both.
     let page = [&ddim[..], &["--report", "page"]].concat();
     let output = ddpm(folder).arg("decompose").args(&page).assert().success();
@@ -144,4 +158,8 @@ fn samples_and_steps_of_a_network_are_split_and_misfits_are_refused() {
     refused(&["--step-errors", "4", "--steps", "5", "--sampler", "ddim", "--eta", "0.5"], "ddim with noise");
     refused(&["--steps", "5", "--sampler", "ddim"], "without --samples or --step-errors");
     refused(&["--samples", "60", "--sampler", "ddim", "--levels", "5"], "--levels");
+    refused(
+        &["--own-path", "60", "--samples", "60", "--steps", "5", "--sampler", "ode-rk45"],
+        "visit each level once",
+    );
 }

@@ -31,6 +31,7 @@ mod ideal_gap;
 pub mod likelihood;
 pub mod measurement;
 mod network_study;
+pub mod own_path;
 pub mod sample_metrics;
 mod sample_split;
 pub mod sampled_w2;

@@ -10,6 +10,7 @@ mod facts;
 mod levels;
 mod memorization;
 mod network_page;
+mod own_path;
 mod sample_cloud;
 mod sample_split;
 mod samples_section;
@@ -54,6 +55,7 @@ impl DecompositionReport {
         terms::add_to(&mut page, result);
         sample_split::add_to(&mut page, result.sample_split.as_deref());
         step_errors::add_to(&mut page, result.step_errors.as_deref());
+        own_path::add_to(&mut page, result.own_path.as_deref());
         levels::add_to(&mut page, result);
         memorization::add_to(&mut page, result);
         bounds::add_to(&mut page, result);

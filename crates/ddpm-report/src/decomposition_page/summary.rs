@@ -1,6 +1,6 @@
 //! The result of `ddpm decompose` for a terminal: the page’s tables without its plots.
 
-use super::{bounds, levels, memorization, sample_split, step_errors, terms, wasserstein};
+use super::{bounds, levels, memorization, own_path, sample_split, step_errors, terms, wasserstein};
 use crate::kit::Page;
 use crate::results::{DecomposeReport, NetworkReport};
 
@@ -34,6 +34,10 @@ pub fn summary(result: &DecomposeReport, all: bool) -> Page {
         let section = page.section("Where the sampler errs");
         section.paragraph(step_errors::totals(errors)).table(step_errors::table(errors, all));
         section.paragraph_if(step_errors::placement(errors));
+    }
+    if let Some(found) = &result.own_path {
+        let section = page.section("On the sampler’s own path");
+        section.paragraph(own_path::facts(found)).table(own_path::table(found));
     }
     let section = page.section("The terms");
     if let Some(table) = terms::table(result) {

@@ -3,6 +3,7 @@
 use super::format::Format;
 use super::level_entry::LevelEntry;
 use super::network_result::NetworkReport;
+use super::own_path::OwnPathReport;
 use super::sample_split::SampleSplit;
 use super::step_error::StepErrorReport;
 use ddpm_core::classical::ClassicalTerms;
@@ -110,6 +111,9 @@ pub struct DecomposeReport {
     /// Checkpoint: what each step of a deterministic sampler costs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step_errors: Option<Box<StepErrorReport>>,
+    /// Checkpoint: the states that the sampler visits beside noised data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own_path: Option<Box<OwnPathReport>>,
     /// Checkpoint: everything that was measured, by every floor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<Box<NetworkReport>>,

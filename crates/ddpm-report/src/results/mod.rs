@@ -8,6 +8,7 @@ mod format;
 mod level_entry;
 mod likelihood;
 mod network_result;
+mod own_path;
 mod sample_quality;
 mod sample_split;
 mod score_error;
@@ -27,6 +28,7 @@ pub use network_result::{
     AdviceReport, BoundReport, Checks, Floor, FloorReport, Images, InitializationBracket, MeasuredLevel,
     MeasurementFacts, Memorization, NetworkReport, TrainingErrorBracket, VarianceReport,
 };
+pub use own_path::{OwnPathLevel, OwnPathReport, StateMoments};
 pub use sample_quality::{NearestImages, Neighbours, SampleQuality, SampledSet, TrainingNeighbours};
 pub use sample_split::{OtherOrder, SampleSplit, SplitCell, SplitTrial, SplitValue};
 pub use score_error::ScoreError;

@@ -83,13 +83,16 @@ pub(crate) struct Decompose {
     /// Of a checkpoint and a deterministic sampler: what each step costs in the final sample, over N starting states
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
     pub(super) step_errors: Option<u32>,
+    /// Of a checkpoint: how far the states that the sampler visits drift from noised data, over N samples (exposure bias)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
+    pub(super) own_path: Option<u32>,
     #[command(flatten)]
     pub(super) split: SplitOptions,
 }
 
 /// Options of what is measured on a checkpoint's samples.
 #[derive(clap::Args, Debug, Clone)]
-#[command(next_help_heading = "Of a checkpoint's samples (with --samples or --step-errors)")]
+#[command(next_help_heading = "Of a checkpoint's samples (with --samples, --step-errors or --own-path)")]
 pub(crate) struct SplitOptions {
     /// What makes the features: own (a small classifier of the data set's images, trained for it), inception, inception:FILE, torchscript:FILE,
     /// classifier:DIR or pixels [default: own]

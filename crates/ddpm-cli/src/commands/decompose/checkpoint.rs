@@ -4,7 +4,7 @@ use super::arguments::{Decompose, NetworkOptions};
 use crate::checkpoints::load_images;
 use crate::config::{ImageData, QualityExtractor};
 use crate::datasets::report_unread;
-use crate::evaluation::{SplitJob, StepErrorJob, Trial, WantedExtractor};
+use crate::evaluation::{OwnPathJob, SplitJob, StepErrorJob, Trial, WantedExtractor};
 use crate::given::Given;
 use crate::global_options::Global;
 use crate::image_model::image_shape;
@@ -93,6 +93,22 @@ impl Decompose {
             }
         };
         let asked = AskedSampler { dir, checkpoint: &checkpoint, scheme, steps, chosen, device };
+        if let Some(samples) = self.own_path {
+            let job = OwnPathJob {
+                checkpoint: &checkpoint,
+                dir,
+                scheme,
+                steps,
+                grid: self.grid,
+                chosen: asked.chosen.clone(),
+                samples: u64::from(samples),
+                batch_size: self.split.sample_batch.unwrap_or(SplitJob::usual_batch(data.shape())),
+                seed: global.seed.unwrap_or(0),
+                data_name: name.to_string(),
+                device,
+            };
+            report.own_path = Some(Box::new(job.run(&data, stop)?));
+        }
         self.of_samples(asked, &data, &mut report, global.seed.unwrap_or(0), &workers, stop)?;
         if let Some(path) = self.write_levels.as_deref().filter(|_| workers.is_first()) {
             let recommended = recommended_levels(&report);
@@ -113,6 +129,9 @@ impl Decompose {
         if self.step_errors.is_some() {
             StepErrorJob::check(&scheme)?;
         }
+        if self.own_path.is_some() {
+            OwnPathJob::check(&scheme)?;
+        }
         if matches!(scheme, Scheme::Ddpm { .. }) {
             ensure!(
                 !self.sampler.variance.is_some_and(Variance::is_learned),
@@ -122,7 +141,7 @@ impl Decompose {
         }
         let name = scheme.name();
         ensure!(
-            self.samples.is_some() || self.step_errors.is_some(),
+            self.samples.is_some() || self.step_errors.is_some() || self.own_path.is_some(),
             "--sampler {name}: the divergences of a network are those of the sampler ddpm; --samples N splits the distance of the samples of {name}"
         );
         given.refuse(

@@ -95,13 +95,17 @@ impl Decompose {
             let why = "on a checkpoint of images: it is for --target and networks on vectors";
             given.refuse(&["images", "w2"], why)?;
             if self.samples.is_none() && self.step_errors.is_none() {
-                given.refuse_group::<SplitOptions>("without --samples or --step-errors")?;
+                let why = "without --samples or --step-errors";
+                given.refuse(&["extractor", "fine_steps"], why)?;
+                if self.own_path.is_none() {
+                    given.refuse(&["sample_batch"], why)?;
+                }
             }
         } else {
             given.refuse_group::<NetworkOptions>("with --target: it is for --checkpoint")?;
             given.refuse_group::<SplitOptions>("with --target: it is for --checkpoint")?;
             given.refuse(
-                &["step_errors", "visited", "write_levels"],
+                &["step_errors", "own_path", "visited", "write_levels"],
                 "with --target: it is for --checkpoint",
             )?;
         }

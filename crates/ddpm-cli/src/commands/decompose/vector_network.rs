@@ -41,7 +41,7 @@ impl Decompose {
             .collect();
         given.refuse(&others, &format!("{why}, whose data are the target of its run"))?;
         given.refuse_group::<SplitOptions>(&why)?;
-        given.refuse(&["step_errors", "visited", "write_levels", "perturb"], &why)?;
+        given.refuse(&["step_errors", "own_path", "visited", "write_levels", "perturb"], &why)?;
         if !self.w2 {
             given.refuse(&["samples"], "without --w2")?;
         }
