@@ -3,7 +3,7 @@
 use crate::guiding_classifier::GuidingClassifier;
 use ddpm_core::Level;
 use ddpm_nets::checkpoint::{Checkpoint, Classes};
-use ddpm_nets::{Denoiser, NetsError, NetworkDenoiser, Prediction};
+use ddpm_nets::{Denoiser, NetsError, NetworkDenoiser, Prediction, ScaledEpsilon};
 use ddpm_sample::guidance::{ClassifierFree, ClassifierGuided, Interval, NetworkClassifier};
 use std::ops::Range;
 use tch::{Device, Tensor};
@@ -18,6 +18,8 @@ pub(crate) struct ImageModel<'a> {
     pub(crate) guidance: Option<(f64, Interval)>,
     /// A classifier that guides, with classes that images have in turn.
     pub(crate) classifier: Option<(GuidingClassifier, Vec<i64>)>,
+    /// What the predicted eps is divided by, guidance included.
+    pub(crate) epsilon_scale: Option<f64>,
 }
 
 /// The denoiser of one batch of images.
@@ -31,7 +33,7 @@ impl<'a> ImageModel<'a> {
     /// The network with the classes that it is given unless told otherwise, without guidance.
     pub(crate) fn plain(checkpoint: &'a Checkpoint) -> Self {
         let labels = checkpoint.classes.as_ref().map(|classes| classes.labels().to_vec());
-        ImageModel { checkpoint, labels, guidance: None, classifier: None }
+        ImageModel { checkpoint, labels, guidance: None, classifier: None, epsilon_scale: None }
     }
 
     /// The denoiser of these images.
@@ -50,6 +52,27 @@ impl<'a> ImageModel<'a> {
 
 impl Denoiser for BatchDenoiser<'_> {
     fn predict(&self, x_t: &Tensor, level: &Level) -> Result<Prediction, NetsError> {
+        match self.model.epsilon_scale {
+            None => self.guided(x_t, level),
+            Some(scale) => {
+                let guided = Guided(self);
+                ScaledEpsilon::new(&guided, scale)?.predict(x_t, level)
+            }
+        }
+    }
+}
+
+/// The answers with guidance alone.
+struct Guided<'a>(&'a BatchDenoiser<'a>);
+
+impl Denoiser for Guided<'_> {
+    fn predict(&self, x_t: &Tensor, level: &Level) -> Result<Prediction, NetsError> {
+        self.0.guided(x_t, level)
+    }
+}
+
+impl BatchDenoiser<'_> {
+    fn guided(&self, x_t: &Tensor, level: &Level) -> Result<Prediction, NetsError> {
         let ImageModel { checkpoint, guidance, .. } = self.model;
         let network = |labels| {
             NetworkDenoiser::new(&checkpoint.network, checkpoint.scheduler.parameterization(), labels)

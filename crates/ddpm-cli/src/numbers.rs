@@ -17,6 +17,15 @@ pub(crate) fn count64(word: &str) -> Result<u64, String> {
     count(word).map(|value| value as u64)
 }
 
+/// A positive number.
+pub(crate) fn positive(word: &str) -> Result<f64, String> {
+    match word.parse::<f64>() {
+        Ok(value) if value > 0.0 && value.is_finite() => Ok(value),
+        Ok(_) => Err("must be positive".into()),
+        Err(_) => Err("expected a positive number".into()),
+    }
+}
+
 /// A seed: a whole number of at least 0.
 pub(crate) fn seed(word: &str) -> Result<u64, String> {
     word.parse().or_else(|_| whole(word).map(|value| value as u64))

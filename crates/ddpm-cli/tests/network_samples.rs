@@ -82,6 +82,13 @@ fn samples_and_steps_of_a_network_are_split_and_misfits_are_refused() {
     }
     assert!(levels[5]["data"]["x0_variance"]["value"].as_f64().unwrap() > 0.0);
 
+    // Eps divided by more than 1: the same start, other states.
+    let scaled = json(folder, &[&base[..4], &own, &["--epsilon-scale", "1.1"]].concat());
+    let other = &scaled["own_path"]["levels"];
+    assert_eq!(other[0]["path"]["variance"], levels[0]["path"]["variance"]);
+    assert_ne!(other[0]["path"]["squared_epsilon"], levels[0]["path"]["squared_epsilon"]);
+    assert_ne!(other[5]["path"]["variance"], levels[5]["path"]["variance"]);
+
     // The page, with both.
     let page = [&ddim[..], &["--report", "page"]].concat();
     let output = ddpm(folder).arg("decompose").args(&page).assert().success();

@@ -47,6 +47,8 @@ pub(crate) struct OwnPathJob<'a> {
     pub(crate) seed: u64,
     /// The data set.
     pub(crate) data_name: String,
+    /// What the predicted eps is divided by.
+    pub(crate) epsilon_scale: Option<f64>,
     /// The device.
     pub(crate) device: Device,
 }
@@ -79,11 +81,15 @@ impl OwnPathJob<'_> {
         let size = [real.images.len() as i64, shape[0], shape[1], shape[2]];
         let x0 = torch_ext::fence(|| from_u8(&Tensor::from_slice(real.images.pixels()).reshape(size)))?;
         let axes = PrincipalAxes::of(&x0, AXES)?;
-        let plain = ImageModel::plain(self.checkpoint);
-        let labels = real.images.labels().map(<[i64]>::to_vec).filter(|_| plain.labels.is_some());
-        let job = |model: ImageModel<'_>| -> Result<_> {
+        let own_labels = ImageModel::plain(self.checkpoint).labels;
+        let labels = real.images.labels().map(<[i64]>::to_vec).filter(|_| own_labels.is_some());
+        let job = |labels: Option<Vec<i64>>| {
             ImageSampling {
-                model: ImageModel { checkpoint: self.checkpoint, ..model },
+                model: ImageModel {
+                    labels,
+                    epsilon_scale: self.epsilon_scale,
+                    ..ImageModel::plain(self.checkpoint)
+                },
                 dir: self.dir,
                 scheme: self.scheme,
                 steps: self.steps,
@@ -100,7 +106,7 @@ impl OwnPathJob<'_> {
             }
             .job()
         };
-        let sampler = job(ImageModel::plain(self.checkpoint))?;
+        let sampler = job(own_labels.clone())?;
         let mut bar = Progress::new("own path", "states", 0, self.samples + real.images.len() as u64);
         let mut visited: Vec<Visited> = Vec::new();
         for first in (0..self.samples).step_by(batch as usize) {
@@ -117,7 +123,7 @@ impl OwnPathJob<'_> {
             }
         }
         // Noised images are shown to the network with their own classes.
-        let shown = job(ImageModel { labels: labels.or(plain.labels.clone()), ..plain })?;
+        let shown = job(labels.or(own_labels))?;
         let noise = NoiseSource::new(self.seed, Purpose::Evaluation);
         let mut levels = Vec::with_capacity(visited.len());
         for (k, Visited { level, x_t, x0: answers }) in visited.iter().enumerate() {

@@ -53,6 +53,8 @@ pub(crate) struct SplitJob<'a> {
     pub(crate) extractor: &'a dyn FeatureExtractor,
     /// The data set.
     pub(crate) data_name: String,
+    /// What the predicted eps is divided by.
+    pub(crate) epsilon_scale: Option<f64>,
     /// The device.
     pub(crate) device: Device,
 }
@@ -302,7 +304,11 @@ impl SplitJob<'_> {
                 Start::Prior => NoiseInput::keyed(self.seed, &image_shape(self.checkpoint)),
             };
             ImageSampling {
-                model: ImageModel { labels: starting.labels.clone(), ..ImageModel::plain(self.checkpoint) },
+                model: ImageModel {
+                    epsilon_scale: self.epsilon_scale,
+                    labels: starting.labels.clone(),
+                    ..ImageModel::plain(self.checkpoint)
+                },
                 dir: self.dir,
                 scheme,
                 steps,

@@ -43,6 +43,8 @@ pub(crate) struct StepErrorJob<'a> {
     pub(crate) seed: u64,
     /// What makes the features.
     pub(crate) extractor: &'a dyn FeatureExtractor,
+    /// What the predicted eps is divided by.
+    pub(crate) epsilon_scale: Option<f64>,
     /// The device.
     pub(crate) device: Device,
 }
@@ -119,7 +121,7 @@ impl StepErrorJob<'_> {
 
     fn job(&self, scheme: Scheme, steps: usize, chosen: Option<ChosenLevels>) -> Result<SamplingJob<'_>> {
         ImageSampling {
-            model: ImageModel::plain(self.checkpoint),
+            model: ImageModel { epsilon_scale: self.epsilon_scale, ..ImageModel::plain(self.checkpoint) },
             dir: self.dir,
             scheme,
             steps,

@@ -58,6 +58,7 @@ pub(super) fn split_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) -> 
             seed: sample.seed,
             extractor: chosen.extractor.as_ref(),
             data_name: run.config.data.name.to_string(),
+            epsilon_scale: None,
             device: run.device,
         };
         let found = job.run(dataset, &run.workers, stop)?;

@@ -3,7 +3,7 @@
 use crate::config::QualityExtractor;
 use crate::image_file_options::ImageFileOptions;
 use crate::noising_options::NoisingOptions;
-use crate::numbers::{count, count64, whole};
+use crate::numbers::{count, count64, positive, whole};
 use crate::output::JsonOutput;
 use crate::sampler_options::SamplerOptions;
 use ddpm_core::{Grid, Noising, Scheme, Target};
@@ -101,6 +101,9 @@ pub(crate) struct SplitOptions {
     /// Steps that stand for the most that the network supports [default: all training levels]
     #[arg(long, value_name = "K", value_parser = count)]
     pub(super) fine_steps: Option<usize>,
+    /// Divide the predicted eps by this before it is used; above 1 against the drift of the sampler's own states (Ning et al. 2024); the divergences stay those of the network as it is [default: 1]
+    #[arg(long, value_name = "LAMBDA", value_parser = positive)]
+    pub(super) epsilon_scale: Option<f64>,
     /// Samples at once [default: 64; 256 for images of at most 1024 values]
     #[arg(long, value_name = "N", value_parser = count64)]
     pub(super) sample_batch: Option<u64>,

@@ -105,6 +105,7 @@ impl Decompose {
                 batch_size: self.split.sample_batch.unwrap_or(SplitJob::usual_batch(data.shape())),
                 seed: global.seed.unwrap_or(0),
                 data_name: name.to_string(),
+                epsilon_scale: self.split.epsilon_scale,
                 device,
             };
             report.own_path = Some(Box::new(job.run(&data, stop)?));
@@ -195,6 +196,7 @@ impl Decompose {
                 batch_size,
                 seed,
                 extractor,
+                epsilon_scale: options.epsilon_scale,
                 device,
             };
             report.step_errors = Some(Box::new(job.run(stop)?));
@@ -214,6 +216,7 @@ impl Decompose {
                 seed,
                 extractor,
                 data_name: name.to_string(),
+                epsilon_scale: self.split.epsilon_scale,
                 device,
             };
             report.sample_split = job.run(data, workers, stop)?.map(Box::new);

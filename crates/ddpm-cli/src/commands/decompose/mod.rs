@@ -98,7 +98,7 @@ impl Decompose {
                 let why = "without --samples or --step-errors";
                 given.refuse(&["extractor", "fine_steps"], why)?;
                 if self.own_path.is_none() {
-                    given.refuse(&["sample_batch"], why)?;
+                    given.refuse(&["sample_batch", "epsilon_scale"], why)?;
                 }
             }
         } else {

@@ -82,6 +82,7 @@ impl Sample {
                 ("null_class", json!(self.null_class)),
                 ("classifier", json!(guided_by)),
                 ("classifier_scale", json!(self.classifier.as_ref().map(|_| scale))),
+                ("epsilon_scale", json!(self.epsilon_scale)),
                 ("noise_sha256", json!(self.noise_digest()?)),
                 ("input_sha256", json!(self.input_digests()?)),
             ]),
@@ -112,6 +113,7 @@ impl Sample {
                 guidance: self.guidance(dir, checkpoint.classes.as_ref())?,
                 labels,
                 classifier: classifier.zip(classes),
+                epsilon_scale: self.epsilon_scale,
             },
         }
         .job()?;

@@ -9,7 +9,7 @@ use crate::given::Given;
 use crate::global_options::Global;
 use crate::levels_file;
 use crate::noising_options::NoisingOptions;
-use crate::numbers::{count, count64};
+use crate::numbers::{count, count64, positive};
 use crate::output::{check_files, print};
 use crate::sampler_options::{Origin, SamplerOptions};
 use crate::sampling::Visits;
@@ -97,6 +97,9 @@ pub(crate) struct Sample {
     /// What is done to a predicted x_0: none, clip, clip=R (to [-R, R]), dynamic or dynamic=QUANTILE,CAP (Saharia et al. 2022) [default: the checkpoint's]
     #[arg(long, value_name = "KIND", value_parser = threshold)]
     threshold: Option<Threshold>,
+    /// Divide the predicted eps by this before it is used; above 1 against the drift of the sampler's own states (Ning et al. 2024) [default: 1]
+    #[arg(long, value_name = "LAMBDA", value_parser = positive)]
+    epsilon_scale: Option<f64>,
     /// Keep the part of this picture that --mask leaves black, and draw the rest
     #[arg(long, value_name = "IMAGE.png", help_heading = "Images as input", conflicts_with_all = ["encode", "interpolate"])]
     inpaint: Option<PathBuf>,
@@ -134,7 +137,7 @@ pub(crate) struct Sample {
 }
 
 /// Options that only a network on images has.
-const IMAGE_OPTIONS: [&str; 13] = [
+const IMAGE_OPTIONS: [&str; 14] = [
     "class",
     "guidance",
     "null_class",
@@ -143,6 +146,7 @@ const IMAGE_OPTIONS: [&str; 13] = [
     "classifier_scale",
     "gif",
     "threshold",
+    "epsilon_scale",
     "inpaint",
     "mask",
     "encode",
