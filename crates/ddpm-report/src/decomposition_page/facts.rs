@@ -24,7 +24,8 @@ pub(super) fn add_to(page: &mut Page, report: &DecompositionReport, data: &str) 
         "Instead of the sampler's own variance",
         result.replaced_variance.map(|variance| variance.name().into()),
     );
-    fact("Sampler", report.sampler.map(|scheme| scheme.name().into()));
+    let sampler = report.sampler.map(|scheme| scheme.name().to_owned());
+    fact("Sampler", sampler.or_else(|| result.sampler.clone()).map(Cell::from));
     fact("Constant added to the denoiser", (report.perturbation != 0.0).then(|| report.perturbation.into()));
     fact("Floor", result.floor.clone().map(Cell::from));
     section.key_values(facts);

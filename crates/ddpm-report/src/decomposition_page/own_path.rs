@@ -50,8 +50,6 @@ pub(super) fn table(found: &OwnPathReport) -> Table {
             (*snr).into(),
             Cell::Measured(data.variance),
             Cell::Measured(path.variance),
-            Cell::Measured(data.squared_epsilon),
-            Cell::Measured(path.squared_epsilon),
             Cell::Measured(data.x0_variance),
             Cell::Measured(path.x0_variance),
         ]);
