@@ -38,8 +38,7 @@ pub(super) fn facts(found: &OwnPathReport) -> String {
 
 /// A selection of the levels.
 pub(super) fn table(found: &OwnPathReport) -> Table {
-    let columns =
-        ["t", "SNR", "variance of xₜ, data", "path", "E ε², data", "path", "variance of x̂₀, data", "path"];
+    let columns = ["t", "SNR", "variance of xₜ, data", "path", "variance of x̂₀, data", "path"];
     let mut table = Table::new("States on the sampler’s path and noised data, by component.", columns);
     let (count, rows) = (found.levels.len(), ROWS.min(found.levels.len()));
     for row in 0..rows {
