@@ -110,14 +110,13 @@ impl Command {
         match self {
             Command::Noise(_) => Some("noise"),
             Command::Denoise(_) => Some("denoise"),
-            Command::Decompose(command) if command.is_of_a_target() => Some("decompose --target"),
+            Command::Decompose(command) => command.of_one_process(),
             Command::Eval(Eval::TrainFeatures(_)) => Some("eval train-features"),
             Command::ErrorBenchmark(_) => Some("error-benchmark"),
             Command::GpuCheck(_) => Some("gpu-check"),
             Command::Reproduce(_)
             | Command::Train(_)
             | Command::Sample(_)
-            | Command::Decompose(_)
             | Command::Eval(_)
             | Command::Schedule(_)
             | Command::Data(_)

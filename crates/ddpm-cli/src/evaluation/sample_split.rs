@@ -148,16 +148,16 @@ impl SplitJob<'_> {
         let labels = starts.images.labels().map(<[i64]>::to_vec);
         let labels = labels.filter(|_| self.checkpoint.classes.is_some());
         let starting = Starting { noised: &noised, labels, fine };
-        let drawn = |start: Start, steps: usize| {
-            // The levels that are chosen one by one are those of the sampler in question alone.
-            let chosen = self.chosen.as_ref().filter(|_| steps == self.steps);
+        let drawn = |start: Start, steps: usize, chosen: Option<&ChosenLevels>| {
             self.draw(&Draw { start, scheme: self.scheme, steps, chosen }, &starting, workers, stop)
         };
-        let data = drawn(Start::Marginal, self.steps)?;
-        let data_half = drawn(Start::Marginal, fine / 2)?;
-        let data_fine = drawn(Start::Marginal, fine)?;
-        let normal = drawn(Start::Prior, self.steps)?;
-        let normal_fine = drawn(Start::Prior, fine)?;
+        // The levels that are chosen one by one are those of the sampler in question alone.
+        let own = self.chosen.as_ref();
+        let data = drawn(Start::Marginal, self.steps, own)?;
+        let data_half = drawn(Start::Marginal, fine / 2, None)?;
+        let data_fine = drawn(Start::Marginal, fine, None)?;
+        let normal = drawn(Start::Prior, self.steps, own)?;
+        let normal_fine = drawn(Start::Prior, fine, None)?;
         let mut trials = Vec::with_capacity(self.trials.len());
         for Trial { scheme, levels, .. } in &self.trials {
             let draw = Draw { start: Start::Prior, scheme: *scheme, steps: self.steps, chosen: Some(levels) };

@@ -27,9 +27,15 @@ use ddpm_report::results::DecomposeReport;
 use std::path::Path;
 
 impl Decompose {
-    /// Whether a closed-form target is decomposed, which is the work of one process.
-    pub(crate) fn is_of_a_target(&self) -> bool {
-        self.network.checkpoint.is_none()
+    /// The name of what is the work of one process: a closed-form target, or a network on vectors.
+    pub(crate) fn of_one_process(&self) -> Option<&'static str> {
+        match &self.network.checkpoint {
+            None => Some("decompose --target"),
+            Some(dir) if VectorCheckpoint::is_at(dir).unwrap_or(false) => {
+                Some("decompose of a network on vectors")
+            }
+            Some(_) => None,
+        }
     }
 
     pub(crate) fn run(&self, global: &Global) -> Result<()> {
