@@ -77,6 +77,10 @@ fn a_network_on_vectors_has_its_own_training_error_and_w2() {
     refused(&with(&["--step-errors", "4"]), "--step-errors");
     refused(&with(&["--samples", "50"]), "without --w2");
     refused(&with(&["--steps", "1"]), "at least 2");
+    refused(&with(&["--steps", "5", "--all", "--json", "-"]), "--all");
+    refused(&with(&["--sampler", "ddim", "--w2", "--images", "50"]), "--images");
+    refused(&with(&["--sampler", "ddim", "--w2", "--all"]), "--all");
+    refused(&with(&["--sampler", "langevin", "--w2"]), "stays at one");
     refused(&with(&["--perturb", "0.1"]), "--perturb");
     std::fs::remove_dir_all(folder.join("untrained/checkpoints/latest/state")).unwrap();
     refused(&["--checkpoint", less, "--steps", "5"], "config.toml");

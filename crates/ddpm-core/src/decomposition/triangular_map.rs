@@ -15,8 +15,8 @@ use nalgebra::{DMatrix, DVector};
 const EVALUATIONS: f64 = 4e7;
 /// Evaluations of every component for a quantile.
 const FOR_A_QUANTILE: f64 = 80.0;
-/// Draws beyond which more are not worth their time.
-const MOST_DRAWS: f64 = 20_000.0;
+/// Draws beyond which more are not worth their time: a decomposition has this distance beside its terms, and many are made for one page.
+const MOST_DRAWS: f64 = 4_000.0;
 /// With fewer draws the cost is too uncertain to be printed.
 const FEWEST_DRAWS: f64 = 200.0;
 const SEED: u64 = 0;

@@ -92,6 +92,9 @@ impl Decompose {
 
     /// Refuses options of another kind of decomposition than the one that was asked for, and outputs that are inputs.
     fn refuse_options_without_effect(&self, given: &Given) -> Result<()> {
+        if JsonOutput::is_standard(&self.json) {
+            given.refuse(&["all"], "with --json -, which has every level and takes the table's place")?;
+        }
         if self.network.checkpoint.is_some() {
             given.refuse_group::<NoisingOptions>("with --checkpoint, which has its own noising process")?;
             if self.is_of_vectors()? {
@@ -119,9 +122,6 @@ impl Decompose {
             given.refuse(&["images", "all"], "with --w2, which has no terms by level")?;
         } else if self.report.is_none() && self.network.checkpoint.is_none() {
             given.refuse(&["samples"], "without --w2 or --report")?;
-        }
-        if JsonOutput::is_standard(&self.json) {
-            given.refuse(&["all"], "with --json -, which has every level and takes the table's place")?;
         }
         self.check_outputs()
     }

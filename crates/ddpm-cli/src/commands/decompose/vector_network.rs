@@ -11,9 +11,9 @@ use crate::sampler_options::Origin;
 use crate::sampling::{VisitedLevels, Visits};
 use crate::text_file;
 use anyhow::{Context, Result, ensure};
-use ddpm_core::decomposition::{MonteCarlo, Settings, decompose, mmse_per_component};
+use ddpm_core::decomposition::{MonteCarlo, Settings, decompose};
 use ddpm_core::{Noising, Scale, Schedule, Scheme, Target, TimeIndex, Variance};
-use ddpm_eval::sampled_w2::{SampleRun, sampled_ablation};
+use ddpm_eval::sampled_w2::SampleRun;
 use ddpm_eval::{EvalError, IdealGap};
 use ddpm_nets::ScoreDenoiser;
 use ddpm_nets::checkpoint::VectorCheckpoint;
@@ -66,6 +66,7 @@ impl Decompose {
                     "--sampler {}: the divergences are those of the sampler ddpm; --w2 measures the samples of any",
                     scheme.name()
                 );
+                given.refuse(&["images", "all"], "on a sampler other than ddpm, which has no divergences")?;
                 DecomposeReport {
                     sampler: Some(scheme.name().to_owned()),
                     steps: self.steps.unwrap_or(noising.default_steps()),
@@ -120,7 +121,7 @@ impl Decompose {
             target,
             visited: &visited,
             weights: &weights,
-            samples: images.max(SAMPLES),
+            samples: self.images.unwrap_or(SAMPLES),
             seed: *seed,
             device: *device,
         };
@@ -141,22 +142,18 @@ impl Decompose {
         scheme: Scheme,
     ) -> Result<ddpm_core::decomposition::W2Ablation> {
         let Trained { checkpoint, target, device, seed } = trained;
-        let noising = &checkpoint.noising;
-        let visits = Visits { steps: self.steps, grid: self.grid, chosen: None };
-        let (scheme, levels) = VisitedLevels::of_scheme(noising, scheme, &visits, None)?;
         ensure!(
             !matches!(scheme, Scheme::Langevin { .. }),
             "--w2 follows samplers from level to level; langevin stays at one"
         );
-        let mut trajectory = levels.trajectory;
-        if scheme == (Scheme::Ddpm { variance: Variance::Analytic }) {
-            let mse = mmse_per_component(target, &trajectory)?;
-            trajectory = trajectory.with_mse(mse)?;
-        }
+        let noising = &checkpoint.noising;
+        let visits = Visits { steps: self.steps, grid: self.grid, chosen: None };
+        let (scheme, levels) = VisitedLevels::of_scheme(noising, scheme, &visits, None)?;
+        let levels = levels.with_ideal_error(target, &scheme)?;
         let denoiser = ScoreDenoiser(&checkpoint.network);
         let run = SampleRun {
             target,
-            trajectory,
+            trajectory: levels.trajectory,
             scheme,
             perturbation: 0.0,
             denoiser: Some(&denoiser),
@@ -164,15 +161,11 @@ impl Decompose {
             seed: *seed,
             device: *device,
         };
-        run.is_stochastic()?;
-        let mut bar = Progress::new("w2", "combinations", 0, 8);
-        let found = sampled_ablation(&run, self.effort(), &mut |done, _| bar.set(done as u64, String::new))?;
-        bar.finish(&format!("{} samples of each combination of errors", self.effort().samples));
-        Ok(found.ablation)
+        self.ablation_of(&run)
     }
 }
 
-/// Exact samples behind the training term, at least.
+/// Exact samples behind the training term unless --images says otherwise.
 const SAMPLES: usize = 10_000;
 
 /// The law that the run of a checkpoint was trained on.

@@ -6,9 +6,8 @@ use crate::progress::Progress;
 use crate::runtime;
 use crate::sampling::VisitedLevels;
 use anyhow::{Result, ensure};
-use ddpm_core::decomposition::mmse_per_component;
 use ddpm_core::recursion::{GaussianDenoiser, w2_errors};
-use ddpm_core::{Noising, Scheme, Target, Trajectory, Variance};
+use ddpm_core::{Noising, Scheme, Target, Trajectory};
 use ddpm_eval::sampled_w2::{Effort, SampleRun, sampled_ablation};
 use ddpm_report::results::DecomposeReport;
 
@@ -25,11 +24,8 @@ impl Decompose {
             "--w2 follows samplers from level to level; langevin stays at one"
         );
         let scheme = problem.followed();
-        let mut trajectory = VisitedLevels::along(noising, self.steps, self.grid)?.trajectory;
-        if scheme == (Scheme::Ddpm { variance: Variance::Analytic }) {
-            let mse = mmse_per_component(target, &trajectory)?;
-            trajectory = trajectory.with_mse(mse)?;
-        }
+        let levels = VisitedLevels::along(noising, self.steps, self.grid)?;
+        let trajectory = levels.with_ideal_error(target, &scheme)?.trajectory;
         let mut report = DecomposeReport {
             target: Some(self.name()),
             sampler: Some(self.sampler.name().to_owned()),
@@ -79,10 +75,15 @@ impl Decompose {
             seed: global.seed.unwrap_or(0),
             device: runtime::prepare(global.device, global.threads)?,
         };
+        self.ablation_of(&run)
+    }
+
+    /// W2 of every combination of errors of a run, with progress.
+    pub(super) fn ablation_of(&self, run: &SampleRun<'_>) -> Result<ddpm_core::decomposition::W2Ablation> {
         // What this sampler cannot do along these levels comes out before anything runs.
         run.is_stochastic()?;
         let mut bar = Progress::new("w2", "combinations", 0, 8);
-        let found = sampled_ablation(&run, self.effort(), &mut |done, _| bar.set(done as u64, String::new))?;
+        let found = sampled_ablation(run, self.effort(), &mut |done, _| bar.set(done as u64, String::new))?;
         bar.finish(&format!("{} samples of each combination of errors", self.effort().samples));
         Ok(found.ablation)
     }
