@@ -10,6 +10,7 @@ mod own_path;
 mod reference_features;
 mod sample_split;
 mod step_errors;
+mod studied_sampler;
 mod training_neighbours;
 
 pub(crate) use checkpoint_samples::CheckpointSamples;
@@ -22,4 +23,5 @@ pub(crate) use own_path::OwnPathJob;
 pub(crate) use reference_features::reference_features;
 pub(crate) use sample_split::{SplitJob, Trial};
 pub(crate) use step_errors::StepErrorJob;
+pub(crate) use studied_sampler::StudiedSampler;
 pub(crate) use training_neighbours::ComparedSets;

@@ -1,23 +1,20 @@
 //! The states that a sampler of a checkpoint visits, beside noised data.
 
 use super::image_set::Images;
-use crate::checkpoint_sampling::ImageSampling;
-use crate::image_model::{ImageModel, image_shape};
+use super::studied_sampler::{StudiedSampler, StudyJob};
+use crate::image_model::image_shape;
 use crate::progress::Progress;
 use crate::runtime::StopFlag;
-use crate::sampling_memory;
 use anyhow::{Result, ensure};
 use ddpm_core::noise::{NoiseSource, Purpose};
-use ddpm_core::{ChosenLevels, Grid, Level, Scheme, Time};
+use ddpm_core::{Level, Scheme, Time};
 use ddpm_data::{Dataset, ShuffledOrder};
 use ddpm_eval::EvalError;
 use ddpm_eval::own_path::{PrincipalAxes, mean_distance, state_moments};
-use ddpm_nets::checkpoint::Checkpoint;
 use ddpm_nets::normal_rows;
 use ddpm_nets::pixels::from_u8;
 use ddpm_report::results::{Format, OwnPathLevel, OwnPathReport};
-use ddpm_sample::{NoiseInput, Record, Tolerance};
-use std::path::Path;
+use ddpm_sample::{NoiseInput, Record};
 use tch::{Device, Tensor};
 
 /// Levels that are kept of a long path.
@@ -27,30 +24,12 @@ const AXES: i64 = 4;
 
 /// The sampler whose path is followed.
 pub(crate) struct OwnPathJob<'a> {
-    /// The checkpoint.
-    pub(crate) checkpoint: &'a Checkpoint,
-    /// Where it came from.
-    pub(crate) dir: &'a Path,
     /// The sampler.
-    pub(crate) scheme: Scheme,
-    /// Its steps.
-    pub(crate) steps: usize,
-    /// Placement of the levels; the checkpoint's own unless given.
-    pub(crate) grid: Option<Grid>,
-    /// The levels themselves, where they are chosen one by one.
-    pub(crate) chosen: Option<ChosenLevels>,
+    pub(crate) sampler: &'a StudiedSampler<'a>,
     /// Samples, and real images at most.
     pub(crate) samples: u64,
-    /// Samples at once.
-    pub(crate) batch_size: u64,
-    /// Seed of starts and noise.
-    pub(crate) seed: u64,
     /// The data set.
     pub(crate) data_name: String,
-    /// What the predicted eps is divided by.
-    pub(crate) epsilon_scale: Option<f64>,
-    /// The device.
-    pub(crate) device: Device,
 }
 
 /// States and answers of all batches at one level.
@@ -73,38 +52,26 @@ impl OwnPathJob<'_> {
 
     /// The moments on both sides. The data are held-out images, or training images where nothing was held out.
     pub(crate) fn run(&self, dataset: &Dataset, stop: &StopFlag) -> Result<OwnPathReport> {
-        Self::check(&self.scheme)?;
-        let (device, batch) = (self.device, self.batch_size.min(self.samples));
-        sampling_memory::check_images(batch, self.checkpoint.network.config(), device)?;
+        Self::check(&self.sampler.scheme)?;
+        let (device, batch) = (self.sampler.device, self.sampler.batch_size.min(self.samples));
+        self.sampler.check_memory(self.samples)?;
         let real = self.real_images(dataset)?;
-        let shape = image_shape(self.checkpoint);
+        let shape = image_shape(self.sampler.checkpoint);
         let size = [real.images.len() as i64, shape[0], shape[1], shape[2]];
         let x0 = torch_ext::fence(|| from_u8(&Tensor::from_slice(real.images.pixels()).reshape(size)))?;
         let axes = PrincipalAxes::of(&x0, AXES)?;
-        let own_labels = ImageModel::plain(self.checkpoint).labels;
+        let own_labels = self.sampler.labels();
         let labels = real.images.labels().map(<[i64]>::to_vec).filter(|_| own_labels.is_some());
         let job = |labels: Option<Vec<i64>>| {
-            ImageSampling {
-                model: ImageModel {
-                    labels,
-                    epsilon_scale: self.epsilon_scale,
-                    ..ImageModel::plain(self.checkpoint)
-                },
-                dir: self.dir,
-                scheme: self.scheme,
-                steps: self.steps,
-                grid: self.grid,
-                chosen: self.chosen.clone(),
-                at: None,
-                tolerance: Tolerance::default(),
-                noise: NoiseInput::keyed(self.seed, &shape),
+            self.sampler.job(StudyJob {
+                scheme: self.sampler.scheme,
+                steps: self.sampler.steps,
+                chosen: self.sampler.chosen.as_ref(),
+                labels,
+                noise: NoiseInput::keyed(self.sampler.seed, &shape),
                 num: self.samples,
-                batch_size: self.batch_size,
-                threshold: None,
-                known: None,
                 record: Record { frames: LEVELS, images: self.samples as usize },
-            }
-            .job()
+            })
         };
         let sampler = job(own_labels.clone())?;
         let mut bar = Progress::new("own path", "states", 0, self.samples + real.images.len() as u64);
@@ -124,7 +91,7 @@ impl OwnPathJob<'_> {
         }
         // Noised images are shown to the network with their own classes.
         let shown = job(labels.or(own_labels))?;
-        let noise = NoiseSource::new(self.seed, Purpose::Evaluation);
+        let noise = NoiseSource::new(self.sampler.seed, Purpose::Evaluation);
         let mut levels = Vec::with_capacity(visited.len());
         for (k, Visited { level, x_t, x0: answers }) in visited.iter().enumerate() {
             let (mut noised, mut predicted) = (Vec::new(), Vec::new());
@@ -157,13 +124,13 @@ impl OwnPathJob<'_> {
         bar.finish(&format!("{} samples and {} noised images", self.samples, real.images.len()));
         Ok(OwnPathReport {
             format: Format,
-            sampler: self.scheme.name().into(),
-            steps: self.steps as u64,
+            sampler: self.sampler.scheme.name().into(),
+            steps: self.sampler.steps as u64,
             samples: self.samples,
             images: real.images.len() as u64,
             data: real.name,
             axis_shares: axes.shares,
-            seed: self.seed,
+            seed: self.sampler.seed,
             levels,
         })
     }

@@ -2,23 +2,20 @@
 
 use super::distances::with_bar;
 use super::image_set::{Images, features};
-use crate::checkpoint_sampling::ImageSampling;
+use super::studied_sampler::{StudiedSampler, StudyJob};
 use crate::config::FEWEST_SPLIT;
-use crate::image_model::{ImageModel, image_shape};
+use crate::image_model::image_shape;
 use crate::runtime::StopFlag;
-use crate::sampling_memory;
 use anyhow::{Context, Result, ensure};
 use ddpm_core::recursion::Start;
-use ddpm_core::{ChosenLevels, Grid, Scheme};
+use ddpm_core::{ChosenLevels, Scheme};
 use ddpm_data::{Dataset, ImageSet, ImageShape, ShuffledOrder};
 use ddpm_eval::extractor::{FeatureExtractor, INCEPTION};
 use ddpm_eval::sample_metrics::{GROUPS, Grouped};
 use ddpm_eval::{SplitDistances, SplitSets};
-use ddpm_nets::checkpoint::Checkpoint;
 use ddpm_nets::pixels::{from_u8, to_u8};
 use ddpm_report::results::{Format, SampleSplit, SplitCell, SplitTrial};
-use ddpm_sample::{CoupledDraws, NoiseInput, Record, Tolerance};
-use std::path::Path;
+use ddpm_sample::{CoupledDraws, NoiseInput, Record};
 use tch::{Device, Tensor};
 use torch_ext::dist::Workers;
 
@@ -27,36 +24,18 @@ const IMAGES_PER_FEATURE: usize = 20;
 
 /// The sampler whose samples are compared, and with what.
 pub(crate) struct SplitJob<'a> {
-    /// The checkpoint.
-    pub(crate) checkpoint: &'a Checkpoint,
-    /// Where it came from.
-    pub(crate) dir: &'a Path,
     /// The sampler.
-    pub(crate) scheme: Scheme,
-    /// Its steps.
-    pub(crate) steps: usize,
+    pub(crate) sampler: &'a StudiedSampler<'a>,
     /// Steps that stand for the most that the network supports: all its levels unless given.
     pub(crate) fine_steps: Option<usize>,
-    /// Placement of the levels; the checkpoint's own unless given.
-    pub(crate) grid: Option<Grid>,
-    /// The levels of `steps` themselves, where they are chosen one by one.
-    pub(crate) chosen: Option<ChosenLevels>,
     /// Recommended changes of the sampler, to be measured as well.
     pub(crate) trials: Vec<Trial>,
     /// Samples of every combination.
     pub(crate) samples: u64,
-    /// Samples at once.
-    pub(crate) batch_size: u64,
-    /// Seed of starts and noise.
-    pub(crate) seed: u64,
     /// What makes the features.
     pub(crate) extractor: &'a dyn FeatureExtractor,
     /// The data set.
     pub(crate) data_name: String,
-    /// What the predicted eps is divided by.
-    pub(crate) epsilon_scale: Option<f64>,
-    /// The device.
-    pub(crate) device: Device,
 }
 
 /// A recommended change of the sampler.
@@ -134,33 +113,35 @@ impl SplitJob<'_> {
         workers: &Workers,
         stop: &StopFlag,
     ) -> Result<Option<SampleSplit>> {
-        let most = self.checkpoint.scheduler.noising().default_steps();
-        let fine = Self::fine_steps(&self.scheme, self.steps, self.fine_steps, most, self.samples)?;
-        sampling_memory::check_images(
-            self.batch_size.min(self.samples),
-            self.checkpoint.network.config(),
-            self.device,
-        )?;
+        let most = self.sampler.checkpoint.scheduler.noising().default_steps();
+        let fine =
+            Self::fine_steps(&self.sampler.scheme, self.sampler.steps, self.fine_steps, most, self.samples)?;
+        self.sampler.check_memory(self.samples)?;
         let RealImages { starts, reference, trained_on } = self.real_images(dataset)?;
         let origins = starts.images.len();
         let noised = self.model_space(&starts.images)?;
         // A sample from a noised image has the image's class, and the sample with its noise too.
         let labels = starts.images.labels().map(<[i64]>::to_vec);
-        let labels = labels.filter(|_| self.checkpoint.classes.is_some());
+        let labels = labels.filter(|_| self.sampler.checkpoint.classes.is_some());
         let starting = Starting { noised: &noised, labels, fine };
         let drawn = |start: Start, steps: usize, chosen: Option<&ChosenLevels>| {
-            self.draw(&Draw { start, scheme: self.scheme, steps, chosen }, &starting, workers, stop)
+            self.draw(&Draw { start, scheme: self.sampler.scheme, steps, chosen }, &starting, workers, stop)
         };
         // The levels that are chosen one by one are those of the sampler in question alone.
-        let own = self.chosen.as_ref();
-        let data = drawn(Start::Marginal, self.steps, own)?;
+        let own = self.sampler.chosen.as_ref();
+        let data = drawn(Start::Marginal, self.sampler.steps, own)?;
         let data_half = drawn(Start::Marginal, fine / 2, None)?;
         let data_fine = drawn(Start::Marginal, fine, None)?;
-        let normal = drawn(Start::Prior, self.steps, own)?;
+        let normal = drawn(Start::Prior, self.sampler.steps, own)?;
         let normal_fine = drawn(Start::Prior, fine, None)?;
         let mut trials = Vec::with_capacity(self.trials.len());
         for Trial { scheme, levels, .. } in &self.trials {
-            let draw = Draw { start: Start::Prior, scheme: *scheme, steps: self.steps, chosen: Some(levels) };
+            let draw = Draw {
+                start: Start::Prior,
+                scheme: *scheme,
+                steps: self.sampler.steps,
+                chosen: Some(levels),
+            };
             trials.push(self.draw(&draw, &starting, workers, stop)?);
         }
         if !workers.is_first() {
@@ -197,10 +178,10 @@ impl SplitJob<'_> {
             (true, INCEPTION) => "fid",
             (true, _) => "frechet-distance",
         };
-        let grid = self.grid.unwrap_or(self.checkpoint.scheduler.spacing());
+        let grid = self.sampler.grid.unwrap_or(self.sampler.checkpoint.scheduler.spacing());
         Ok(Some(SampleSplit {
             format: Format,
-            checkpoint: self.dir.display().to_string(),
+            checkpoint: self.sampler.dir.display().to_string(),
             metric: metric.into(),
             extractor: self.extractor.name(),
             features: of_reference.size()[1] as u64,
@@ -210,17 +191,17 @@ impl SplitJob<'_> {
             reference_images: reference.images.len() as u64,
             reference: reference.name,
             reference_was_trained_on: trained_on,
-            sampler: self.scheme.name().into(),
-            steps: self.steps as u64,
+            sampler: self.sampler.scheme.name().into(),
+            steps: self.sampler.steps as u64,
             fine_steps: fine as u64,
-            grid: if self.chosen.is_some() { "chosen".into() } else { grid.name().into() },
-            seed: self.seed,
+            grid: if self.sampler.chosen.is_some() { "chosen".into() } else { grid.name().into() },
+            seed: self.sampler.seed,
             cells: vec![
                 cell(Start::Marginal, fine, of_fine),
                 cell(Start::Marginal, fine / 2, of_half),
-                cell(Start::Marginal, self.steps, of_data),
+                cell(Start::Marginal, self.sampler.steps, of_data),
                 cell(Start::Prior, fine, of_normal_fine),
-                cell(Start::Prior, self.steps, of_normal),
+                cell(Start::Prior, self.sampler.steps, of_normal),
             ],
             total,
             floor,
@@ -283,7 +264,7 @@ impl SplitJob<'_> {
     }
 
     fn model_space(&self, images: &ImageSet) -> Result<Tensor> {
-        let shape = image_shape(self.checkpoint);
+        let shape = image_shape(self.sampler.checkpoint);
         let size = [images.len() as i64, shape[0], shape[1], shape[2]];
         Ok(torch_ext::fence(|| from_u8(&Tensor::from_slice(images.pixels()).reshape(size)))?)
     }
@@ -300,30 +281,18 @@ impl SplitJob<'_> {
         let Draw { start, scheme, steps, chosen } = *draw;
         let job = |steps: usize, chosen: Option<&ChosenLevels>, coupled: Option<CoupledDraws>| {
             let noise = match start {
-                Start::Marginal => NoiseInput::noised(self.seed, starting.noised),
-                Start::Prior => NoiseInput::keyed(self.seed, &image_shape(self.checkpoint)),
+                Start::Marginal => NoiseInput::noised(self.sampler.seed, starting.noised),
+                Start::Prior => NoiseInput::keyed(self.sampler.seed, &image_shape(self.sampler.checkpoint)),
             };
-            ImageSampling {
-                model: ImageModel {
-                    epsilon_scale: self.epsilon_scale,
-                    labels: starting.labels.clone(),
-                    ..ImageModel::plain(self.checkpoint)
-                },
-                dir: self.dir,
+            self.sampler.job(StudyJob {
                 scheme,
                 steps,
-                grid: self.grid,
-                chosen: chosen.cloned(),
-                at: None,
-                tolerance: Tolerance::default(),
+                chosen,
+                labels: starting.labels.clone(),
                 noise: noise.coupled(coupled),
                 num: self.samples,
-                batch_size: self.batch_size,
-                threshold: None,
-                known: None,
                 record: Record::default(),
-            }
-            .job()
+            })
         };
         let coupled = if steps < starting.fine {
             CoupledDraws::of(&job(steps, chosen, None)?.plan()?, &job(starting.fine, None, None)?.plan()?)
@@ -336,7 +305,7 @@ impl SplitJob<'_> {
             if start == Start::Prior { "N(0, I)" } else { "noised images" }
         );
         let mut pixels = Vec::new();
-        job(steps, chosen, coupled)?.draw(0, self.device, stop, workers, &mut |batch| {
+        job(steps, chosen, coupled)?.draw(0, self.sampler.device, stop, workers, &mut |batch| {
             let bytes = torch_ext::fence(|| {
                 Vec::<u8>::try_from(to_u8(batch).to_device(Device::Cpu).contiguous().reshape([-1]))
             })?;
@@ -346,7 +315,7 @@ impl SplitJob<'_> {
         if !workers.is_first() {
             return Ok(None);
         }
-        let [channels, height, width] = image_shape(self.checkpoint).map(|side| side as usize);
+        let [channels, height, width] = image_shape(self.sampler.checkpoint).map(|side| side as usize);
         Ok(Some(ImageSet::new(ImageShape::new(channels, height, width), pixels)?))
     }
 }

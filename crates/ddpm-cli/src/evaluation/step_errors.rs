@@ -1,52 +1,31 @@
 //! What each step of a deterministic sampler costs in the samples of a checkpoint.
 
-use crate::checkpoint_sampling::ImageSampling;
-use crate::image_model::{ImageModel, image_shape};
+use super::studied_sampler::{StudiedSampler, StudyJob};
+use crate::image_model::image_shape;
 use crate::progress::Progress;
 use crate::runtime::StopFlag;
 use crate::sampling::SamplingJob;
-use crate::sampling_memory;
 use anyhow::{Result, ensure};
 use ddpm_core::decomposition::equal_costs;
-use ddpm_core::{ChosenLevels, Grid, Level, SAMPLERS, Scheme, Time, nearest_timesteps};
+use ddpm_core::{ChosenLevels, Level, SAMPLERS, Scheme, Time, nearest_timesteps};
 use ddpm_eval::extractor::FeatureExtractor;
 use ddpm_eval::{EvalError, StepAverages, StepCosts};
-use ddpm_nets::checkpoint::Checkpoint;
 use ddpm_nets::pixels::to_u8;
 use ddpm_report::results::{Format, PlacedLevel, StepErrorReport};
-use ddpm_sample::{NoiseInput, Record, Tolerance, refined};
+use ddpm_sample::{NoiseInput, Record, refined};
 use std::ops::ControlFlow;
-use std::path::Path;
 use tch::Device;
 
 /// The sampler whose steps are compared with the flow.
 pub(crate) struct StepErrorJob<'a> {
-    /// The checkpoint.
-    pub(crate) checkpoint: &'a Checkpoint,
-    /// Where it came from.
-    pub(crate) dir: &'a Path,
     /// The sampler.
-    pub(crate) scheme: Scheme,
-    /// Its steps.
-    pub(crate) steps: usize,
+    pub(crate) sampler: &'a StudiedSampler<'a>,
     /// Steps of the flow: all training levels unless given.
     pub(crate) fine_steps: Option<usize>,
-    /// Placement of the levels; the checkpoint's own unless given.
-    pub(crate) grid: Option<Grid>,
-    /// The levels themselves, where they are chosen one by one.
-    pub(crate) chosen: Option<ChosenLevels>,
     /// Starting states.
     pub(crate) paths: u64,
-    /// Starting states at once.
-    pub(crate) batch_size: u64,
-    /// Seed of the starting states.
-    pub(crate) seed: u64,
     /// What makes the features.
     pub(crate) extractor: &'a dyn FeatureExtractor,
-    /// What the predicted eps is divided by.
-    pub(crate) epsilon_scale: Option<f64>,
-    /// The device.
-    pub(crate) device: Device,
 }
 
 impl StepErrorJob<'_> {
@@ -68,28 +47,24 @@ impl StepErrorJob<'_> {
 
     /// The contributions.
     pub(crate) fn run(&self, stop: &StopFlag) -> Result<StepErrorReport> {
-        Self::check(&self.scheme)?;
-        let scheduler = &self.checkpoint.scheduler;
+        Self::check(&self.sampler.scheme)?;
+        let scheduler = &self.sampler.checkpoint.scheduler;
         let fine = self.fine_steps.unwrap_or(scheduler.noising().default_steps());
         ensure!(
-            fine >= self.steps,
+            fine >= self.sampler.steps,
             "--fine-steps must be at least the {} steps of the sampler, got {fine}",
-            self.steps
+            self.sampler.steps
         );
-        sampling_memory::check_images(
-            self.batch_size.min(self.paths),
-            self.checkpoint.network.config(),
-            self.device,
-        )?;
-        let coarse = self.job(self.scheme, self.steps, self.chosen.clone())?;
+        self.sampler.check_memory(self.paths)?;
+        let coarse = self.job(self.sampler.scheme, self.sampler.steps, self.sampler.chosen.as_ref())?;
         let flow = self.job(Scheme::ddim(0.0), fine, None)?;
         let flow = refined(&coarse.levels.trajectory, &with_lowest(&coarse, &flow)?)?;
         let mut costs = StepCosts::default();
-        for first in (0..self.paths).step_by(self.batch_size as usize) {
-            let range = first..(first + self.batch_size).min(self.paths);
+        for first in (0..self.paths).step_by(self.sampler.batch_size as usize) {
+            let range = first..(first + self.sampler.batch_size).min(self.paths);
             let mut bar: Option<Progress> = None;
             let label = format!("starting states {} to {} of {}", first + 1, range.end, self.paths);
-            let found = coarse.step_errors(&flow, range, self.device, &mut |done, all| {
+            let found = coarse.step_errors(&flow, range, self.sampler.device, &mut |done, all| {
                 bar.get_or_insert_with(|| Progress::new("step errors", "evaluations", 0, all))
                     .set(done, || label.clone());
                 if stop.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -100,16 +75,17 @@ impl StepErrorJob<'_> {
             })?;
         }
         let StepAverages { entries, total_rms, total_feature_distance, sum_residual } = costs.averages()?;
-        let order = SAMPLERS.iter().find(|info| info.name == self.scheme.name()).map_or(1, |info| info.order);
+        let order =
+            SAMPLERS.iter().find(|info| info.name == self.sampler.scheme.name()).map_or(1, |info| info.order);
         let costs: Vec<f64> = entries.iter().map(|entry| entry.rms).collect();
         Ok(StepErrorReport {
             format: Format,
-            sampler: self.scheme.name().into(),
+            sampler: self.sampler.scheme.name().into(),
             order,
-            steps: self.steps as u64,
+            steps: self.sampler.steps as u64,
             fine_steps: flow.steps() as u64,
             paths: self.paths,
-            seed: self.seed,
+            seed: self.sampler.seed,
             extractor: self.extractor.name(),
             total_rms,
             total_feature_distance,
@@ -119,24 +95,16 @@ impl StepErrorJob<'_> {
         })
     }
 
-    fn job(&self, scheme: Scheme, steps: usize, chosen: Option<ChosenLevels>) -> Result<SamplingJob<'_>> {
-        ImageSampling {
-            model: ImageModel { epsilon_scale: self.epsilon_scale, ..ImageModel::plain(self.checkpoint) },
-            dir: self.dir,
+    fn job(&self, scheme: Scheme, steps: usize, chosen: Option<&ChosenLevels>) -> Result<SamplingJob<'_>> {
+        self.sampler.job(StudyJob {
             scheme,
             steps,
-            grid: self.grid,
             chosen,
-            at: None,
-            tolerance: Tolerance::default(),
-            noise: NoiseInput::keyed(self.seed, &image_shape(self.checkpoint)),
+            labels: self.sampler.labels(),
+            noise: NoiseInput::keyed(self.sampler.seed, &image_shape(self.sampler.checkpoint)),
             num: self.paths,
-            batch_size: self.batch_size,
-            threshold: None,
-            known: None,
             record: Record::default(),
-        }
-        .job()
+        })
     }
 
     /// As many levels at which the steps would cost the same, between the first level and the lowest of the flow; none where costs or levels do not
@@ -161,7 +129,7 @@ impl StepErrorJob<'_> {
             return None;
         }
         let log_snrs = equal_costs(&levels, &costs[..levels.len() - 1], order, steps).ok()?;
-        let scheduler = &self.checkpoint.scheduler;
+        let scheduler = &self.sampler.checkpoint.scheduler;
         let placed = match scheduler.noising().schedule() {
             Some(schedule) if scheduler.noising().scale() == ddpm_core::Scale::VariancePreserving => {
                 nearest_timesteps(schedule, &log_snrs)

@@ -3,7 +3,7 @@
 use super::evaluate::{read_result, write_result};
 use super::quality::wanted_extractor;
 use crate::checkpoints::load_images;
-use crate::evaluation::SplitJob;
+use crate::evaluation::{SplitJob, StudiedSampler};
 use crate::run::Run;
 use crate::runtime::StopFlag;
 use crate::stage_marks::{self, Stage};
@@ -44,22 +44,25 @@ pub(super) fn split_if_needed(run: &Run, dataset: &Dataset, stop: &StopFlag) -> 
         let chosen = wanted_extractor(run, dataset, &folder).load(&run.workers, stop)?;
         let dir = run.dir.latest();
         let checkpoint = load_images(&dir, run.device)?;
-        let job = SplitJob {
+        let sampler = StudiedSampler {
             checkpoint: &checkpoint,
             dir: &dir,
             scheme: Scheme::ddim(0.0),
             steps: config.split_steps,
-            fine_steps: (config.split_fine_steps > 0).then_some(config.split_fine_steps),
             grid: None,
             chosen: None,
-            trials: Vec::new(),
-            samples: config.split_samples,
             batch_size: SplitJob::usual_batch(dataset.shape()),
             seed: sample.seed,
-            extractor: chosen.extractor.as_ref(),
-            data_name: run.config.data.name.to_string(),
             epsilon_scale: None,
             device: run.device,
+        };
+        let job = SplitJob {
+            sampler: &sampler,
+            fine_steps: (config.split_fine_steps > 0).then_some(config.split_fine_steps),
+            trials: Vec::new(),
+            samples: config.split_samples,
+            extractor: chosen.extractor.as_ref(),
+            data_name: run.config.data.name.to_string(),
         };
         let found = job.run(dataset, &run.workers, stop)?;
         found.map_or(Ok(()), |found| write_result(&path(run), &found))

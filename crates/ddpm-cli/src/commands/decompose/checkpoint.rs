@@ -4,7 +4,7 @@ use super::arguments::{Decompose, NetworkOptions};
 use crate::checkpoints::load_images;
 use crate::config::{ImageData, QualityExtractor};
 use crate::datasets::report_unread;
-use crate::evaluation::{OwnPathJob, SplitJob, StepErrorJob, Trial, WantedExtractor};
+use crate::evaluation::{OwnPathJob, SplitJob, StepErrorJob, StudiedSampler, Trial, WantedExtractor};
 use crate::given::Given;
 use crate::global_options::Global;
 use crate::image_model::image_shape;
@@ -21,7 +21,6 @@ use ddpm_eval::{EvalConfig, NetworkStudy, Spectrum, StudyNames, StudySettings, d
 use ddpm_nets::checkpoint::Checkpoint;
 use ddpm_report::results::DecomposeReport;
 use std::path::{Path, PathBuf};
-use tch::Device;
 use torch_ext::dist::Workers;
 
 impl Decompose {
@@ -92,25 +91,24 @@ impl Decompose {
                 ..DecomposeReport::default()
             }
         };
-        let asked = AskedSampler { dir, checkpoint: &checkpoint, scheme, steps, chosen, device };
+        let sampler = StudiedSampler {
+            checkpoint: &checkpoint,
+            dir,
+            scheme,
+            steps,
+            grid: self.grid,
+            chosen,
+            batch_size: self.split.sample_batch.unwrap_or(SplitJob::usual_batch(data.shape())),
+            seed: global.seed.unwrap_or(0),
+            epsilon_scale: self.split.epsilon_scale,
+            device,
+        };
         if let Some(samples) = self.own_path {
-            let job = OwnPathJob {
-                checkpoint: &checkpoint,
-                dir,
-                scheme,
-                steps,
-                grid: self.grid,
-                chosen: asked.chosen.clone(),
-                samples: u64::from(samples),
-                batch_size: self.split.sample_batch.unwrap_or(SplitJob::usual_batch(data.shape())),
-                seed: global.seed.unwrap_or(0),
-                data_name: name.to_string(),
-                epsilon_scale: self.split.epsilon_scale,
-                device,
-            };
+            let (samples, data_name) = (u64::from(samples), name.to_string());
+            let job = OwnPathJob { sampler: &sampler, samples, data_name };
             report.own_path = Some(Box::new(job.run(&data, stop)?));
         }
-        self.of_samples(asked, &data, &mut report, global.seed.unwrap_or(0), &workers, stop)?;
+        self.of_samples(&sampler, &data, &mut report, &workers, stop)?;
         if let Some(path) = self.write_levels.as_deref().filter(|_| workers.is_first()) {
             let recommended = recommended_levels(&report);
             levels_file::write(
@@ -156,17 +154,15 @@ impl Decompose {
     /// levels, in the first of several processes.
     fn of_samples(
         &self,
-        asked: AskedSampler<'_>,
+        sampler: &StudiedSampler<'_>,
         data: &Dataset,
         report: &mut DecomposeReport,
-        seed: u64,
         workers: &Workers,
         stop: &StopFlag,
     ) -> Result<()> {
         if self.samples.is_none() && self.step_errors.is_none() {
             return Ok(());
         }
-        let AskedSampler { dir, checkpoint, scheme, steps, chosen, device } = asked;
         let options = &self.split;
         let name = self.network.data.context("--data is needed with --checkpoint")?;
         let own = QualityExtractor::Own;
@@ -177,48 +173,19 @@ impl Decompose {
             dataset: data,
             folder: &folder,
             seed: 0,
-            device,
+            device: sampler.device,
         };
         let loaded = wanted.load(workers, stop)?;
         let extractor = loaded.extractor.as_ref();
-        let batch_size = options.sample_batch.unwrap_or(SplitJob::usual_batch(data.shape()));
-        let (fine_steps, grid) = (options.fine_steps, self.grid);
+        let fine_steps = options.fine_steps;
         if let Some(paths) = self.step_errors {
-            let job = StepErrorJob {
-                checkpoint,
-                dir,
-                scheme,
-                steps,
-                fine_steps,
-                grid,
-                chosen: chosen.clone(),
-                paths: u64::from(paths),
-                batch_size,
-                seed,
-                extractor,
-                epsilon_scale: options.epsilon_scale,
-                device,
-            };
+            let job = StepErrorJob { sampler, fine_steps, paths: u64::from(paths), extractor };
             report.step_errors = Some(Box::new(job.run(stop)?));
         }
         if let Some(samples) = self.samples {
-            let job = SplitJob {
-                checkpoint,
-                dir,
-                scheme,
-                steps,
-                fine_steps,
-                grid,
-                trials: recommended(report, scheme, chosen.as_ref()).into_iter().collect(),
-                chosen,
-                samples: u64::from(samples),
-                batch_size,
-                seed,
-                extractor,
-                data_name: name.to_string(),
-                epsilon_scale: self.split.epsilon_scale,
-                device,
-            };
+            let trials = recommended(report, sampler.scheme, sampler.chosen.as_ref()).into_iter().collect();
+            let (samples, data_name) = (u64::from(samples), name.to_string());
+            let job = SplitJob { sampler, fine_steps, trials, samples, extractor, data_name };
             report.sample_split = job.run(data, workers, stop)?.map(Box::new);
         }
         Ok(())
@@ -253,16 +220,6 @@ fn recommended(report: &DecomposeReport, scheme: Scheme, chosen: Option<&ChosenL
     }
     let by = if report.step_errors.is_some() { "the costs of its steps" } else { "the divergences" };
     Some(Trial { change: format!("the {steps} levels{variance} that {by} recommend"), scheme, levels })
-}
-
-/// Whose samples are measured.
-struct AskedSampler<'a> {
-    dir: &'a Path,
-    checkpoint: &'a Checkpoint,
-    scheme: Scheme,
-    steps: usize,
-    chosen: Option<ChosenLevels>,
-    device: Device,
 }
 
 /// Where the classifier of a data set's own images is kept, by the images.
